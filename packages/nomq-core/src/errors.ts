@@ -1,0 +1,28 @@
+/** Every code that {@link NomqError} carries; `docs/errors.md` explains each. */
+export type ErrorCode =
+  | "attachment-in-use"
+  | "closed"
+  | "aborted"
+  | "config-invalid"
+  | "not-available-yet"
+  | "port-in-use"
+  | "listen-failed"
+  | "filter-invalid"
+  | "key-invalid"
+  | "datagram-too-large"
+  | "store-failed"
+  | "store-busy";
+
+/**
+ * The one error class of the public interface. Refusals of a message are receipts, never errors.
+ * The message leads with the code, names what is wrong and says what to do.
+ */
+export class NomqError extends Error {
+  override readonly name = "NomqError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, text: string, options?: ErrorOptions) {
+    super(`${code}: ${text}`, options);
+    this.code = code;
+  }
+}
