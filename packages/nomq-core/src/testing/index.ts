@@ -1,1 +1,2 @@
+export * from "./bridge-harness.ts";
 export * from "./fake-clock.ts";
