@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 // Packages are imported from their sources, so no test needs a build.
 const conditions = ["@nomq/source"];
 
+const results = process.env["NOMQ_RESULTS"];
+
 export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
@@ -13,6 +15,14 @@ export default defineConfig({
         test: { name, root: `packages/${name}` },
       })),
       { extends: true as const, test: { name: "workspace", root: "test" } },
+    ],
+    // Limits against hanging, not assertions about time: a busy machine must not fail a test.
+    testTimeout: process.env["NOMQ_LONG"] ? 600_000 : 60_000,
+    hookTimeout: 60_000,
+    reporters: [
+      "default",
+      "./test/skipped-reporter.ts",
+      ...(results ? [["json", { outputFile: results }] as ["json", { outputFile: string }]] : []),
     ],
     coverage: { include: ["packages/*/src/**"] },
   },
