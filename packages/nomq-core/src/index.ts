@@ -4,5 +4,6 @@ export * from "./errors.ts";
 export * from "./hub/store.ts";
 export * from "./log.ts";
 export * from "./message.ts";
+export * from "./packet/index.ts";
 export * from "./principal.ts";
 export * from "./transport.ts";

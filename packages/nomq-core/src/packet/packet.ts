@@ -10,6 +10,23 @@ export const PACKET_TYPES = {
   PUBCOMP: 0x08,
 } as const;
 
+const TYPE_NAMES: readonly (keyof typeof PACKET_TYPES | undefined)[] = [
+  undefined,
+  "PUBLISH",
+  "SUBSCRIBE",
+  "ACK",
+  "UNSUBSCRIBE",
+  "HEARTBEAT",
+  "PUBREC",
+  "PUBREL",
+  "PUBCOMP",
+];
+
+/** The name of a type number; undefined for every number but 1 to 8. */
+export function typeName(number: number | undefined): keyof typeof PACKET_TYPES | undefined {
+  return number === undefined ? undefined : TYPE_NAMES[number];
+}
+
 /**
  * How a packet is sealed. `micropython` is what the original device code does (suffix-keyed SHA-256, the IV twice);
  * `standard` is what its README describes (HMAC-SHA256, the IV once). Both carry the same version byte.

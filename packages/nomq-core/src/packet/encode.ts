@@ -1,0 +1,131 @@
+import { NomqError } from "../errors.ts";
+import { BLOCK_BYTES, paddedLength } from "./cipher.ts";
+import type { PacketKey } from "./key-ring.ts";
+import {
+  CHANNEL_ID_AT,
+  FLAGS_AT,
+  HEADER_BYTES,
+  IV_AT,
+  LARGEST_DATAGRAM,
+  LENGTH_AT,
+  MAGIC,
+  PACKET_ID_AT,
+  SESSION_ID_AT,
+  TIMESTAMP_AT,
+  TTL_AT,
+  TYPE_AT,
+  VERSION,
+  VERSION_AT,
+} from "./layout.ts";
+import { MAC_BYTES } from "./mac.ts";
+import { type Dialect, PACKET_TYPES, type Packet } from "./packet.ts";
+import { pooledRandom, type RandomSource } from "./random.ts";
+
+/** How to seal a packet. */
+export interface EncodeOptions {
+  readonly dialect: Dialect;
+  /** 16 bytes, never used twice with one key. Default: drawn from `random`. */
+  readonly iv?: Uint8Array;
+  /** Default: the machine's, pooled. */
+  readonly random?: RandomSource;
+  /** Default 65,507 bytes. */
+  readonly maxDatagram?: number;
+}
+
+/**
+ * Seals a packet into one datagram. A PUBLISH of layout 20 has four zero bytes before the message, as devices
+ * require it; of layout 16 none, as devices send it. Both IVs of the `micropython` dialect are equal.
+ * Throws `datagram-too-large`, and RangeError for a field that does not fit its width.
+ */
+export function encodePacket(packet: Packet, key: PacketKey, options: EncodeOptions): Uint8Array {
+  const body = bodyOf(packet);
+  const plainLength = body.prefix + body.bytes.length;
+  const sealed = paddedLength(plainLength);
+  const doubled = options.dialect === "micropython" ? BLOCK_BYTES : 0;
+  const length = doubled + sealed;
+  const total = HEADER_BYTES + length + MAC_BYTES;
+  const limit = Math.min(options.maxDatagram ?? LARGEST_DATAGRAM, LARGEST_DATAGRAM);
+  if (total > limit)
+    throw new NomqError("datagram-too-large", `${packet.type} takes ${total} bytes, limit ${limit}`);
+
+  const datagram = Buffer.alloc(total);
+  const iv = datagram.subarray(IV_AT, IV_AT + BLOCK_BYTES);
+  drawIv(iv, options);
+  writeHeader(datagram, packet, length);
+  if (doubled > 0) iv.copy(datagram, HEADER_BYTES);
+
+  // The padded plaintext is laid where the ciphertext goes, then encrypted over itself.
+  const at = HEADER_BYTES + doubled;
+  const padded = datagram.subarray(at, at + sealed);
+  writeBody(padded, packet, body);
+  padded.fill(sealed - plainLength, plainLength);
+  padded.set(key.cipher.encrypt(padded, iv));
+
+  datagram.set(key.macs[options.dialect](datagram, total - MAC_BYTES), total - MAC_BYTES);
+  return datagram;
+}
+
+/** The smallest datagram that holds a message of that many bytes. */
+export function publishSize(messageBytes: number, options: { dialect: Dialect; layout: 16 | 20 }): number {
+  const doubled = options.dialect === "micropython" ? BLOCK_BYTES : 0;
+  return HEADER_BYTES + doubled + paddedLength(options.layout + messageBytes) + MAC_BYTES;
+}
+
+interface Body {
+  /** Bytes of the plaintext before `bytes`. */
+  readonly prefix: number;
+  readonly bytes: Uint8Array;
+}
+
+const NOTHING = new Uint8Array(0);
+
+function bodyOf(packet: Packet): Body {
+  switch (packet.type) {
+    case "PUBLISH":
+      return { prefix: packet.layout, bytes: packet.message };
+    case "SUBSCRIBE":
+    case "UNSUBSCRIBE":
+      if (!packet.channel.isWellFormed()) throw new RangeError("a channel name is well-formed Unicode");
+      return { prefix: 0, bytes: Buffer.from(packet.channel, "utf8") };
+    case "ACK":
+    case "PUBREC":
+    case "PUBREL":
+    case "PUBCOMP":
+      return { prefix: 4, bytes: NOTHING };
+    case "HEARTBEAT":
+      return { prefix: 0, bytes: NOTHING };
+  }
+}
+
+function writeBody(padded: Buffer, packet: Packet, body: Body): void {
+  if (packet.type === "PUBLISH") {
+    padded.writeBigUInt64BE(packet.innerTimestamp, 0);
+    padded.writeUInt32BE(packet.nonce, 8);
+    padded.writeUInt32BE(packet.message.length, 12);
+  } else if ("acknowledged" in packet) {
+    padded.writeUInt32BE(packet.acknowledged, 0);
+  }
+  padded.set(body.bytes, body.prefix);
+}
+
+function drawIv(iv: Uint8Array, options: EncodeOptions): void {
+  if (options.iv === undefined) (options.random ?? pooledRandom)(iv);
+  else if (options.iv.length === BLOCK_BYTES) iv.set(options.iv);
+  else throw new RangeError(`an IV has 16 bytes, not ${options.iv.length}`);
+}
+
+function writeHeader(datagram: Buffer, packet: Packet, length: number): void {
+  if (packet.channelId.length !== LENGTH_AT - CHANNEL_ID_AT) {
+    throw new RangeError(`a channel id has 16 bytes, not ${packet.channelId.length}`);
+  }
+  datagram.writeUInt16BE(MAGIC, 0);
+  datagram[VERSION_AT] = VERSION;
+  datagram[TYPE_AT] = PACKET_TYPES[packet.type];
+  datagram.writeUInt8(packet.flags, FLAGS_AT);
+  datagram.writeUInt32BE(packet.packetId, PACKET_ID_AT);
+  datagram.writeUInt32BE(packet.sessionId, SESSION_ID_AT);
+  datagram.writeUInt16BE(packet.ttl, TTL_AT);
+  datagram.writeUInt32BE(packet.timestamp, TIMESTAMP_AT);
+  datagram.set(packet.channelId, CHANNEL_ID_AT);
+  datagram.writeUInt16BE(length, LENGTH_AT);
+}

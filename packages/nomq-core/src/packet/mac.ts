@@ -1,0 +1,52 @@
+import { hash } from "node:crypto";
+import type { Dialect } from "./packet.ts";
+
+/** Bytes of a MAC in both dialects. */
+export const MAC_BYTES = 32;
+
+const HMAC_BLOCK_BYTES = 64;
+const SCRATCH_BYTES = 65_536 + HMAC_BLOCK_BYTES + MAC_BYTES;
+
+/** Computes the MAC over the first `length` bytes of `data`. The result is valid until the next call. */
+export type Mac = (data: Uint8Array, length: number) => Uint8Array;
+
+// One-shot hashing takes contiguous bytes, so message and key are laid out here. Everything is synchronous, so one
+// scratch buffer serves all keys.
+const scratch = Buffer.alloc(SCRATCH_BYTES);
+
+/** The MAC of one key in one dialect. */
+export function createMac(key: Uint8Array, dialect: Dialect): Mac {
+  return dialect === "micropython" ? suffixMac(key) : hmacSha256(key);
+}
+
+/** What the device code does: SHA-256 over the message followed by the key. Not an HMAC. */
+function suffixMac(key: Uint8Array): Mac {
+  return (data, length) => {
+    const bytes = reserve(length + key.length);
+    bytes.set(data.subarray(0, length));
+    bytes.set(key, length);
+    return hash("sha256", bytes, "buffer");
+  };
+}
+
+/** HMAC-SHA256 (RFC 2104) as two one-shot hashes over pads prepared once per key. */
+function hmacSha256(key: Uint8Array): Mac {
+  const inner = Buffer.alloc(HMAC_BLOCK_BYTES, 0x36);
+  const outer = Buffer.alloc(HMAC_BLOCK_BYTES + MAC_BYTES, 0x5c);
+  const short = key.length > HMAC_BLOCK_BYTES ? hash("sha256", key, "buffer") : key;
+  for (const [at, byte] of short.entries()) {
+    inner[at] = byte ^ 0x36;
+    outer[at] = byte ^ 0x5c;
+  }
+  return (data, length) => {
+    const bytes = reserve(HMAC_BLOCK_BYTES + length);
+    bytes.set(inner);
+    bytes.set(data.subarray(0, length), HMAC_BLOCK_BYTES);
+    outer.set(hash("sha256", bytes, "buffer"), HMAC_BLOCK_BYTES);
+    return hash("sha256", outer, "buffer");
+  };
+}
+
+function reserve(length: number): Buffer {
+  return length <= SCRATCH_BYTES ? scratch.subarray(0, length) : Buffer.alloc(length);
+}
