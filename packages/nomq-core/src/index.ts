@@ -4,6 +4,8 @@ export * from "./errors.ts";
 export * from "./hub/store.ts";
 export * from "./log.ts";
 export * from "./message.ts";
+export * from "./node.ts";
+export * from "./nomq-bridge.ts";
 export * from "./packet/index.ts";
 export * from "./principal.ts";
 export * from "./transport.ts";

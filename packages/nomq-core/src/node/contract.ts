@@ -1,0 +1,221 @@
+import type { StateChange } from "../bridge.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Qos } from "../message.ts";
+import type { Key } from "../packet/packet.ts";
+import type { RandomSource } from "../packet/random.ts";
+import type { Endpoint, Transport } from "../transport.ts";
+
+/** Whether a peer speaks as the original devices do (`device`) or is a node of ours (`node`). */
+export type PeerKind = "device" | "node";
+
+/** A peer told by configuration. */
+export interface KnownPeer {
+  /** Names it in outcomes, logs and attachments. */
+  readonly name: string;
+  readonly address: Endpoint;
+  /** Id of the key it speaks with. Default: the first key. */
+  readonly key?: string;
+  /** Default `device`; a packet of it with our mark makes it a `node`. */
+  readonly kind?: PeerKind;
+  /** `learn` accepts the clocks of nomq-protocol.md section 7; `any` accepts every clock at first contact. Default `learn`. */
+  readonly clock?: "learn" | "any";
+}
+
+/** What a node may hold at once. */
+export interface NodeLimits {
+  /** Addresses heard lately. Default 10,000. */
+  readonly peers: number;
+  /** Replay windows kept, one per key and session id, 28 h each. Default 200,000. */
+  readonly sessions: number;
+  /** Packets one replay window remembers. Default 131,072. */
+  readonly window: number;
+  /** Transfers remembered in each direction. Default 65,536. */
+  readonly transfers: number;
+  /** Messages handed to the application and not yet answered. Default 4,096. */
+  readonly handing: number;
+  /** Channel ids without a name that are listed. Default 256. */
+  readonly unknown: number;
+  /** Channel names learnt. Default 1,000,000. */
+  readonly channels: number;
+}
+
+/** Options of {@link createNomqNode}. */
+export interface NomqNodeOptions {
+  /** Or a function that opens it when the node starts. The node closes it. */
+  readonly transport: Transport | (() => Promise<Transport>);
+  /** At least one; the first seals packets to peers whose key is not known. */
+  readonly keys: readonly Key[];
+  /** Default the machine's. */
+  readonly clock?: Clock;
+  /** Default silent. */
+  readonly log?: Log;
+  /** Default the machine's, pooled. */
+  readonly random?: RandomSource;
+  /** Names to know from the start, as with {@link NomqNode.learn}. */
+  readonly channels?: readonly string[];
+  readonly peers?: readonly KnownPeer[];
+  /** Datagrams per second towards one v1 device. Default 5. */
+  readonly pace?: number;
+  readonly limits?: Partial<NodeLimits>;
+}
+
+/** A peer as the application sees it. */
+export interface NomqPeer {
+  /** The known peer's name, else `HOST:PORT`. */
+  readonly id: string;
+  /** Whether configuration names it. */
+  readonly known: boolean;
+  readonly address: Endpoint;
+  /** Id of the key it was last heard with. */
+  readonly key: string;
+  readonly kind: PeerKind;
+}
+
+/** A message that arrived: authentic, fresh and handed over once. */
+export interface IncomingMessage {
+  readonly channel: string;
+  readonly payload: Uint8Array;
+  /** 3 on the wire counts as 0. */
+  readonly qos: Qos;
+  readonly retain: boolean;
+  /** 0 to 15. */
+  readonly priority: number;
+  /** Seconds, 0 to 65,535; 0 = now or never. */
+  readonly ttl: number;
+  readonly peer: NomqPeer;
+  /** Names the transfer among all: `KEY/SESSION/PACKETID`, the numbers as 8 hex digits. */
+  readonly transfer: string;
+  /** What the replay window must remember of this packet; keep it together with the message. */
+  readonly state: readonly StateChange[];
+}
+
+/** Whether the application took a message. `refused` withholds the acknowledgement; the peer may try again. */
+export type Verdict = { readonly is: "accepted" } | { readonly is: "refused"; readonly reason: string };
+
+/** How a peer came to notice. */
+export type Heard =
+  /** First packet of this address, or a session id that is no renewal: it may have lost all it knew. */
+  | "first-contact"
+  /** First packet after at least ten minutes, or after a transfer it left unanswered. */
+  | "after-silence";
+
+/** What the application does with what arrives. No method may throw. */
+export interface NomqReceiver {
+  /** ACK and PUBREC wait for the promise. A rejection counts as refused. */
+  message(incoming: IncomingMessage): Promise<Verdict>;
+  subscribed?(peer: NomqPeer, channel: string): void;
+  unsubscribed?(peer: NomqPeer, channel: string): void;
+  heard?(peer: NomqPeer, why: Heard): void;
+  /** Changes of the replay windows that belong to no accepted message, at most once a second. */
+  remember?(changes: readonly StateChange[]): Promise<void>;
+}
+
+/** Options of {@link NomqNode.publish}. */
+export interface NodePublishOptions {
+  /** A known peer's name or an address. Absent: every peer that has subscribed to the channel. */
+  readonly to?: string | Endpoint;
+  /** Default 0. */
+  readonly qos?: Qos;
+  /** Default false. */
+  readonly retain?: boolean;
+  /** Seconds on the wire and until the outcome is `expired`; above 65,535 the wire says 65,535. Default 3,600. */
+  readonly ttl?: number;
+  /** 0 to 15, default 0. */
+  readonly priority?: number;
+  /**
+   * Continues an earlier transfer to a node of ours: its packet id from {@link PublishOutcome}, so that the message
+   * arrives once.
+   */
+  readonly packetId?: number;
+  /** Ends the attempt; the outcome is what is known then. */
+  readonly signal?: AbortSignal;
+}
+
+/** What became of a published message. */
+export type PublishOutcome = {
+  readonly packetId: number /** Whether a datagram has left. */;
+  readonly sent: boolean;
+} & (
+  | {
+      /** QoS 0: handed to the network. QoS 1: acknowledged. QoS 2: received by the peer. */ readonly is: "delivered";
+    }
+  | { /** Its time to live ended first. */ readonly is: "expired" }
+  | {
+      /** QoS 2: the peer may have it and cannot be asked again. */ readonly is: "uncertain";
+      readonly reason: string;
+    }
+  | {
+      /** `too-large`, `channel-invalid`, `no-subscriber`, `busy`, `closed`. */ readonly is: "refused";
+      readonly reason: string;
+    }
+  | {
+      /** Tried as often as is sensible, or aborted; may be tried again. */ readonly is: "unanswered";
+      readonly reason: string;
+    }
+);
+
+/** Why a datagram was dropped (design.md section 9). */
+export type Rejection =
+  | "malformed"
+  | "bad-mac"
+  | "replay"
+  | "stale"
+  | "clock-unknown"
+  | "unknown-channel"
+  | "own"
+  | "limited";
+
+/** A channel id that no known name has. */
+export interface UnknownChannel {
+  /** 32 hex digits. */
+  readonly hash: string;
+  /** `HOST:PORT` it was last heard from. */
+  readonly source: string;
+  readonly count: number;
+}
+
+/** A clock that no rule accepts. */
+export interface UnknownClock {
+  readonly source: string;
+  /** Its clock less ours, seconds. */
+  readonly offset: number;
+  readonly count: number;
+}
+
+/** Counts of a node; each datagram is in `accepted` or under exactly one rejection. */
+export interface NodeStatus {
+  readonly accepted: number;
+  readonly rejected: Readonly<Record<Rejection, number>>;
+  readonly sent: number;
+  readonly unknownChannels: readonly UnknownChannel[];
+  readonly unknownClocks: readonly UnknownClock[];
+  /** Sizes of the tables that {@link NodeLimits} bounds. */
+  readonly held: { readonly peers: number; readonly sessions: number; readonly transfers: number };
+}
+
+/** One local NoMQ endpoint. Disposing stops it. */
+export interface NomqNode extends AsyncDisposable {
+  /** The id of its session, drawn at random for each node. */
+  readonly sessionId: number;
+  /** Takes back what `state` and `remember` gave out; before `start`. */
+  restore(state: AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>): Promise<void>;
+  /** Sets who gets what arrives; before `start`. Without it messages are refused. */
+  receive(receiver: NomqReceiver): void;
+  /** Opens the transport and listens. Rejects with what the transport says. */
+  start(): Promise<void>;
+  /** Ends open transfers with what is known of them and closes the transport; idempotent. */
+  stop(): Promise<void>;
+  /** Where it listens; undefined before `start`. */
+  local(): Endpoint | undefined;
+  /** Resolves with the outcome; never rejects. Order per peer and channel is the caller's. */
+  publish(channel: string, payload: Uint8Array, options?: NodePublishOptions): Promise<PublishOutcome>;
+  /** Asks a node for a channel, again every minute until unsubscribed. Devices ignore it. */
+  subscribe(channel: string, to: string | Endpoint): Promise<void>;
+  unsubscribe(channel: string, to: string | Endpoint): Promise<void>;
+  /** Makes the channel's hash known. */
+  learn(name: string): void;
+  /** The peer of that name or address, if known or heard. */
+  peer(of: string | Endpoint): NomqPeer | undefined;
+  status(): NodeStatus;
+}

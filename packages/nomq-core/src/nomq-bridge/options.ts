@@ -1,0 +1,50 @@
+import type { NomqNode, PeerKind } from "../node/contract.ts";
+import type { Key } from "../packet/packet.ts";
+import type { RandomSource } from "../packet/random.ts";
+import type { Transport } from "../transport.ts";
+
+/** A device that configuration names: it has an attachment of its own, `nomq:NAME`, from the start. */
+export interface NomqDeviceOptions {
+  readonly name: string;
+  /** `HOST:PORT`, an IPv6 literal in brackets. */
+  readonly address: string;
+  /** Id of its key. Default: the first key. */
+  readonly key?: string;
+  /** Filters of what it gets. Default none. */
+  readonly subscribe?: readonly string[];
+  /** Default `device`. */
+  readonly kind?: PeerKind;
+  /** Default `learn`. */
+  readonly clock?: "learn" | "any";
+  /** What a v1 device, which reads text only, gets of a payload that is no UTF-8. Default `refuse`. */
+  readonly binary?: "refuse" | "base64";
+}
+
+/** A channel name that may arrive as a hash only, with the type of its payloads if configured. */
+export type NomqChannelOptions = string | { readonly name: string; readonly contentType?: string };
+
+/** What both forms of {@link NomqBridgeOptions} share. */
+export interface NomqBridgeCommonOptions {
+  readonly channels?: readonly NomqChannelOptions[];
+  readonly devices?: readonly NomqDeviceOptions[];
+  /** When a publisher is acknowledged. Default `stored`. */
+  readonly ack?: "accepted" | "stored" | "delivered";
+  /** How long `ack: delivered` waits, milliseconds. Default 10,000. */
+  readonly ackTimeout?: number;
+}
+
+/** The `nomq` section of `gateway.yaml`, or a node made elsewhere (its peers must then name the devices). */
+export type NomqBridgeOptions = NomqBridgeCommonOptions &
+  (
+    | {
+        /** `udp://HOST:PORT`, one or more. */
+        readonly listen: readonly string[];
+        readonly keys: readonly Key[];
+        /** Datagrams per second to one v1 device. Default 5. */
+        readonly pace?: number;
+        /** Opens a listener. Default: a UDP socket on the URL's host and port. */
+        readonly openTransport?: (listen: string) => Promise<Transport>;
+        readonly random?: RandomSource;
+      }
+    | { readonly node: NomqNode }
+  );
