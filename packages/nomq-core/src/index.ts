@@ -8,4 +8,5 @@ export * from "./node.ts";
 export * from "./nomq-bridge.ts";
 export * from "./packet/index.ts";
 export * from "./principal.ts";
+export * from "./status-feed.ts";
 export * from "./transport.ts";
