@@ -1,1 +1,3 @@
-export {};
+export * from "./mapping.ts";
+export * from "./mqtt-bridge.ts";
+export type { AnonymousRule, MqttBridgeOptions, MqttListener } from "./options.ts";
