@@ -1,1 +1,2 @@
-export {};
+export type * from "./config/config.ts";
+export { type ConfigSource, loadConfig, parseConfig } from "./config/load.ts";

@@ -1,0 +1,86 @@
+import type { AckPoint, OutboxLimits } from "@nomq/core";
+
+/** A secret as the file gives it: the text itself, a file that holds it, or an environment variable. */
+export type Secret = string | { readonly file: string } | { readonly env: string };
+
+/** Who may come to a listener without naming themselves. */
+export type AnonymousRule = "loopback" | "none" | readonly string[];
+
+/** One listener; the file may give its URL alone. Durations in milliseconds, sizes in bytes. */
+export interface ListenerConfig {
+  readonly url: string;
+  /** When an arriving message is acknowledged. Default `stored`. */
+  readonly ack?: AckPoint;
+  /** How long `ack: delivered` waits. Default 10 s. */
+  readonly ackTimeout?: number;
+  /** Default `loopback`. Or a list of address ranges. */
+  readonly anonymous?: AnonymousRule;
+  /** Further `Origin` values that WebSocket and HTTP accept. */
+  readonly origins?: readonly string[];
+  /** Larger payloads are refused. */
+  readonly maxPayload?: number;
+}
+
+/** A group key of NoMQ v1, its halves as 64 hexadecimal digits. */
+export interface KeyConfig {
+  readonly id: string;
+  readonly encryption: string;
+  readonly mac: string;
+  readonly dialect: "micropython" | "standard" | "auto";
+}
+
+/** A name that may arrive as a hash only, and what its payloads are. */
+export interface ChannelConfig {
+  readonly name: string;
+  readonly contentType?: string;
+}
+
+/** A device that has a place of its own at the hub. */
+export interface DeviceConfig {
+  readonly name: string;
+  /** `IP:PORT` or `[IPv6]:PORT`. */
+  readonly address: string;
+  /** The id of its key. Default: the first key. */
+  readonly key?: string;
+  readonly subscribe: readonly string[];
+  readonly kind: "device" | "node";
+  readonly clock: "learn" | "any";
+  readonly binary: "refuse" | "base64";
+  readonly outbox?: Partial<OutboxLimits>;
+}
+
+/** The `nomq` section. */
+export interface NomqConfig {
+  readonly listen: readonly ListenerConfig[];
+  /** Absent: generated into the data folder on first start. */
+  readonly keys?: readonly KeyConfig[];
+  readonly channels: readonly ChannelConfig[];
+  /** Datagrams per second to one v1 device. */
+  readonly pace: number;
+  /** Milliseconds of silence before a heartbeat. */
+  readonly probe: number;
+  readonly devices: readonly DeviceConfig[];
+}
+
+/** The `mqtt` section. */
+export interface MqttConfig {
+  readonly listen: readonly ListenerConfig[];
+}
+
+/** The `log` section. */
+export interface LogConfig {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly format: "pretty" | "json";
+  /** Absolute; null = standard error. */
+  readonly file: string | null;
+}
+
+/** `gateway.yaml` after validation: defaults filled in, paths absolute, secrets read. */
+export interface Config {
+  readonly version: 1;
+  /** An absolute folder, or `memory`. */
+  readonly data: string;
+  readonly nomq: NomqConfig;
+  readonly mqtt: MqttConfig;
+  readonly log: LogConfig;
+}

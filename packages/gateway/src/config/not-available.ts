@@ -1,0 +1,72 @@
+import type { Fault } from "./faults.ts";
+
+type Step = string | "*";
+
+/** A part of the file that a later version serves. */
+interface Later {
+  readonly at: readonly Step[];
+  readonly what: string;
+  /** Values that ask for nothing; default: empty and absent ones. */
+  readonly fine?: (value: unknown) => boolean;
+}
+
+const listenerTls = (section: string): Later => ({
+  at: [section, "listen", "*", "tls"],
+  what: "TLS on listeners",
+});
+const secure = (value: unknown): boolean => typeof value !== "string" || !/^(mqtts|wss):/.test(value);
+
+/** What the schema knows and this version does not serve. */
+const LATER: readonly Later[] = [
+  { at: ["durability"], what: "durability: power", fine: (value) => value !== "power" },
+  { at: ["nomq", "broadcast"], what: "NoMQ broadcast" },
+  { at: ["nomq", "broadcastFilters"], what: "NoMQ broadcast" },
+  { at: ["nomq", "time"], what: "the time service for devices" },
+  listenerTls("nomq"),
+  listenerTls("mqtt"),
+  { at: ["mqtt", "listen", "*"], what: "TLS on listeners", fine: secure },
+  { at: ["mqtt", "listen", "*", "url"], what: "TLS on listeners", fine: secure },
+  { at: ["mqtt", "remotes"], what: "connecting to other MQTT brokers" },
+  { at: ["coap"], what: "CoAP" },
+  { at: ["xmpp"], what: "XMPP" },
+  { at: ["http"], what: "the HTTP listener" },
+  // An empty `access` section would deny everything: it asks for much.
+  { at: ["access"], what: "access rules", fine: (value) => value === undefined || value === null },
+  { at: ["keep"], what: "keeping history and receipts" },
+];
+
+/** Refusals of the parts of a file that ask for something a later version brings. */
+export function notAvailable(file: unknown): Fault[] {
+  return LATER.flatMap(({ at, what, fine = asksNothing }) =>
+    valuesAt(file, at)
+      .filter(({ value }) => !fine(value))
+      .map(({ path }) => ({
+        path,
+        reason: `not available yet (${what})`,
+        suggestion: "remove it",
+        notYet: true,
+      })),
+  );
+}
+
+function valuesAt(value: unknown, steps: readonly Step[], above: readonly PropertyKey[] = []): Found[] {
+  const [step, ...rest] = steps;
+  if (step === undefined) return [{ path: above, value }];
+  if (typeof value !== "object" || value === null) return [];
+  if (step === "*") {
+    if (!Array.isArray(value)) return [];
+    return value.flatMap((each, at) => valuesAt(each, rest, [...above, at]));
+  }
+  return valuesAt(Reflect.get(value, step), rest, [...above, step]);
+}
+
+interface Found {
+  readonly path: readonly PropertyKey[];
+  readonly value: unknown;
+}
+
+function asksNothing(value: unknown): boolean {
+  if (value === undefined || value === null || value === "" || value === false) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return typeof value === "object" && Object.values(value).every(asksNothing);
+}

@@ -1,0 +1,54 @@
+import { z } from "zod";
+import type { ListenerConfig, LogConfig } from "./config.ts";
+import { list, oneOf, path } from "./fields.ts";
+import {
+  accessSection,
+  coapSection,
+  httpSection,
+  keepSection,
+  remote,
+  xmppSection,
+} from "./later-sections.ts";
+import { type NomqSection, nomqSection } from "./nomq-section.ts";
+import { listeners } from "./shared-sections.ts";
+
+/** The file after its values were checked; sections of later versions are left out. */
+export interface ConfigFile {
+  readonly version: 1;
+  readonly data: string;
+  readonly nomq: NomqSection;
+  readonly mqtt: { readonly listen: readonly ListenerConfig[] };
+  readonly log: LogConfig;
+}
+
+const mqttSection = z.strictObject({
+  listen: listeners(["mqtt", "mqtts", "ws", "wss"], "mqtt://[::]:1883").default([
+    { url: "mqtt://[::]:1883" },
+    { url: "ws://[::]:8083" },
+  ]),
+  remotes: list(remote).default([]),
+});
+
+const logSection = z.strictObject({
+  level: oneOf(["debug", "info", "warn", "error"]).default("info"),
+  format: oneOf(["pretty", "json"]).default("pretty"),
+  file: path.nullable().default(null),
+});
+
+/** Everything that `gateway.yaml` may hold (design.md §7). An empty file is a valid one. */
+export const fileSchema: z.ZodType<ConfigFile> = z.strictObject(
+  {
+    version: z.literal(1).default(1),
+    data: path.default("./data"),
+    durability: oneOf(["process", "power"]).default("process"),
+    nomq: nomqSection.prefault({}),
+    mqtt: mqttSection.prefault({}),
+    coap: coapSection.nullable().exactOptional(),
+    xmpp: xmppSection.nullable().exactOptional(),
+    http: httpSection.nullable().exactOptional(),
+    access: accessSection.nullable().exactOptional(),
+    keep: keepSection.nullable().exactOptional(),
+    log: logSection.prefault({}),
+  },
+  { error: "expected a mapping of sections such as nomq: and mqtt:" },
+);
