@@ -10,3 +10,4 @@ export * from "./packet/index.ts";
 export * from "./principal.ts";
 export * from "./status-feed.ts";
 export * from "./transport.ts";
+export * from "./udp-transport.ts";
