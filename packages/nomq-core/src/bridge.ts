@@ -129,6 +129,12 @@ export interface PublishOptions extends AbortOptions {
   readonly state?: readonly StateChange[];
 }
 
+/** Options of {@link Port.channels}. */
+export interface ChannelsOptions extends AbortOptions {
+  /** False: ends after the names known now. Default true. */
+  readonly follow?: boolean;
+}
+
 /** All of the hub that a bridge may use. */
 export interface Port {
   /** Resolves at `until`; a refusal is a receipt, never a throw. Abort ends the waiting, not the message. */
@@ -146,7 +152,7 @@ export interface Port {
   /** The retained value of one channel. */
   latest(channel: string, as: Principal): Promise<Message | undefined>;
   /** Known names under the filter, then each new one, until aborted or the hub closes. */
-  channels(filter: string, options?: AbortOptions): AsyncIterable<string>;
+  channels(filter: string, options?: ChannelsOptions): AsyncIterable<string>;
   may(who: Principal, action: Action, channel: string): boolean;
   receipt(id: string): Promise<Receipt | undefined>;
   /** The receipt now and after every change; ends when every outcome is final. */
