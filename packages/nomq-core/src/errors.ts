@@ -11,7 +11,10 @@ export type ErrorCode =
   | "key-invalid"
   | "datagram-too-large"
   | "store-failed"
-  | "store-busy";
+  | "store-busy"
+  | "data-in-use"
+  | "gateway-unreachable"
+  | "request-refused";
 
 /**
  * The one error class of the public interface. Refusals of a message are receipts, never errors.

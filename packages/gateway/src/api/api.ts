@@ -1,7 +1,146 @@
-import { type AckPoint, isValidFilter, NomqError, type Port, type Principal, type Receipt } from "@nomq/core";
+import {
+  type AttachmentState,
+  isValidFilter,
+  NomqError,
+  type Port,
+  type Principal,
+  type Receipt,
+} from "@nomq/core";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Health } from "./health.ts";
 import { messageJson } from "./message-json.ts";
 import { readPublishRequest } from "./publish-request.ts";
 import { streamMessages } from "./stream.ts";
+
+/** What the API stands on. The control socket serves it, and HTTP listeners can. */
+export interface ApiOptions {
+  readonly port: Port;
+  /** In whose name a request acts. */
+  principal(context: Context): Principal;
+  health(): Health;
+  attachments(): readonly AttachmentState[];
+  /** Largest request body in bytes. Default 8 MiB. */
+  readonly maxBody?: number;
+  /** How long `until: delivered` waits, in milliseconds. Default 10,000. */
+  readonly ackTimeout?: number;
+}
+
+const MAX_BODY = 8 * 1_048_576;
+const ACK_TIMEOUT_MS = 10_000;
+
+/** Makes the handlers of `/healthz` and `/api/v1` (design.md §9). */
+export function createApi(options: ApiOptions): Hono {
+  const app = new Hono();
+  app.onError((error, context) => failure(context, error, options.port));
+  app.notFound((context) => said(context, 404, "not-found", "no such resource"));
+  app.get("/healthz", (context) => {
+    const health = options.health();
+    return context.json(health, health.ready ? 200 : 503);
+  });
+  const tooLarge = (context: Context): Response => said(context, 413, "too-large", "the body is too large");
+  const limit = bodyLimit({ maxSize: options.maxBody ?? MAX_BODY, onError: tooLarge });
+  app.post("/api/v1/publish", limit, (context) => publish(context, options));
+  app.get("/api/v1/stream", (context) => stream(context, options));
+  app.get("/api/v1/attachments", (context) => context.json(options.attachments()));
+  app.get("/api/v1/nomq/unknown", (context) => {
+    const { unknownChannels, unknownClocks } = options.health();
+    return context.json({ channels: unknownChannels, clocks: unknownClocks });
+  });
+  app.get("/api/v1/receipts/:id", async (context) => {
+    const receipt = await options.port.receipt(context.req.param("id"));
+    return receipt === undefined ? said(context, 404, "not-found", "no such receipt") : context.json(receipt);
+  });
+  app.get("/api/v1/channels", (context) => channels(context, options));
+  app.get("/api/v1/channels/:channel{.+}", (context) => latest(context, options));
+  return app;
+}
+
+async function publish(context: Context, options: ApiOptions): Promise<Response> {
+  let body: unknown;
+  try {
+    body = await context.req.json();
+  } catch {
+    return said(context, 400, "request-invalid", "the body is not JSON");
+  }
+  const request = readPublishRequest(body);
+  if ("fault" in request) return said(context, 400, "request-invalid", request.fault);
+  const { port, ackTimeout = ACK_TIMEOUT_MS } = options;
+  const until = request.until === "accepted" ? "accepted" : "stored";
+  const receipt = await port.publish(request.draft, options.principal(context), {
+    until,
+    signal: context.req.raw.signal,
+  });
+  if (receipt.at === "refused") return context.json(receipt, refusalStatus(receipt.reason));
+  if (request.until !== "delivered") return context.json(receipt);
+  const final = await whenFinal(port, receipt, ackTimeout);
+  return context.json(final, final.outcomes.every(({ is }) => is === "delivered") ? 200 : 504);
+}
+
+/** The receipt when every outcome is final, or as it is after `timeout` milliseconds. */
+async function whenFinal(port: Port, receipt: Receipt, timeout: number): Promise<Receipt> {
+  const deadline = new AbortController();
+  const cancel = port.clock.after(timeout, () => deadline.abort());
+  let last = receipt;
+  try {
+    for await (const now of port.follow(receipt.id, { signal: deadline.signal })) last = now;
+  } catch (error) {
+    if (!deadline.signal.aborted) throw error;
+  } finally {
+    cancel();
+  }
+  return last;
+}
+
+async function stream(context: Context, options: ApiOptions): Promise<Response> {
+  const filters = context.req.queries("filter") ?? ["#"];
+  const invalid = filters.find((filter) => !isValidFilter(filter));
+  if (invalid !== undefined) return said(context, 400, "filter-invalid", "+ is one whole level, # the last");
+  const retained = context.req.query("retained") !== "false";
+  return await streamMessages(context, { port: options.port, as: options.principal(context), filters, retained });
+}
+
+async function channels(context: Context, options: ApiOptions): Promise<Response> {
+  const filter = context.req.query("filter") ?? "#";
+  if (!isValidFilter(filter)) return said(context, 400, "filter-invalid", "+ is one whole level, # the last");
+  const as = options.principal(context);
+  const names: string[] = [];
+  for await (const name of options.port.channels(filter, { follow: false })) {
+    if (options.port.may(as, "subscribe", name)) names.push(name);
+  }
+  return context.json(names);
+}
+
+async function latest(context: Context, options: ApiOptions): Promise<Response> {
+  const channel = context.req.param("channel") ?? "";
+  const message = await options.port.latest(channel, options.principal(context));
+  if (message === undefined) return said(context, 404, "not-found", "the channel has no retained message");
+  return context.json(messageJson(message));
+}
+
+/** What a refusal at the hub is in HTTP (design.md §4.2 for the codes it shares with CoAP). */
+function refusalStatus(reason = ""): ContentfulStatusCode {
+  if (reason.startsWith("outbox-full")) return 429;
+  const known: Readonly<Record<string, ContentfulStatusCode>> = {
+    access: 403,
+    "too-large": 413,
+    "store-busy": 503,
+    "store-failed": 503,
+    closed: 503,
+  };
+  return known[reason] ?? 400;
+}
+
+function said(context: Context, status: ContentfulStatusCode, code: string, text: string): Response {
+  return context.json({ error: { code, text } }, status);
+}
+
+function failure(context: Context, error: unknown, port: Port): Response {
+  if (error instanceof NomqError) {
+    const status = error.code === "filter-invalid" ? 400 : 503;
+    return said(context, status, error.code, error.message);
+  }
+  port.log.error("a request failed", { path: context.req.path, error: String(error) });
+  return said(context, 500, "internal", "the gateway failed; its log says how");
+}

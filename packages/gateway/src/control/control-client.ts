@@ -1,0 +1,115 @@
+import { type IncomingMessage, request } from "node:http";
+import type { Receipt } from "@nomq/core";
+import { NomqError } from "@nomq/core";
+import type { MessageJson } from "../api/message-json.ts";
+import type { PublishRequest } from "../api/publish-request.ts";
+import { codeOf } from "../config/secret.ts";
+import { readEvents } from "./server-sent-events.ts";
+
+/** What a stream of messages yields: first `ready`, once what is published from then on will be seen. */
+export type StreamEvent =
+  | { readonly event: "ready" }
+  | { readonly event: "message"; readonly message: MessageJson };
+
+/** Options of {@link ControlClient.stream}. */
+export interface StreamQuery {
+  readonly filters: readonly string[];
+  /** Begin with the retained messages. */
+  readonly retained: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What a GET answered. */
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** A running gateway, seen through its control socket. */
+export interface ControlClient {
+  /** Resolves with the receipt, also of a refusal. */
+  publish(publish: PublishRequest): Promise<Receipt>;
+  /** Ends when aborted; rejects with `closed` when the gateway stops. */
+  stream(query: StreamQuery): AsyncIterable<StreamEvent>;
+  get(path: string): Promise<Answer>;
+}
+
+/** Makes a client; every call connects anew. */
+export function createControlClient(socketPath: string): ControlClient {
+  return {
+    async publish(publish) {
+      const asked = { method: "POST", path: "/api/v1/publish", body: JSON.stringify(publish) };
+      const answer = await jsonOf(await exchange(socketPath, asked));
+      if (isReceipt(answer.body)) return answer.body;
+      throw refused(answer);
+    },
+    stream: (query) => stream(socketPath, query),
+    get: async (path) => jsonOf(await exchange(socketPath, { method: "GET", path })),
+  };
+}
+
+async function* stream(socketPath: string, query: StreamQuery): AsyncGenerator<StreamEvent, void, undefined> {
+  const { filters, retained, signal } = query;
+  const search = new URLSearchParams(filters.map((filter) => ["filter", filter]));
+  search.set("retained", String(retained));
+  const response = await exchange(socketPath, { method: "GET", path: `/api/v1/stream?${search}` });
+  if (response.statusCode !== 200) throw refused(await jsonOf(response));
+  const end = (): void => void response.destroy();
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  try {
+    for await (const { event, data } of readEvents(response)) {
+      if (event === "ready") yield { event };
+      // What the gateway itself wrote (message-json.ts).
+      else if (event === "message") yield { event, message: JSON.parse(data) as MessageJson };
+    }
+  } catch (error) {
+    if (!signal.aborted) throw new NomqError("closed", "the gateway ended the stream", { cause: error });
+  } finally {
+    signal.removeEventListener("abort", end);
+    response.destroy();
+  }
+  if (!signal.aborted) throw new NomqError("closed", "the gateway ended the stream");
+}
+
+interface Call {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: string;
+}
+
+async function exchange(socketPath: string, { method, path, body }: Call): Promise<IncomingMessage> {
+  try {
+    return await new Promise<IncomingMessage>((resolve, reject) => {
+      const headers = body === undefined ? {} : { "content-type": "application/json" };
+      const asking = request({ socketPath, method, path, headers }, resolve);
+      asking.once("error", reject);
+      asking.end(body);
+    });
+  } catch (error) {
+    const text = `no gateway answers at ${socketPath} (${codeOf(error)}); start one, or give --data or --config`;
+    throw new NomqError("gateway-unreachable", text, { cause: error });
+  }
+}
+
+async function jsonOf(response: IncomingMessage): Promise<Answer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString("utf8");
+  const status = response.statusCode ?? 0;
+  try {
+    return { status, body: JSON.parse(text) };
+  } catch {
+    return { status, body: text };
+  }
+}
+
+function isReceipt(body: unknown): body is Receipt {
+  return typeof body === "object" && body !== null && "outcomes" in body && "at" in body;
+}
+
+function refused({ status, body }: Answer): NomqError {
+  const error = typeof body === "object" && body !== null && "error" in body ? body.error : body;
+  const text = typeof error === "object" && error !== null && "text" in error ? error.text : error;
+  return new NomqError("request-refused", `the gateway answered ${status}: ${String(text)}`);
+}
