@@ -50,8 +50,8 @@ export function createControlClient(socketPath: string): ControlClient {
 
 async function* stream(socketPath: string, query: StreamQuery): AsyncGenerator<StreamEvent, void, undefined> {
   const { filters, retained, signal } = query;
-  const search = new URLSearchParams(filters.map((filter) => ["filter", filter]));
-  search.set("retained", String(retained));
+  const search = new URLSearchParams({ retained: String(retained) });
+  for (const filter of filters) search.append("filter", filter);
   const response = await exchange(socketPath, { method: "GET", path: `/api/v1/stream?${search}` });
   if (response.statusCode !== 200) throw refused(await jsonOf(response));
   const end = (): void => void response.destroy();
