@@ -5,7 +5,21 @@ import { createKeyRing, type Key, type KeyRing } from "../src/index.ts";
 export interface SendVector {
   readonly name: string;
   readonly hex: string;
-  readonly inputs: Readonly<Record<string, unknown>>;
+  /** What `publish` was called with, where `call` says so. */
+  readonly inputs: {
+    readonly call: string;
+    readonly session_id: string;
+    readonly packet_id: string;
+    readonly nonce: string;
+    readonly iv: string;
+    readonly channel: string;
+    readonly message: string;
+    readonly qos: number;
+    readonly retain: boolean;
+    readonly priority: number;
+    readonly ttl: number;
+    readonly time: number;
+  };
   readonly fields: {
     readonly type_name: string;
     readonly flags: string;

@@ -4,3 +4,8 @@ export * from "./faulty-store.ts";
 export * from "./memory-network.ts";
 export * from "./prng.ts";
 export * from "./toy-peer.ts";
+export * from "./v1-device.ts";
+export * from "./v1-driver.ts";
+export type { V1Publish, V1Sent } from "./v1-sender.ts";
+export type { V1Pending } from "./v1-state.ts";
+export * from "./v1-wire.ts";
