@@ -1,8 +1,176 @@
-import type { NomqNode, NomqNodeOptions } from "./node/contract.ts";
+import { NomqError } from "./errors.ts";
+import { isValidChannel } from "./message.ts";
+import { assemble, type Parts } from "./node/assemble.ts";
+import type {
+  NodePublishOptions,
+  NodeStatus,
+  NomqNode,
+  NomqNodeOptions,
+  NomqPeer,
+  NomqReceiver,
+  PublishOutcome,
+} from "./node/contract.ts";
+import { type PeerEntry, viewOf } from "./node/peer-table.ts";
+import { fits } from "./node/wire.ts";
+import type { Endpoint, Transport } from "./transport.ts";
 
 export type * from "./node/contract.ts";
+export { MAX_DEVICE_MESSAGE } from "./node/wire.ts";
 
 /** Makes a node; nothing is opened before `start`. Throws `key-invalid` without a usable key. */
 export function createNomqNode(options: NomqNodeOptions): NomqNode {
-  throw new Error(`not yet: ${options.keys.length}`);
+  if (options.keys.length === 0) throw new NomqError("key-invalid", "a node needs at least one key");
+  return new Node(options);
+}
+
+class Node implements NomqNode {
+  readonly #parts: Parts;
+  readonly #options: NomqNodeOptions;
+  #receiver: NomqReceiver | undefined;
+  #transport: Transport | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: NomqNodeOptions) {
+    this.#options = options;
+    this.#parts = assemble(options, {
+      transport: () => this.#transport,
+      receiver: () => this.#receiver,
+    });
+    for (const name of options.channels ?? []) this.learn(name);
+  }
+
+  get sessionId(): number {
+    return this.#parts.wire.sessionId;
+  }
+
+  async restore(state: AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>): Promise<void> {
+    const records: (readonly [Uint8Array, Uint8Array])[] = [];
+    for await (const record of state) records.push(record);
+    const { windows, peers, time } = this.#parts;
+    windows.restore(records, time.seconds());
+    peers.recall(windows.all());
+  }
+
+  receive(receiver: NomqReceiver): void {
+    this.#receiver = receiver;
+  }
+
+  async start(): Promise<void> {
+    if (this.#stopped !== undefined) throw new NomqError("closed", "the node was stopped");
+    if (this.#transport !== undefined) return;
+    const { transport } = this.#options;
+    const opened = typeof transport === "function" ? await transport() : transport;
+    this.#transport = opened;
+    this.#parts.journal.start();
+    opened.onDatagram((datagram, from) => this.#parts.ingress.receive(datagram, from));
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  local(): Endpoint | undefined {
+    return this.#transport?.local;
+  }
+
+  async publish(
+    channel: string,
+    payload: Uint8Array,
+    options: NodePublishOptions = {},
+  ): Promise<PublishOutcome> {
+    const refused = (reason: string): PublishOutcome => ({ is: "refused", reason, packetId: 0, sent: false });
+    if (this.#transport === undefined || this.#stopped !== undefined) return refused("closed");
+    if (!isValidChannel(channel)) return refused("channel-invalid");
+    const to = this.#receivers(channel, options.to);
+    if (to.length === 0) return refused(options.to === undefined ? "no-subscriber" : "peer-unknown");
+    const outcomes = await Promise.all(
+      to.map((peer) => this.#publishTo(peer, channel, { payload, options })),
+    );
+    const [first = refused("no-subscriber")] = outcomes;
+    return outcomes.find((outcome) => outcome.is !== "delivered") ?? first;
+  }
+
+  async subscribe(channel: string, to: string | Endpoint): Promise<void> {
+    const { names, subscribing } = this.#parts;
+    names.learn(channel);
+    subscribing.add(this.#reach(to), { name: channel, id: names.idOf(channel) });
+  }
+
+  async unsubscribe(channel: string, to: string | Endpoint): Promise<void> {
+    this.#parts.subscribing.remove(this.#reach(to), {
+      name: channel,
+      id: this.#parts.names.idOf(channel),
+    });
+  }
+
+  learn(name: string): void {
+    const { names, rejections } = this.#parts;
+    if (names.learn(name)) rejections.named(names.idOf(name));
+  }
+
+  peer(of: string | Endpoint): NomqPeer | undefined {
+    const entry = this.#parts.peers.find(of);
+    return entry === undefined ? undefined : viewOf(entry);
+  }
+
+  status(): NodeStatus {
+    const { ingress, rejections, wire, peers, windows, incoming, outgoing } = this.#parts;
+    return {
+      accepted: ingress.accepted,
+      rejected: rejections.counts(),
+      sent: wire.sent,
+      unknownChannels: rejections.unknownChannels(),
+      unknownClocks: rejections.unknownClocks(),
+      held: { peers: peers.size, sessions: windows.size, transfers: incoming.held + outgoing.open },
+    };
+  }
+
+  async #stop(): Promise<void> {
+    const { journal, outgoing, rejections, subscribing, turns, peers } = this.#parts;
+    subscribing.stop();
+    outgoing.stop();
+    for (const peer of peers.all()) turns.clear(peer);
+    journal.stop();
+    rejections.stop();
+    await this.#transport?.[Symbol.asyncDispose]();
+    await journal.flush();
+  }
+
+  #receivers(channel: string, to: string | Endpoint | undefined): readonly PeerEntry[] {
+    const { peers } = this.#parts;
+    if (to === undefined) return [...peers.all()].filter((peer) => peer.subscriptions.has(channel));
+    const peer = peers.reach(to);
+    return peer === undefined ? [] : [peer];
+  }
+
+  #reach(to: string | Endpoint): PeerEntry {
+    const peer = this.#parts.peers.reach(to);
+    if (peer === undefined) throw new NomqError("config-invalid", `no peer is called "${String(to)}"`);
+    return peer;
+  }
+
+  #publishTo(
+    peer: PeerEntry,
+    channel: string,
+    what: { payload: Uint8Array; options: NodePublishOptions },
+  ): Promise<PublishOutcome> {
+    const { payload, options } = what;
+    const { qos = 0, retain = false, priority = 0, ttl, packetId, signal } = options;
+    if (!fits(peer, payload.length)) {
+      return Promise.resolve({ is: "refused", reason: "too-large", packetId: 0, sent: false });
+    }
+    const channelId = this.#parts.names.idOf(channel);
+    return this.#parts.outgoing.send({
+      peer,
+      message: { channelId, payload, qos, retain, priority },
+      ttl,
+      ...(packetId === undefined ? {} : { packetId }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
 }

@@ -1,6 +1,17 @@
-import type { Bridge } from "./bridge.ts";
-import type { NodeStatus } from "./node/contract.ts";
-import type { NomqBridgeOptions } from "./nomq-bridge/options.ts";
+import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "./bridge.ts";
+import { systemClock } from "./clock.ts";
+import { NomqError } from "./errors.ts";
+import type { NodeStatus, NomqNode, NomqNodeOptions } from "./node/contract.ts";
+import { createNomqNode } from "./node.ts";
+import { listenUrl, parseEndpoint, parseListen } from "./nomq-bridge/addresses.ts";
+import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
+import { attachDevice } from "./nomq-bridge/devices.ts";
+import { publishInbound } from "./nomq-bridge/inbound.ts";
+import { type JoinedTransport, openJoined } from "./nomq-bridge/joined-transport.ts";
+import type { NomqBridgeOptions, NomqChannelOptions } from "./nomq-bridge/options.ts";
+import { createStatusFeed, type StatusFeed } from "./status-feed.ts";
+import type { Endpoint } from "./transport.ts";
+import { openUdpTransport } from "./udp-transport.ts";
 
 export type * from "./nomq-bridge/options.ts";
 
@@ -16,7 +27,195 @@ export interface NomqBridgeCounts extends NodeStatus {
   readonly refused: Readonly<Record<string, number>>;
 }
 
+const DEFAULT_ACK_TIMEOUT_MS = 10_000;
+
 /** Makes the bridge; nothing is opened before `start`. Throws `config-invalid` for an address that is none. */
 export function createNomqBridge(options: NomqBridgeOptions): NomqBridge {
-  throw new Error(`not yet: ${options.devices?.length}`);
+  for (const device of options.devices ?? []) parseEndpoint(device.address);
+  if ("listen" in options) {
+    if (options.listen.length === 0) throw new NomqError("config-invalid", "nomq.listen is empty");
+    for (const url of options.listen) parseListen(url);
+  }
+  return new NomqSide(options);
+}
+
+class NomqSide implements NomqBridge {
+  readonly name = "nomq";
+  readonly #options: NomqBridgeOptions;
+  readonly #feed: StatusFeed;
+  readonly #refused = new Map<string, number>();
+  readonly #ended = new AbortController();
+  readonly #devices = new Map<string, Attachment>();
+  #port: Port | undefined;
+  #node: NomqNode | undefined;
+  #joined: JoinedTransport | undefined;
+  #announced: Announced | undefined;
+  #stopped: Promise<void> | undefined;
+  #listening = false;
+
+  constructor(options: NomqBridgeOptions) {
+    this.#options = options;
+    this.#feed = createStatusFeed(() => (this.#port?.clock ?? systemClock).now());
+  }
+
+  async attach(port: Port): Promise<void> {
+    this.#port = port;
+    const node = "node" in this.#options ? this.#options.node : createNomqNode(this.#nodeOptions(port));
+    this.#node = node;
+    await node.restore(port.state());
+    this.#announced = createAnnounced(port, node);
+    for (const device of this.#options.devices ?? []) {
+      this.#devices.set(device.name, await attachDevice(port, node, device));
+      for (const filter of device.subscribe ?? []) node.learn(filter);
+    }
+    for (const channel of this.#options.channels ?? []) node.learn(nameOf(channel));
+    this.#receive(port, node);
+  }
+
+  async start(_options: AbortOptions = {}): Promise<void> {
+    if (this.#node === undefined || this.#port === undefined) {
+      throw new NomqError("closed", "the NoMQ bridge is not attached to a hub");
+    }
+    void this.#learnNames(this.#port, this.#node);
+    await this.#node.start();
+    this.#listening = true;
+    this.#feed.set("ready");
+  }
+
+  stop(_options: AbortOptions = {}): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  status(): BridgeStatus {
+    return this.#feed.current();
+  }
+
+  statusChanges(options: AbortOptions = {}): AsyncIterable<BridgeStatus> {
+    return this.#feed.changes(options);
+  }
+
+  addresses(): readonly string[] {
+    if (!this.#listening) return [];
+    const local = this.#node?.local();
+    const locals: readonly Endpoint[] = this.#joined?.locals ?? (local === undefined ? [] : [local]);
+    return locals.map(listenUrl);
+  }
+
+  counts(): NomqBridgeCounts {
+    const refused = Object.fromEntries(this.#refused);
+    return { ...(this.#node?.status() ?? NOTHING), refused };
+  }
+
+  #nodeOptions(port: Port): NomqNodeOptions {
+    const { options } = { options: this.#options };
+    if ("node" in options) throw new NomqError("config-invalid", "the node is given");
+    const open = options.openTransport ?? openUdp;
+    const transport = async (): Promise<JoinedTransport> => {
+      this.#joined = await openJoined(options.listen, open);
+      return this.#joined;
+    };
+    const peers = (options.devices ?? []).map((device) => ({
+      ...device,
+      address: parseEndpoint(device.address),
+    }));
+    const { keys, pace, random } = options;
+    return {
+      transport,
+      keys,
+      peers,
+      clock: port.clock,
+      log: port.log,
+      ...(pace === undefined ? {} : { pace }),
+      ...(random === undefined ? {} : { random }),
+    };
+  }
+
+  #receive(port: Port, node: NomqNode): void {
+    const contentTypes = new Map<string, string>();
+    for (const channel of this.#options.channels ?? []) {
+      if (typeof channel !== "string" && channel.contentType !== undefined) {
+        contentTypes.set(channel.name, channel.contentType);
+      }
+    }
+    const nameOfPeer = (id: string): string | undefined =>
+      this.#devices.get(id)?.name ?? this.#announced?.nameOf(id);
+    const use = {
+      port,
+      ack: this.#options.ack ?? "stored",
+      ackTimeout: this.#options.ackTimeout ?? DEFAULT_ACK_TIMEOUT_MS,
+      attachmentOf: (incoming: { peer: { id: string } }): string | undefined => nameOfPeer(incoming.peer.id),
+      contentTypes,
+      refused: (reason: string): void => this.#countRefusal(reason),
+    };
+    node.receive({
+      message: (incoming) => publishInbound(use, incoming),
+      subscribed: (peer, channel) => this.#announced?.subscribed(peer, channel, this.#devices.get(peer.id)),
+      unsubscribed: (peer, channel) =>
+        this.#announced?.unsubscribed(peer, channel, this.#devices.get(peer.id)),
+      heard: (peer) => {
+        this.#devices.get(peer.id)?.repair();
+        this.#announced?.repair(peer.id);
+      },
+      remember: (changes) => port.remember(changes),
+    });
+  }
+
+  #countRefusal(reason: string): void {
+    // Reasons may name an attachment: what follows the colon is not counted apart.
+    const kind = reason.split(":")[0] ?? reason;
+    const before = this.#refused.get(kind) ?? 0;
+    this.#refused.set(kind, before + 1);
+    if (before === 0) this.#port?.log.warn("message from a peer refused; said once by reason", { reason });
+  }
+
+  async #learnNames(port: Port, node: NomqNode): Promise<void> {
+    try {
+      for await (const name of port.channels("#", { signal: this.#ended.signal })) node.learn(name);
+    } catch (error) {
+      if (this.#ended.signal.aborted) return;
+      const reason = error instanceof Error ? error.message : "unknown";
+      port.log.warn("channel names are no longer learnt", { reason });
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#ended.abort();
+    const attachments = [...this.#devices.values()];
+    await Promise.all(attachments.map((attachment) => attachment[Symbol.asyncDispose]()));
+    await this.#announced?.stop();
+    await this.#node?.stop();
+    this.#listening = false;
+    this.#feed.set("closed");
+  }
+}
+
+const NOTHING: NodeStatus = {
+  accepted: 0,
+  rejected: {
+    malformed: 0,
+    "bad-mac": 0,
+    replay: 0,
+    stale: 0,
+    "clock-unknown": 0,
+    "unknown-channel": 0,
+    own: 0,
+    limited: 0,
+  },
+  sent: 0,
+  unknownChannels: [],
+  unknownClocks: [],
+  held: { peers: 0, sessions: 0, transfers: 0 },
+};
+
+function nameOf(channel: NomqChannelOptions): string {
+  return typeof channel === "string" ? channel : channel.name;
+}
+
+function openUdp(listen: string): ReturnType<typeof openUdpTransport> {
+  return openUdpTransport(parseListen(listen));
 }

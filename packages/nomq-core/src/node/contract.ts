@@ -4,10 +4,10 @@ import type { Log } from "../log.ts";
 import type { Qos } from "../message.ts";
 import type { Key } from "../packet/packet.ts";
 import type { RandomSource } from "../packet/random.ts";
+import type { PeerKind } from "../session/peer-kind.ts";
 import type { Endpoint, Transport } from "../transport.ts";
 
-/** Whether a peer speaks as the original devices do (`device`) or is a node of ours (`node`). */
-export type PeerKind = "device" | "node";
+export type { PeerKind } from "../session/peer-kind.ts";
 
 /** A peer told by configuration. */
 export interface KnownPeer {

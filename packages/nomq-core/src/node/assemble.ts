@@ -1,0 +1,80 @@
+import { systemClock } from "../clock.ts";
+import { silentLog } from "../log.ts";
+import { createKeyRing } from "../packet/key-ring.ts";
+import { pooledRandom } from "../packet/random.ts";
+import { createReplayWindows, type ReplayWindows } from "../session/replay-windows.ts";
+import type { Transport } from "../transport.ts";
+import { type ChannelNames, createChannelNames } from "./channel-names.ts";
+import type { NodeLimits, NomqNodeOptions, NomqReceiver } from "./contract.ts";
+import { createIncoming, type Incoming } from "./incoming.ts";
+import { createIngress, type Ingress } from "./ingress.ts";
+import { createJournal, type Journal } from "./journal.ts";
+import { createOutgoing, type Outgoing } from "./outgoing.ts";
+import { createPeerTable, type PeerTable } from "./peer-table.ts";
+import { createRejections, type Rejections } from "./rejections.ts";
+import { createSubscribing, type Subscribing } from "./subscribing.ts";
+import { createNodeTime, type NodeTime } from "./time.ts";
+import { createTurns, type Turns } from "./turns.ts";
+import { createWire, type Wire } from "./wire.ts";
+
+/** The parts of one node. */
+export interface Parts {
+  readonly windows: ReplayWindows;
+  readonly peers: PeerTable;
+  readonly names: ChannelNames;
+  readonly rejections: Rejections;
+  readonly incoming: Incoming;
+  readonly outgoing: Outgoing;
+  readonly ingress: Ingress;
+  readonly subscribing: Subscribing;
+  readonly journal: Journal;
+  readonly turns: Turns;
+  readonly wire: Wire;
+  readonly time: NodeTime;
+}
+
+/** What the node has only once it runs. */
+export interface Late {
+  readonly transport: () => Transport | undefined;
+  readonly receiver: () => NomqReceiver | undefined;
+}
+
+const LIMITS: NodeLimits = {
+  peers: 10_000,
+  sessions: 200_000,
+  window: 131_072,
+  transfers: 65_536,
+  handing: 4096,
+  unknown: 256,
+  channels: 1_000_000,
+};
+const DEFAULT_PACE = 5;
+
+/** Puts the parts together; nothing runs yet. */
+export function assemble(options: NomqNodeOptions, late: Late): Parts {
+  const limits: NodeLimits = { ...LIMITS, ...options.limits };
+  const { clock = systemClock, log = silentLog, random = pooledRandom, pace = DEFAULT_PACE } = options;
+  const ring = createKeyRing(options.keys);
+  const windows = createReplayWindows({ sessions: limits.sessions, packets: limits.window });
+  const peers = createPeerTable({ ring, known: options.peers ?? [], limit: limits.peers });
+  const names = createChannelNames(limits.channels);
+  const rejections = createRejections({ clock, log, listed: limits.unknown });
+  const time = createNodeTime(clock, (seconds) => {
+    windows.rebase(seconds);
+    for (const peer of peers.all()) if (peer.clock !== undefined) peer.clock -= seconds;
+    log.warn("the wall clock has stepped; learnt clocks are kept", { seconds });
+  });
+  const wire = createWire({ clock, log, random, pace, transport: late.transport });
+  const turns = createTurns({ clock });
+  const remember = (): NomqReceiver["remember"] => late.receiver()?.remember;
+  const journal = createJournal({ clock, log, windows, remember });
+  const hand: NomqReceiver["message"] = (message) =>
+    late.receiver()?.message(message) ?? Promise.resolve({ is: "refused", reason: "no-receiver" });
+  const note = journal.add;
+  const incoming = createIncoming({ clock, wire, limit: limits.transfers, hand, journal: note });
+  const outgoing = createOutgoing({ clock, wire, turns, limit: limits.transfers });
+  const shared = { ring, windows, peers, names, rejections, incoming, outgoing, wire, time, limits };
+  const ingress = createIngress({ ...shared, receiver: late.receiver, journal: note });
+  const subscribing = createSubscribing({ clock, wire });
+  return { ...shared, ingress, subscribing, journal, turns };
+}

@@ -1,0 +1,187 @@
+import type { Clock } from "../clock.ts";
+import { readPublishFlags } from "../packet/flags.ts";
+import type { Packet } from "../packet/packet.ts";
+import { type ReceiveInput, type ReceiveState, stepReceiver } from "../session/receiver.ts";
+import { changesOf, type Noted } from "../session/replay-windows.ts";
+import type { Endpoint } from "../transport.ts";
+import type { IncomingMessage, Verdict } from "./contract.ts";
+import { type PeerEntry, viewOf } from "./peer-table.ts";
+import { addressText } from "./rejections.ts";
+import type { Wire } from "./wire.ts";
+
+/** A PUBLISH that is authentic and fresh. */
+export interface Arrival {
+  readonly packet: Packet & { readonly type: "PUBLISH" };
+  readonly channel: string;
+  readonly peer: PeerEntry;
+  readonly from: Endpoint;
+  readonly noted: Noted;
+}
+
+/** The transfers of one node on their way in. */
+export interface Incoming {
+  published(arrival: Arrival): void;
+  /** Bytes that came before: answers them again if their transfer is open and their address the same. */
+  repeated(
+    packet: Packet,
+    from: { readonly address: Endpoint; readonly keyId: string; readonly mac: number },
+  ): void;
+  released(packet: Packet, from: Endpoint, peer: PeerEntry): void;
+  /** Messages that the application has and has not answered. */
+  readonly handing: number;
+  readonly held: number;
+}
+
+/** What incoming transfers work with. */
+export interface IncomingUse {
+  readonly clock: Clock;
+  readonly wire: Wire;
+  /** Transfers remembered. */
+  readonly limit: number;
+  readonly hand: (message: IncomingMessage) => Promise<Verdict>;
+  /** Keeps what no message took with it. */
+  readonly journal: (noted: Noted) => void;
+}
+
+interface Transfer {
+  state: ReceiveState;
+  readonly peer: PeerEntry;
+  readonly from: Endpoint;
+  readonly packetId: number;
+  readonly channelId: Uint8Array;
+  readonly macs: number[];
+  readonly begunAt: number;
+}
+
+const LIFE_MS = 24 * 3600 * 1000;
+const MOST_MACS = 8;
+
+/** Makes the incoming half of a node. */
+export function createIncoming(use: IncomingUse): Incoming {
+  return new IncomingTransfers(use);
+}
+
+class IncomingTransfers implements Incoming {
+  readonly #use: IncomingUse;
+  // Oldest first.
+  readonly #transfers = new Map<string, Transfer>();
+  #handing = 0;
+
+  constructor(use: IncomingUse) {
+    this.#use = use;
+  }
+
+  get handing(): number {
+    return this.#handing;
+  }
+
+  get held(): number {
+    return this.#transfers.size;
+  }
+
+  published(arrival: Arrival): void {
+    const { qos } = readPublishFlags(arrival.packet.flags);
+    if (qos === 0) {
+      this.#use.journal(arrival.noted);
+      void this.#hand(arrival, false);
+      return;
+    }
+    const name = transferName(arrival.noted.session.keyId, arrival.packet);
+    const known = this.#transfers.get(name);
+    const now = this.#use.clock.monotonic();
+    const step = stepReceiver(known?.state, { on: "publish", qos, now });
+    if (step === undefined) return;
+    const transfer = known ?? this.#begin(name, arrival, step.state);
+    transfer.state = step.state;
+    if (transfer.macs.length < MOST_MACS) transfer.macs.push(arrival.noted.seen.mac);
+    if (step.effect === undefined || "reply" in step.effect) {
+      this.#use.journal(arrival.noted);
+      if (step.effect !== undefined) this.#reply(transfer, step.effect.reply, arrival.from);
+      return;
+    }
+    void this.#handOver(transfer, arrival);
+  }
+
+  repeated(packet: Packet, from: { address: Endpoint; keyId: string; mac: number }): void {
+    if (packet.type !== "PUBLISH") return;
+    const transfer = this.#transfers.get(transferName(from.keyId, packet));
+    if (transfer === undefined || !transfer.macs.includes(from.mac)) return;
+    if (addressText(transfer.from) !== addressText(from.address)) return;
+    this.#step(transfer, { on: "identical", now: this.#use.clock.monotonic() }, from.address);
+  }
+
+  released(packet: Packet, from: Endpoint, peer: PeerEntry): void {
+    const transfer = this.#transfers.get(transferName(peer.key.key.id, packet));
+    if (transfer !== undefined) {
+      this.#step(transfer, { on: "PUBREL" }, from);
+    } else if (peer.kind === "node") {
+      // We have forgotten it; the peer must not wait for ever.
+      const { packetId, channelId } = packet;
+      this.#use.wire.reply(peer, { type: "PUBCOMP", packetId, channelId, to: from });
+    }
+  }
+
+  async #handOver(transfer: Transfer, arrival: Arrival): Promise<void> {
+    const accepted = await this.#hand(arrival, true);
+    if (!accepted) this.#use.journal(arrival.noted);
+    this.#step(transfer, { on: "verdict", accepted }, arrival.from);
+  }
+
+  async #hand(arrival: Arrival, withState: boolean): Promise<boolean> {
+    this.#handing += 1;
+    try {
+      const verdict = await this.#use.hand(messageOf(arrival, withState));
+      return verdict.is === "accepted";
+    } catch {
+      return false;
+    } finally {
+      this.#handing -= 1;
+    }
+  }
+
+  #step(transfer: Transfer, input: ReceiveInput, to: Endpoint): void {
+    const step = stepReceiver(transfer.state, input);
+    if (step === undefined) return;
+    transfer.state = step.state;
+    if (step.effect !== undefined && "reply" in step.effect) this.#reply(transfer, step.effect.reply, to);
+  }
+
+  #reply(transfer: Transfer, type: "ACK" | "PUBREC" | "PUBCOMP", to: Endpoint): void {
+    const { packetId, channelId } = transfer;
+    this.#use.wire.reply(transfer.peer, { type, packetId, channelId, to });
+  }
+
+  #begin(name: string, { packet, peer, from }: Arrival, state: ReceiveState): Transfer {
+    const begunAt = this.#use.clock.monotonic();
+    for (const [oldName, old] of this.#transfers) {
+      if (this.#transfers.size < this.#use.limit && begunAt - old.begunAt < LIFE_MS) break;
+      if (old.state.is !== "handing") this.#transfers.delete(oldName);
+    }
+    // The packet's id is a view into the datagram.
+    const channelId = packet.channelId.slice();
+    const transfer = { state, peer, from, packetId: packet.packetId, channelId, macs: [], begunAt };
+    this.#transfers.set(name, transfer);
+    return transfer;
+  }
+}
+
+function transferName(keyId: string, packet: Packet): string {
+  return `${keyId}/${hex(packet.sessionId)}/${hex(packet.packetId)}`;
+}
+
+function messageOf(arrival: Arrival, withState: boolean): IncomingMessage {
+  const { packet, channel, peer, noted } = arrival;
+  return {
+    channel,
+    payload: packet.message,
+    ...readPublishFlags(packet.flags),
+    ttl: packet.ttl,
+    peer: viewOf(peer),
+    transfer: transferName(noted.session.keyId, packet),
+    state: withState ? changesOf(noted) : [],
+  };
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, "0");
+}

@@ -1,0 +1,84 @@
+import type { StateChange } from "../bridge.ts";
+import type { CancelTimer, Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { changesOfAll, type Noted, type ReplayWindows } from "../session/replay-windows.ts";
+
+/** Keeps what replay windows noted and no message took with it, and writes it behind. */
+export interface Journal {
+  /** Begins to sweep old windows, once a minute. */
+  start(): void;
+  add(noted: Noted): void;
+  /** Writes all that is left. */
+  flush(): Promise<void>;
+  stop(): void;
+}
+
+/** What a journal works with. */
+export interface JournalUse {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly windows: ReplayWindows;
+  readonly remember: () => ((changes: readonly StateChange[]) => Promise<void>) | undefined;
+}
+
+const FLUSH_MS = 1000;
+const SWEEP_MS = 60_000;
+/** Beyond it the oldest notes are not written: a store that hangs shall not fill our memory. */
+const MOST_NOTES = 262_144;
+
+/** Makes a journal. */
+export function createJournal(use: JournalUse): Journal {
+  let notes: Noted[] = [];
+  let writing: Promise<void> | undefined;
+  let flushTimer: CancelTimer | undefined;
+  let sweepTimer: CancelTimer | undefined;
+  let failed = false;
+  let stopped = false;
+
+  const write = async (changes: readonly StateChange[]): Promise<void> => {
+    try {
+      await use.remember()?.(changes);
+    } catch (error) {
+      if (!failed) {
+        const reason = error instanceof Error ? error.message : "unknown";
+        use.log.warn("replay windows could not be stored; said once", { reason });
+      }
+      failed = true;
+    }
+  };
+  const flush = async (): Promise<void> => {
+    flushTimer?.();
+    flushTimer = undefined;
+    await writing;
+    const batch = notes;
+    notes = [];
+    const changes = [...changesOfAll(batch), ...use.windows.sweep(Math.floor(use.clock.now() / 1000))];
+    if (changes.length === 0 || use.remember() === undefined) return;
+    writing = write(changes);
+    await writing;
+    writing = undefined;
+  };
+  const sweepLater = (): void => {
+    sweepTimer = use.clock.after(SWEEP_MS, () => {
+      void flush();
+      if (!stopped) sweepLater();
+    });
+  };
+  return {
+    start: sweepLater,
+    add(noted) {
+      if (use.remember() === undefined) return;
+      if (notes.length >= MOST_NOTES) notes = notes.slice(MOST_NOTES / 2);
+      notes.push(noted);
+      if (flushTimer === undefined && !stopped) {
+        flushTimer = use.clock.after(FLUSH_MS, () => void flush());
+      }
+    },
+    flush,
+    stop() {
+      stopped = true;
+      flushTimer?.();
+      sweepTimer?.();
+    },
+  };
+}

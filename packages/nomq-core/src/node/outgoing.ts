@@ -1,0 +1,253 @@
+import type { CancelTimer, Clock } from "../clock.ts";
+import { UNHEARD_OFFSETS } from "../session/clock-offset.ts";
+import {
+  FIRST_WAIT_MS,
+  type SendInput,
+  type SendOutcome,
+  type SendPlan,
+  type SendState,
+  stepSender,
+} from "../session/sender.ts";
+import type { Endpoint } from "../transport.ts";
+import type { PublishOutcome } from "./contract.ts";
+import type { PeerEntry } from "./peer-table.ts";
+import type { Turns } from "./turns.ts";
+import type { Outbound, Wire } from "./wire.ts";
+
+/** How often a message is sent before it is unanswered: about half a minute, two minutes. */
+const ATTEMPTS = { device: 5, node: 8 } as const;
+
+/** A message to one peer. */
+export interface Departure {
+  readonly peer: PeerEntry;
+  readonly message: Omit<Outbound, "packetId">;
+  readonly packetId?: number;
+  /** Seconds; undefined: says 3,600 and does not expire. */
+  readonly ttl: number | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/** What an answer says of a transfer. */
+export interface Answer {
+  readonly type: "ACK" | "PUBREC" | "PUBCOMP";
+  readonly packetId: number;
+}
+
+/** The transfers of one node on their way out. */
+export interface Outgoing {
+  send(departure: Departure): Promise<PublishOutcome>;
+  /** An ACK, PUBREC or PUBCOMP. */
+  answered(packet: Answer, from: Endpoint, peer: PeerEntry): void;
+  stop(): void;
+  readonly open: number;
+}
+
+/** What outgoing transfers work with. */
+export interface OutgoingUse {
+  readonly clock: Clock;
+  readonly wire: Wire;
+  readonly turns: Turns;
+  /** Transfers open at once. */
+  readonly limit: number;
+}
+
+/** Makes the outgoing half of a node. */
+export function createOutgoing(use: OutgoingUse): Outgoing {
+  const open = new Map<number, Transfer>();
+  const outcomeOf = (departure: Departure, resolve: (outcome: PublishOutcome) => void): void => {
+    const packetId = departure.packetId ?? freeId(open, use.wire);
+    const refuse = (reason: string): void => resolve({ is: "refused", reason, packetId, sent: false });
+    if (departure.signal?.aborted === true) {
+      resolve({ is: "unanswered", reason: "aborted", packetId, sent: false });
+      return;
+    }
+    if (open.size >= use.limit || open.has(packetId)) {
+      refuse("busy");
+      return;
+    }
+    const transfer = new Transfer(use, departure, packetId);
+    open.set(packetId, transfer);
+    transfer.whenDone = (outcome) => {
+      open.delete(packetId);
+      resolve(outcome);
+    };
+    if (!transfer.begin()) {
+      open.delete(packetId);
+      refuse("busy");
+    }
+  };
+  return {
+    send: (departure) => new Promise((resolve) => outcomeOf(departure, resolve)),
+    answered(packet, from, peer) {
+      const transfer = open.get(packet.packetId);
+      // An answer carries nothing but a number: it must at least come from where the message went.
+      if (transfer === undefined || !isFromPeer(transfer.peer, from, peer)) return;
+      transfer.answered(packet.type);
+    },
+    stop() {
+      for (const transfer of [...open.values()]) transfer.abort("closed");
+    },
+    get open() {
+      return open.size;
+    },
+  };
+}
+
+function isFromPeer(to: PeerEntry, from: Endpoint, peer: PeerEntry): boolean {
+  return to === peer || (to.key === peer.key && to.address.host === from.host);
+}
+
+function freeId(open: ReadonlyMap<number, unknown>, wire: Wire): number {
+  let id = wire.freshId();
+  while (open.has(id)) id = wire.freshId();
+  return id;
+}
+
+class Transfer {
+  readonly peer: PeerEntry;
+  whenDone: (outcome: PublishOutcome) => void = () => undefined;
+  readonly #use: OutgoingUse;
+  readonly #departure: Departure;
+  readonly #message: Outbound;
+  /** Absent at QoS 0. */
+  readonly #plan: SendPlan | undefined;
+  readonly #deadline: number | undefined;
+  readonly #frozen = new Map<number, Uint8Array>();
+  #state: SendState = { is: "waiting" };
+  #timer: CancelTimer | undefined;
+  #sent = false;
+
+  constructor(use: OutgoingUse, departure: Departure, packetId: number) {
+    const { peer, message, ttl } = departure;
+    this.#use = use;
+    this.peer = peer;
+    this.#departure = departure;
+    this.#message = { ...message, packetId };
+    // Now or never: within the time one answer takes.
+    const lasts = ttl === 0 ? FIRST_WAIT_MS : ttl === undefined ? undefined : ttl * 1000;
+    this.#deadline = lasts === undefined ? undefined : use.clock.monotonic() + lasts;
+    const deadline = this.#deadline === undefined ? {} : { deadline: this.#deadline };
+    const attempts = ttl === 0 ? 1 : ATTEMPTS[peer.kind];
+    this.#plan = message.qos === 0 ? undefined : { qos: message.qos, attempts, ...deadline };
+  }
+
+  begin(): boolean {
+    this.peer.open += 1;
+    const onAbort = (): void => this.abort("aborted");
+    const taken = this.#use.turns.take(this.peer, () => this.#turn());
+    if (!taken) {
+      this.peer.open -= 1;
+      return false;
+    }
+    if (this.#state.is !== "done") this.#departure.signal?.addEventListener("abort", onAbort, { once: true });
+    const finish = this.whenDone;
+    this.whenDone = (outcome) => {
+      this.#departure.signal?.removeEventListener("abort", onAbort);
+      finish(outcome);
+    };
+    return true;
+  }
+
+  answered(type: "ACK" | "PUBREC" | "PUBCOMP"): void {
+    const before = this.#state;
+    this.#step({ on: "reply", type, now: this.#use.clock.monotonic(), jitter: this.#jitter() });
+    if (this.#state !== before) this.#use.turns.answered(this.peer);
+  }
+
+  abort(reason: string): void {
+    if (this.#plan === undefined) this.#end({ is: "unanswered", reason });
+    else this.#step({ on: "abort", kind: this.peer.kind });
+  }
+
+  /** The peer's turn: returns how long an answer is awaited. */
+  #turn(): number {
+    if (this.#state.is === "done") return 0;
+    if (this.#plan === undefined) {
+      this.#sendOnce();
+      return 0;
+    }
+    const now = this.#use.clock.monotonic();
+    this.#step({ on: "due", now, jitter: this.#jitter(), kind: this.peer.kind });
+    // A device that does not answer in time may get the next message; the lock is for one round trip only.
+    return this.#isDone() ? 0 : FIRST_WAIT_MS;
+  }
+
+  #jitter(): number {
+    return this.#use.wire.freshId() / 2 ** 32;
+  }
+
+  #isDone(): boolean {
+    return this.#state.is === "done";
+  }
+
+  #sendOnce(): void {
+    const expired = this.#deadline !== undefined && this.#use.clock.monotonic() >= this.#deadline;
+    if (!expired) for (const clock of this.#clocks()) this.#put(this.#seal(clock));
+    this.#end({ is: expired ? "expired" : "delivered" });
+  }
+
+  #step(input: SendInput): void {
+    if (this.#plan === undefined || this.#state.is === "done") return;
+    const { state, effect } = stepSender(this.#plan, this.#state, input);
+    this.#state = state;
+    if (effect?.send === "message") this.#sendMessage(effect.bytes);
+    else if (effect?.send === "PUBREL") this.#release();
+    if (state.is === "done") this.#end(state.outcome);
+    else if (state.is !== "waiting") this.#wakeAt(state.dueAt);
+  }
+
+  #wakeAt(at: number): void {
+    this.#timer?.();
+    const { clock, turns } = this.#use;
+    this.#timer = clock.after(at - clock.monotonic(), () => {
+      this.#timer = undefined;
+      if (!turns.take(this.peer, () => this.#turn())) this.#wakeAt(clock.monotonic() + FIRST_WAIT_MS);
+    });
+  }
+
+  #sendMessage(bytes: "fresh" | "again"): void {
+    const attempt = this.#state.is === "publishing" ? this.#state.attempt : 1;
+    const clocks = this.#clocks();
+    const clock = clocks[(attempt - 1) % clocks.length] ?? 0;
+    if (bytes === "fresh") {
+      this.#put(this.#seal(clock));
+      return;
+    }
+    const sealed = this.#frozen.get(clock) ?? this.#seal(clock);
+    this.#frozen.set(clock, sealed);
+    this.#put(sealed);
+  }
+
+  #release(): void {
+    const { packetId, channelId } = this.#message;
+    this.#use.wire.reply(this.peer, { type: "PUBREL", packetId, channelId, to: this.peer.address });
+  }
+
+  /** A device that was never heard may count from either epoch. */
+  #clocks(): readonly number[] {
+    if (this.peer.clock !== undefined) return [this.peer.clock];
+    return this.peer.kind === "node" ? [0] : UNHEARD_OFFSETS;
+  }
+
+  #seal(clock: number): Uint8Array {
+    const left = this.#deadline === undefined ? undefined : this.#deadline - this.#use.clock.monotonic();
+    const { ttl } = this.#departure;
+    const remaining = ttl === 0 ? 0 : left === undefined ? undefined : left / 1000;
+    return this.#use.wire.seal(this.peer, this.#message, { clock, ttl: remaining });
+  }
+
+  #put(datagram: Uint8Array): void {
+    this.#sent = true;
+    this.#use.wire.send(this.peer, datagram);
+  }
+
+  #end(outcome: SendOutcome): void {
+    this.#state = { is: "done", outcome };
+    this.#timer?.();
+    this.#timer = undefined;
+    this.peer.open -= 1;
+    if (this.#sent && outcome.is !== "delivered") this.peer.silent = true;
+    this.#frozen.clear();
+    this.whenDone({ ...outcome, packetId: this.#message.packetId, sent: this.#sent });
+  }
+}

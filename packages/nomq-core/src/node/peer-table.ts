@@ -1,0 +1,152 @@
+import type { CancelTimer } from "../clock.ts";
+import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
+import type { Dialect } from "../packet/packet.ts";
+import { atRest, type Pace } from "../session/pace.ts";
+import type { ReplayWindow } from "../session/replay-window.ts";
+import type { SessionName } from "../session/window-records.ts";
+import type { Endpoint } from "../transport.ts";
+import type { KnownPeer, NomqPeer, PeerKind } from "./contract.ts";
+import { addressText } from "./rejections.ts";
+
+/** One remote endpoint and all that is known of it. */
+export interface PeerEntry {
+  readonly id: string;
+  readonly known: KnownPeer | undefined;
+  address: Endpoint;
+  key: PacketKey;
+  dialect: Dialect;
+  kind: PeerKind;
+  /** Its clock less ours, seconds; undefined until heard. */
+  clock: number | undefined;
+  sessionId: number | undefined;
+  /** Monotonic milliseconds; undefined until heard in this run. */
+  heardAt: number | undefined;
+  /** It left a transfer unanswered since it was heard. */
+  silent: boolean;
+  pace: Pace;
+  /** Sends that wait for their turn; each returns for how long an answer is awaited, in milliseconds. */
+  readonly turns: (() => number)[];
+  turnTimer: CancelTimer | undefined;
+  /** Transfers to it that are open. */
+  open: number;
+  readonly subscriptions: Set<string>;
+}
+
+/** Peers by address and, for those that configuration names, by name. */
+export interface PeerTable {
+  /** The peer a packet is from; makes an entry for a new address. */
+  heardFrom(from: Endpoint, key: PacketKey, window: ReplayWindow | undefined): PeerEntry;
+  /** The known peer of that address and key, before any packet of it was accepted. */
+  knownAt(from: Endpoint, keyId: string): KnownPeer | undefined;
+  /** The peer of a name or address, if there is one. */
+  find(of: string | Endpoint): PeerEntry | undefined;
+  /** As `find`, but makes an entry for a new address. */
+  reach(to: string | Endpoint): PeerEntry | undefined;
+  /** What restored windows tell of known peers. */
+  recall(sessions: Iterable<{ readonly session: SessionName; readonly window: ReplayWindow }>): void;
+  all(): Iterable<PeerEntry>;
+  readonly size: number;
+}
+
+/** Makes a table of the known peers and at most `limit` others; the one heard or used longest ago gives way. */
+export function createPeerTable(use: {
+  ring: KeyRing;
+  known: readonly KnownPeer[];
+  limit: number;
+}): PeerTable {
+  const named = new Map<string, PeerEntry>();
+  const namedAt = new Map<string, PeerEntry>();
+  const others = new Map<string, PeerEntry>();
+  for (const known of use.known) {
+    const key = (known.key === undefined ? undefined : use.ring.get(known.key)) ?? use.ring.keys[0];
+    if (key === undefined) continue;
+    const entry = newEntry({ known, key, address: known.address });
+    named.set(known.name, entry);
+    namedAt.set(addressText(known.address), entry);
+  }
+
+  const evict = (): void => {
+    for (const [address, entry] of others) {
+      if (others.size < use.limit) return;
+      if (entry.open > 0 || entry.turns.length > 0) continue;
+      others.delete(address);
+    }
+  };
+  const other = (address: Endpoint, key: PacketKey): PeerEntry => {
+    const text = addressText(address);
+    const found = others.get(text);
+    if (found !== undefined) {
+      others.delete(text);
+    } else {
+      evict();
+    }
+    const entry = found ?? newEntry({ known: undefined, key, address });
+    others.set(text, entry);
+    return entry;
+  };
+  const find = (of: string | Endpoint): PeerEntry | undefined => {
+    if (typeof of === "string") return named.get(of) ?? others.get(of);
+    const text = addressText(of);
+    return namedAt.get(text) ?? others.get(text);
+  };
+
+  return {
+    heardFrom(from, key, window) {
+      const configured = namedAt.get(addressText(from));
+      if (configured !== undefined && configured.key === key) return configured;
+      const bound = window?.peer === undefined ? undefined : named.get(window.peer);
+      return bound !== undefined && bound.key === key ? bound : other(from, key);
+    },
+    knownAt(from, keyId) {
+      const entry = namedAt.get(addressText(from));
+      return entry?.key.key.id === keyId ? entry.known : undefined;
+    },
+    find,
+    reach(to) {
+      const [key] = use.ring.keys;
+      return find(to) ?? (typeof to === "string" || key === undefined ? undefined : other(to, key));
+    },
+    recall(sessions) {
+      for (const { session, window } of sessions) {
+        const entry = window.peer === undefined ? undefined : named.get(window.peer);
+        if (entry === undefined || entry.key.key.id !== session.keyId) continue;
+        entry.clock = window.clock;
+        entry.sessionId = session.sessionId;
+        if (window.marked) entry.kind = "node";
+      }
+    },
+    all: function* all() {
+      yield* named.values();
+      yield* others.values();
+    },
+    get size() {
+      return others.size;
+    },
+  };
+}
+
+/** The peer as the application sees it. */
+export function viewOf(entry: PeerEntry): NomqPeer {
+  const { id, address, kind } = entry;
+  return { id, known: entry.known !== undefined, address, key: entry.key.key.id, kind };
+}
+
+function newEntry(of: { known: KnownPeer | undefined; key: PacketKey; address: Endpoint }): PeerEntry {
+  return {
+    id: of.known?.name ?? addressText(of.address),
+    known: of.known,
+    address: of.address,
+    key: of.key,
+    dialect: of.key.key.dialect === "standard" ? "standard" : "micropython",
+    kind: of.known?.kind ?? "device",
+    clock: undefined,
+    sessionId: undefined,
+    heardAt: undefined,
+    silent: false,
+    pace: atRest,
+    turns: [],
+    turnTimer: undefined,
+    open: 0,
+    subscriptions: new Set(),
+  };
+}

@@ -1,0 +1,171 @@
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Qos } from "../message.ts";
+import { noChannelId } from "../packet/channel-id.ts";
+import { encodePacket, publishSize } from "../packet/encode.ts";
+import { publishFlags, withMark } from "../packet/flags.ts";
+import { LARGEST_DATAGRAM } from "../packet/layout.ts";
+import type { Packet } from "../packet/packet.ts";
+import { type RandomSource, randomU32 } from "../packet/random.ts";
+import { departed } from "../session/pace.ts";
+import type { Endpoint, Transport } from "../transport.ts";
+import type { PeerEntry } from "./peer-table.ts";
+
+/** The longest message a v1 device can read without IP fragmentation, bytes (nomq-protocol.md section 8). */
+export const MAX_DEVICE_MESSAGE = 1339;
+
+/** `ttl` of every packet whose sender says nothing else, seconds. */
+export const DEFAULT_TTL = 3600;
+const LONGEST_TTL = 65_535;
+
+/** A message on its way out. */
+export interface Outbound {
+  readonly channelId: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  readonly priority: number;
+  readonly packetId: number;
+}
+
+/** When a message is sealed and how long it has left, in seconds. */
+export interface Stamp {
+  /** The peer's clock less ours. */
+  readonly clock: number;
+  /** Undefined: {@link DEFAULT_TTL}. */
+  readonly ttl: number | undefined;
+}
+
+/** Seals packets and puts them on the network. */
+export interface Wire {
+  readonly sessionId: number;
+  /** Seals a PUBLISH as of now for a peer whose clock is off by `clock` seconds. */
+  seal(peer: PeerEntry, message: Outbound, as: Stamp): Uint8Array;
+  /** Answers a packet at once, to the address it came from. */
+  reply(peer: PeerEntry, reply: Reply): void;
+  name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: { name: string; id: Uint8Array }): void;
+  heartbeat(peer: PeerEntry, to: Endpoint): void;
+  /** Hands a datagram to the network, counting it towards the peer's pace. */
+  send(peer: PeerEntry, datagram: Uint8Array, to?: Endpoint): void;
+  freshId(): number;
+  readonly sent: number;
+}
+
+/** An answer to a packet. */
+export interface Reply {
+  readonly type: "ACK" | "PUBREC" | "PUBREL" | "PUBCOMP";
+  readonly packetId: number;
+  readonly channelId: Uint8Array;
+  readonly to: Endpoint;
+}
+
+/** What a wire works with. */
+export interface WireUse {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: RandomSource;
+  /** Datagrams per second towards one device. */
+  readonly pace: number;
+  readonly transport: () => Transport | undefined;
+}
+
+/** Bytes of the datagram that a message to this peer needs, and whether the peer can take it. */
+export function fits(peer: PeerEntry, bytes: number): boolean {
+  if (peer.kind === "device") return bytes <= MAX_DEVICE_MESSAGE;
+  return publishSize(bytes, { dialect: peer.dialect, layout: 16 }) <= LARGEST_DATAGRAM;
+}
+
+/** Makes the wire of one node. */
+export function createWire(use: WireUse): Wire {
+  return new NodeWire(use);
+}
+
+class NodeWire implements Wire {
+  readonly sessionId: number;
+  readonly #use: WireUse;
+  // Counted from a random start, so that no two packets of a session share one.
+  #nonce: number;
+  #sent = 0;
+  #sayFailure = true;
+
+  constructor(use: WireUse) {
+    this.#use = use;
+    this.sessionId = randomU32(use.random);
+    this.#nonce = randomU32(use.random);
+  }
+
+  get sent(): number {
+    return this.#sent;
+  }
+
+  freshId(): number {
+    return randomU32(this.#use.random);
+  }
+
+  seal(peer: PeerEntry, message: Outbound, as: Stamp): Uint8Array {
+    this.#nonce = (this.#nonce + 1) >>> 0;
+    const timestamp = this.#stamp(as.clock);
+    const packet: Packet = {
+      type: "PUBLISH",
+      flags: withMark("PUBLISH", publishFlags(message)),
+      packetId: message.packetId,
+      sessionId: this.sessionId,
+      ttl: as.ttl === undefined ? DEFAULT_TTL : Math.min(Math.max(Math.ceil(as.ttl), 0), LONGEST_TTL),
+      timestamp,
+      channelId: message.channelId,
+      nonce: this.#nonce,
+      innerTimestamp: BigInt(timestamp),
+      message: message.payload,
+      layout: peer.kind === "device" ? 20 : 16,
+    };
+    return this.#encode(peer, packet);
+  }
+
+  reply(peer: PeerEntry, reply: Reply): void {
+    const { type, packetId, channelId, to } = reply;
+    const flags = withMark(type, type === "ACK" ? 1 : 0);
+    const head = { ...this.#head(peer), flags, packetId, channelId };
+    this.send(peer, this.#encode(peer, { ...head, type, acknowledged: packetId }), to);
+  }
+
+  name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: { name: string; id: Uint8Array }): void {
+    const head = { ...this.#head(peer), flags: withMark(type, 0), channelId: channel.id };
+    this.send(peer, this.#encode(peer, { ...head, type, channel: channel.name }));
+  }
+
+  heartbeat(peer: PeerEntry, to: Endpoint): void {
+    const head = { ...this.#head(peer), flags: withMark("HEARTBEAT", 0), channelId: noChannelId() };
+    this.send(peer, this.#encode(peer, { ...head, type: "HEARTBEAT" }), to);
+  }
+
+  send(peer: PeerEntry, datagram: Uint8Array, to: Endpoint = peer.address): void {
+    const transport = this.#use.transport();
+    if (transport === undefined) return;
+    if (peer.kind === "device") {
+      const now = this.#use.clock.monotonic();
+      peer.pace = departed(peer.pace, { now, perSecond: this.#use.pace, awaitMs: 0 });
+    }
+    this.#sent += 1;
+    transport.send(datagram, to).catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#sayFailure) return;
+    this.#sayFailure = false;
+    const reason = error instanceof Error ? error.message : "unknown";
+    this.#use.log.warn("a datagram could not be sent; said once", { reason });
+  }
+
+  #head(peer: PeerEntry): Pick<Packet, "packetId" | "sessionId" | "ttl" | "timestamp"> {
+    const timestamp = this.#stamp(peer.clock ?? 0);
+    return { packetId: this.freshId(), sessionId: this.sessionId, ttl: DEFAULT_TTL, timestamp };
+  }
+
+  #encode(peer: PeerEntry, packet: Packet): Uint8Array {
+    return encodePacket(packet, peer.key, { dialect: peer.dialect, random: this.#use.random });
+  }
+
+  #stamp(clock: number): number {
+    return (Math.floor(this.#use.clock.now() / 1000) + clock) >>> 0;
+  }
+}

@@ -1,0 +1,28 @@
+import type { Attachment, Port } from "../bridge.ts";
+import type { NomqNode } from "../node/contract.ts";
+import { MAX_DEVICE_MESSAGE } from "../node/wire.ts";
+import { parseEndpoint } from "./addresses.ts";
+import type { NomqDeviceOptions } from "./options.ts";
+import { createOutbound } from "./outbound.ts";
+
+/** Calls open at once. The node sends a device one message at a time; more calls keep one silent lane from the rest. */
+export const WINDOW = { device: 4, node: 64 } as const;
+
+/** Attaches a configured device as `nomq:NAME`, durable, with its `subscribe` as filters. */
+export function attachDevice(port: Port, node: NomqNode, device: NomqDeviceOptions): Promise<Attachment> {
+  const { name, subscribe = [], kind = "device", binary = "refuse" } = device;
+  // A node made elsewhere may know the device by its address only.
+  const to = node.peer(name) === undefined ? parseEndpoint(device.address) : name;
+  const { deliver } = createOutbound(node, { to, binary });
+  return port.attach({
+    name: `nomq:${name}`,
+    as: `nomq:${device.key ?? node.peer(to)?.key ?? name}`,
+    filters: subscribe,
+    durable: true,
+    retained: "deliver",
+    window: WINDOW[kind],
+    echoes: false,
+    ...(kind === "device" ? { maxPayload: MAX_DEVICE_MESSAGE } : {}),
+    deliver,
+  });
+}

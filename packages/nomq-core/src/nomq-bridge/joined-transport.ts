@@ -1,0 +1,60 @@
+import type { Endpoint, Transport } from "../transport.ts";
+
+/** A transport over several listeners, and where each of them listens. */
+export interface JoinedTransport extends Transport {
+  readonly locals: readonly Endpoint[];
+}
+
+const MOST_REMEMBERED = 10_000;
+
+/**
+ * Joins listeners into one, so that one node, with one set of replay windows, serves them all. What is sent to an
+ * address leaves through the listener that heard it last: devices know us by that port.
+ */
+export function joinTransports(transports: readonly [Transport, ...Transport[]]): JoinedTransport {
+  const [first] = transports;
+  const heardBy = new Map<string, Transport>();
+  const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`;
+  const sameFamily = (transport: Transport, to: Endpoint): boolean =>
+    transport.local.host.includes(":") === to.host.includes(":");
+  const via = (to: Endpoint): Transport =>
+    heardBy.get(keyOf(to)) ?? transports.find((transport) => sameFamily(transport, to)) ?? first;
+
+  return {
+    local: first.local,
+    locals: transports.map((transport) => transport.local),
+    send: (datagram, to) => via(to).send(datagram, to),
+    onDatagram(receive) {
+      for (const transport of transports) {
+        transport.onDatagram((datagram, from) => {
+          // Junk from invented addresses must not push out the peers for good: it only turns the table over.
+          if (transports.length > 1 && heardBy.get(keyOf(from)) !== transport) {
+            if (heardBy.size >= MOST_REMEMBERED) heardBy.clear();
+            heardBy.set(keyOf(from), transport);
+          }
+          receive(datagram, from);
+        });
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(transports.map((transport) => transport[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** Opens all or none. */
+export async function openJoined(
+  listen: readonly string[],
+  open: (url: string) => Promise<Transport>,
+): Promise<JoinedTransport> {
+  const opened: Transport[] = [];
+  try {
+    for (const url of listen) opened.push(await open(url));
+    const [first, ...rest] = opened;
+    if (first === undefined) throw new RangeError("no listener");
+    return joinTransports([first, ...rest]);
+  } catch (error) {
+    await Promise.all(opened.map((transport) => transport[Symbol.asyncDispose]()));
+    throw error;
+  }
+}

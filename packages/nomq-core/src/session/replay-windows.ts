@@ -1,0 +1,219 @@
+import type { StateChange } from "../bridge.ts";
+import { type ClockPolicy, isFirstOffset } from "./clock-offset.ts";
+import {
+  type Forgotten,
+  judge,
+  keep,
+  note,
+  openWindow,
+  type ReplayWindow,
+  type Seen,
+  settleSilent,
+} from "./replay-window.ts";
+import { deleteWindow, headChange, packetChange, readRecord, type SessionName } from "./window-records.ts";
+
+/** Windows live longer than any offset accepted at first contact, so that none comes back as another time zone. */
+const LIFE_SECONDS = 28 * 3600;
+
+/** A packet to be judged. */
+export interface Candidate extends Seen, SessionName {
+  /** For the session's first packet. */
+  readonly policy: ClockPolicy;
+}
+
+/** What a fresh packet changed; {@link changesOf} turns it into records. */
+export interface Noted {
+  readonly session: SessionName;
+  readonly window: ReplayWindow;
+  readonly seen: Seen;
+  readonly forgotten: readonly Forgotten[];
+}
+
+/** The verdict on one packet. */
+export type Judgement =
+  | {
+      readonly is: "fresh" /** The session's first packet. */;
+      readonly first: boolean;
+      readonly noted: Noted;
+    }
+  | { readonly is: "replay" | "stale" | "limited" }
+  | { readonly is: "clock-unknown"; readonly offset: number };
+
+/** The windows of every session heard in the last 28 h. */
+export interface ReplayWindows {
+  /** Judges a packet and, if fresh, notes it. */
+  judge(candidate: Candidate, nowSeconds: number): Judgement;
+  get(session: SessionName): ReplayWindow | undefined;
+  /** Every window, the longest silent first. */
+  all(): Iterable<{ readonly session: SessionName; readonly window: ReplayWindow }>;
+  /** Takes back records in any order; junk is ignored. */
+  restore(records: Iterable<readonly [key: Uint8Array, value: Uint8Array]>, nowSeconds: number): void;
+  /** Lets go of what can no longer matter: of MACs once all of a session is stale, of windows after 28 h. */
+  sweep(nowSeconds: number): readonly StateChange[];
+  /** After a step of our wall clock by `seconds`: offsets stay true to the peers' clocks. */
+  rebase(seconds: number): void;
+  readonly size: number;
+}
+
+interface Entry {
+  readonly session: SessionName;
+  readonly window: ReplayWindow;
+  touchedAt: number;
+}
+
+/** Makes a table for `sessions` windows of `packets` each; when full, the one silent for longest is forgotten. */
+export function createReplayWindows(limits: { sessions: number; packets: number }): ReplayWindows {
+  return new WindowTable(limits);
+}
+
+class WindowTable implements ReplayWindows {
+  readonly #limits: { sessions: number; packets: number };
+  // In the order of their last packet, to the minute.
+  readonly #entries = new Map<string, Entry>();
+  // Those that hold MACs.
+  readonly #holding = new Set<Entry>();
+  #unsaved: StateChange[] = [];
+
+  constructor(limits: { sessions: number; packets: number }) {
+    this.#limits = limits;
+  }
+
+  judge(candidate: Candidate, nowSeconds: number): Judgement {
+    const known = this.#entries.get(nameOf(candidate));
+    if (known !== undefined) {
+      const verdict = judge(known.window, candidate, nowSeconds);
+      if (verdict !== "fresh") return { is: verdict };
+    }
+    const entry = known ?? this.#begin(candidate, nowSeconds);
+    if (entry === undefined) return { is: "clock-unknown", offset: candidate.timestamp - nowSeconds };
+    const forgotten = note(entry.window, candidate, { nowSeconds, limit: this.#limits.packets });
+    if (forgotten === "limited") return { is: "limited" };
+    this.#holding.add(entry);
+    if (nowSeconds - entry.touchedAt > 60) this.#put(entry, nowSeconds);
+    const noted = { session: entry.session, window: entry.window, seen: candidate, forgotten };
+    return { is: "fresh", first: known === undefined, noted };
+  }
+
+  get(session: SessionName): ReplayWindow | undefined {
+    return this.#entries.get(nameOf(session))?.window;
+  }
+
+  all(): Iterable<Entry> {
+    return this.#entries.values();
+  }
+
+  restore(records: Iterable<readonly [Uint8Array, Uint8Array]>, nowSeconds: number): void {
+    const heads: Entry[] = [];
+    const packets: { readonly session: SessionName; readonly seen: Seen }[] = [];
+    for (const [key, value] of records) {
+      const record = readRecord(key, value);
+      if (record?.is === "head") heads.push({ ...record, touchedAt: record.window.heardAt });
+      else if (record?.is === "packet") packets.push(record);
+    }
+    heads.sort((one, other) => one.window.heardAt - other.window.heardAt);
+    for (const entry of heads) this.#put(entry, entry.window.heardAt);
+    for (const { session, seen } of packets) {
+      const entry = this.#entries.get(nameOf(session));
+      if (entry === undefined || seen.timestamp <= entry.window.floor) {
+        this.#unsaved.push({ key: packetChange(session, seen).key });
+      } else {
+        keep(entry.window, seen);
+        entry.window.stored.add(seen.mac);
+        this.#holding.add(entry);
+      }
+    }
+    this.#forget(nowSeconds);
+  }
+
+  sweep(nowSeconds: number): readonly StateChange[] {
+    for (const entry of this.#holding) {
+      const forgotten = settleSilent(entry.window, nowSeconds);
+      if (forgotten.length > 0) this.#unsaved.push(headChange(entry.session, entry.window));
+      this.#unsaved.push(...deletesOf({ ...entry, forgotten }));
+      if (entry.window.size === 0) this.#holding.delete(entry);
+    }
+    this.#forget(nowSeconds);
+    const unsaved = this.#unsaved;
+    this.#unsaved = [];
+    return unsaved;
+  }
+
+  rebase(seconds: number): void {
+    for (const entry of this.#entries.values()) {
+      entry.window.offset -= seconds;
+      entry.window.clock -= seconds;
+      entry.window.heardAt += seconds;
+      entry.touchedAt += seconds;
+    }
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  #begin(candidate: Candidate, nowSeconds: number): Entry | undefined {
+    if (!isFirstOffset(candidate.timestamp - nowSeconds, candidate.policy)) return undefined;
+    const session = { keyId: candidate.keyId, sessionId: candidate.sessionId };
+    const entry = { session, window: openWindow(candidate.timestamp, nowSeconds), touchedAt: nowSeconds };
+    this.#put(entry, nowSeconds);
+    this.#forget(nowSeconds);
+    return entry;
+  }
+
+  #put(entry: Entry, nowSeconds: number): void {
+    const name = nameOf(entry.session);
+    this.#entries.delete(name);
+    this.#entries.set(name, entry);
+    entry.touchedAt = nowSeconds;
+  }
+
+  #forget(nowSeconds: number): void {
+    for (const [name, entry] of this.#entries) {
+      const old = nowSeconds - entry.window.heardAt > LIFE_SECONDS;
+      if (!old && this.#entries.size <= this.#limits.sessions) return;
+      this.#entries.delete(name);
+      this.#holding.delete(entry);
+      this.#unsaved.push(...deleteWindow(entry.session, entry.window));
+    }
+  }
+}
+
+/** The records that make what was noted last: the head, the packet, and deletes for what was forgotten. */
+export function changesOf(noted: Noted): readonly StateChange[] {
+  const { session, window, seen } = noted;
+  window.stored.add(seen.mac);
+  return [headChange(session, window), packetChange(session, seen), ...deletesOf(noted)];
+}
+
+/**
+ * The records of many notes at once. A session with more than {@link MOST_STORED_SINGLY} of them is stored by a
+ * higher floor instead: after a restart it can repeat nothing, and loses what it stamped with its last second.
+ */
+export function changesOfAll(journal: readonly Noted[]): readonly StateChange[] {
+  const bySession = new Map<ReplayWindow, Noted[]>();
+  for (const noted of journal) {
+    const same = bySession.get(noted.window);
+    if (same === undefined) bySession.set(noted.window, [noted]);
+    else same.push(noted);
+  }
+  return [...bySession].flatMap(([window, notes]) => {
+    if (notes.length <= MOST_STORED_SINGLY) return notes.flatMap(changesOf);
+    window.storedFloor = window.newest;
+    const [one] = notes;
+    const heads = one === undefined ? [] : [headChange(one.session, window)];
+    return [...heads, ...notes.flatMap(deletesOf)];
+  });
+}
+
+const MOST_STORED_SINGLY = 64;
+
+type Letting = Pick<Noted, "session" | "window" | "forgotten">;
+
+function deletesOf({ session, window, forgotten }: Letting): StateChange[] {
+  const stored = forgotten.filter(([, mac]) => window.stored.delete(mac));
+  return stored.map(([timestamp, mac]) => ({ key: packetChange(session, { timestamp, mac }).key }));
+}
+
+function nameOf(session: SessionName): string {
+  return `${session.sessionId}/${session.keyId}`;
+}
