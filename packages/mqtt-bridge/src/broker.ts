@@ -1,53 +1,196 @@
-import type { Message, Outcome, Port } from "@nomq/core";
+import type { Attachment, Message, Outcome, Port } from "@nomq/core";
 import { Aedes } from "aedes";
+import type { AddressCheck } from "./admission.ts";
+import type { AedesClient } from "./aedes-internals.ts";
+import { clientInternals, internalsOf } from "./aedes-internals.ts";
+import type { ClientDirectory } from "./clients.ts";
+import { createClientDirectory } from "./clients.ts";
+import type { Connection } from "./connection.ts";
+import { takeConnection } from "./connection.ts";
+import type { Counters } from "./counters.ts";
+import type { Front } from "./front/front.ts";
+import { RECEIVE_MAXIMUM } from "./front/front.ts";
+import { decodePacket, REASON } from "./front/packets.ts";
+import { createWriteTurn } from "./front/writer.ts";
+import { createHooks, FROM_HUB } from "./hooks.ts";
+import { createIngress } from "./ingress.ts";
+import { createInterest } from "./interest.ts";
 import type { Arrival } from "./listeners.ts";
-import { draftFromPublish, publishFault, publishFromMessage } from "./mapping.ts";
+import { publishFromMessage } from "./mapping.ts";
+import { createRetainedSource } from "./retained.ts";
+import type { SessionStore } from "./sessions/session-store.ts";
+import { createSessionStore } from "./sessions/session-store.ts";
+import { createTopicEmitter } from "./topic-emitter.ts";
 
-/** The attachment that stands for every session of the embedded broker. */
-export const BROKER_ATTACHMENT = "mqtt:broker";
-/** The client id on what comes from the hub; no client can have it (MQTT 5.0 section 1.5.4 forbids NUL). */
-const FROM_HUB = "\0hub";
+/** Sessions that outlive their connection; a further one is refused. */
+const MOST_SESSIONS = 10_000;
+/** Topic aliases a client may use towards us (MQTT 5.0 section 3.2.2.3.8). */
+const TOPIC_ALIASES = 10;
+const NEVER_MS = 2 ** 31 - 1;
 
-/** The embedded broker. */
+/** The embedded broker: aedes between the fronts of its connections and the hub. */
 export interface Broker {
-  open(): Promise<void>;
-  connect(arrival: Arrival): void;
+  /** Begins to work; the attachment's filters follow the sessions' subscriptions. */
+  open(attachment: Attachment): Promise<void>;
+  connect(arrival: Arrival, admits: AddressCheck): void;
+  /** A message from the hub, for every matching session. */
   deliver(message: Message, expiresInMs: number | undefined): Promise<Outcome>;
+  /** Ends all connections. */
   close(): Promise<void>;
 }
 
-/** Makes a broker that hands every publish of its clients to the hub. */
-export function createBroker(port: Port): Broker {
-  const aedes = new Aedes({
-    id: "nomq",
-    authorizePublish: (_client, packet, done) => {
-      const fault = publishFault(packet);
-      done(fault === undefined ? null : new Error(fault));
-    },
-    published: (packet, client, done) => {
-      done(null);
-      if (client === null || packet.topic.startsWith("$")) return;
-      port
-        .publish(draftFromPublish(packet), "anonymous", { attachment: BROKER_ATTACHMENT })
-        .catch((error) => {
-          port.log.error("publish failed", { error: String(error) });
-        });
-    },
-  });
+/** What a broker is made of. */
+export interface BrokerOptions {
+  readonly port: Port;
+  readonly counters: Counters;
+  /** A client was turned away. */
+  refused(reason: string, arrival: Arrival): void;
+}
+
+/** Makes a broker; it works from `open` on. */
+export function createBroker(options: BrokerOptions): Broker {
+  const { port, counters } = options;
+  const connections = new Set<Connection>();
+  const turn = createWriteTurn();
+  const clients = createClientDirectory();
+  const emitter = createTopicEmitter(port.log);
+  const ingress = createIngress(port, (reason) => counters.add("messagesRefused", reason));
+  const sessions: SessionStore = makeSessions(options, clients, ingress);
+  let aedes: Aedes | undefined;
+  let isStopping = false;
+
+  const failed = (error: unknown): void => {
+    port.log.error("an MQTT connection failed", { error: String(error) });
+  };
+  const accepted = (front: Front, frame: Buffer): void => {
+    if (aedes === undefined) return;
+    clients.add(front);
+    const client = clientInternals(aedes.handle(front.stream));
+    const parse = client._parser.parse.bind(client._parser);
+    // An exception in the decoder, or in anything it calls, ends this connection and nothing else.
+    client._parser.parse = (bytes) => {
+      try {
+        return parse(bytes);
+      } catch (error) {
+        client.emit("error", new Error("decoder failed", { cause: error }));
+        return 0;
+      }
+    };
+    front.stream.push(frame);
+  };
+  const retainedSent = ({ version, stream }: Front, frame: Buffer, id: number): void => {
+    const client = clients.clientOf(stream);
+    if (client === undefined || client.clean) return;
+    const packet = decodePacket(frame, version);
+    if (packet?.cmd === "publish") sessions.session(client.id).queue.adopt(packet, id);
+  };
+
   return {
-    open: () => aedes.listen(),
-    connect: ({ socket }) => void aedes.handle(socket),
+    async open(attachment) {
+      const interest = createInterest(attachment);
+      clients.interest = interest;
+      const hooks = createHooks({ port, counters, clients, sessions, ingress, emitter, interest });
+      const made = new Aedes({
+        ...LIMITS,
+        ...hooks.handlers,
+        mq: emitter,
+        persistence: sessions.persistence,
+      });
+      const internals = internalsOf(made);
+      internals.clients = Object.create(null);
+      internals.brokers = Object.create(null);
+      // aedes cannot be told of more than 100; our own matching has no such limit.
+      internals.maxTopicLevels = Number.POSITIVE_INFINITY;
+      hooks.listen(made);
+      await made.listen();
+      aedes = made;
+    },
+    connect(arrival, admits) {
+      const connection = takeConnection(arrival, {
+        clock: port.clock,
+        counters,
+        turn,
+        admits,
+        refused: options.refused,
+        isStopping: () => isStopping,
+        refuseSession: (connect) => {
+          const isLasting = connect.clean !== true || (connect.properties?.sessionExpiryInterval ?? 0) > 0;
+          const isNew = !sessions.has(connect.clientId);
+          return isLasting && isNew && sessions.count() >= MOST_SESSIONS ? REASON.quotaExceeded : undefined;
+        },
+        sessionPresent: (connect) => connect.clean !== true && sessions.has(connect.clientId),
+        accepted,
+        subscriptions: (front, principal) => ({
+          held: () => clients.filterCount(front().stream),
+          may: (filter) => /[+#]/.test(filter) || port.may(principal, "subscribe", filter),
+        }),
+        retainedSent,
+        failed,
+        closed: () => connections.delete(connection),
+      });
+      connections.add(connection);
+    },
     deliver: (message, expiresInMs) =>
       new Promise((resolve) => {
-        const packet = {
-          ...publishFromMessage(message, expiresInMs),
-          cmd: "publish" as const,
-          clientId: FROM_HUB,
-        };
-        aedes.publish(packet, (error) => {
+        if (aedes === undefined || isStopping) {
+          resolve({ is: "retry", reason: "broker-closed" });
+          return;
+        }
+        const packet = publishFromMessage(message, expiresInMs);
+        aedes.publish({ ...packet, cmd: "publish", ...FROM_HUB }, (error) => {
           resolve(error ? { is: "retry", reason: error.message } : { is: "delivered" });
         });
       }),
-    close: () => new Promise((resolve) => aedes.close(() => resolve())),
+    async close() {
+      isStopping = true;
+      const closing = aedes;
+      if (closing !== undefined) await new Promise<void>((resolve) => closing.close(() => resolve()));
+      for (const connection of [...connections]) connection.close();
+      await allClosed(connections);
+    },
   };
+}
+
+const LIMITS = {
+  id: "nomq",
+  // 0 = no limit on listeners: each waiting write may be one.
+  concurrency: 0,
+  drainTimeout: 0,
+  // The front has its own.
+  connectTimeout: NEVER_MS,
+  heartbeatInterval: NEVER_MS / 4,
+  queueLimit: 1000,
+  topicAliasMaximum: TOPIC_ALIASES,
+  receiveMaximum: RECEIVE_MAXIMUM,
+  pendingSessionsLimit: MOST_SESSIONS,
+};
+
+async function allClosed(connections: ReadonlySet<Connection>): Promise<void> {
+  while (connections.size > 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function makeSessions(
+  { port, counters }: BrokerOptions,
+  clients: ClientDirectory,
+  ingress: ReturnType<typeof createIngress>,
+): SessionStore {
+  const retained = createRetainedSource({ port, clients, ingress });
+  return createSessionStore({
+    retained,
+    repeated(client: AedesClient, messageId, transfer) {
+      const front = clients.frontOf(client);
+      if (front === undefined) return;
+      if (transfer.verdict === undefined) transfer.waiting.add((verdict) => front.settle(messageId, verdict));
+      else front.settle(messageId, transfer.verdict);
+    },
+    transferEnded: ({ id, token }, messageId) => port.release(`mqtt/${id}/${token}/${messageId}`),
+    ended: ({ id }) => clients.interest?.drop(id),
+    dropped: (reason) => counters.add("messagesDropped", reason),
+    isRefused: (subscription) => clients.refusedSubscriptions.has(subscription),
+    connection: (client) => ({
+      room: () => clients.frontOf(client)?.room() ?? Promise.resolve(),
+      isOver: () => clients.frontOf(client)?.isOver() ?? true,
+      drained: () => void clients.draining.delete(client),
+    }),
+  });
 }

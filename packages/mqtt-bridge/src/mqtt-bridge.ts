@@ -1,12 +1,25 @@
 import type { AbortOptions, Attachment, Bridge, Port } from "@nomq/core";
-import { NomqError, systemClock } from "@nomq/core";
+import { createStatusFeed, NomqError, systemClock } from "@nomq/core";
+import { anonymousCheck } from "./admission.ts";
 import type { Broker } from "./broker.ts";
-import { BROKER_ATTACHMENT, createBroker } from "./broker.ts";
-import type { OpenListener } from "./listeners.ts";
+import { createBroker } from "./broker.ts";
+import type { MqttCounts } from "./counters.ts";
+import { createCounters } from "./counters.ts";
+import { BROKER_ATTACHMENT } from "./ingress.ts";
+import type { Arrival, OpenListener } from "./listeners.ts";
 import { openListener } from "./listeners.ts";
 import type { MqttBridgeOptions } from "./options.ts";
 import { listenerSettings } from "./options.ts";
-import { createStatusBoard } from "./status.ts";
+import { createRefusalLog } from "./refusal-log.ts";
+
+/** The MQTT side of a hub. */
+export interface MqttBridge extends Bridge {
+  /** What it has refused, dropped and cut since it was made. */
+  counts(): MqttCounts;
+}
+
+/** Calls of `deliver` open at once. Sessions have queues of their own, so each is short. */
+const WINDOW = 256;
 
 /** What a bridge holds between `attach` and `stop`. */
 interface Attached {
@@ -19,61 +32,81 @@ interface Attached {
  * Makes the MQTT side of a hub: an embedded broker for MQTT 3.1.1 and 5 clients over TCP and WebSocket.
  * Throws `config-invalid` or `not-available-yet`; opens nothing before `start`.
  */
-export function createMqttBridge(options: MqttBridgeOptions = {}): Bridge {
-  const settings = listenerSettings(options);
+export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
+  const listeners = listenerSettings(options).map((settings, at) => ({
+    settings,
+    admits: anonymousCheck(settings.anonymous, `mqtt.listen[${at}]`),
+  }));
+  const counters = createCounters();
   let attached: Attached | undefined;
-  let listeners: OpenListener[] = [];
-  const board = createStatusBoard(() => attached?.port.clock ?? systemClock);
+  let open: OpenListener[] = [];
+  let stopping: Promise<void> | undefined;
+  const feed = createStatusFeed(() => (attached?.port.clock ?? systemClock).now());
 
   const attach = async (port: Port): Promise<void> => {
-    const broker = createBroker(port);
-    await broker.open();
+    const refusals = createRefusalLog(port.log);
+    const refused = (reason: string, { address, listener }: Arrival): void =>
+      refusals.say(reason, address, listener);
+    const broker = createBroker({ port, counters, refused });
     const attachment = await port.attach({
       name: BROKER_ATTACHMENT,
       as: "*",
-      filters: ["#"],
+      // Sessions live in memory: a new run begins without any, so nothing that was stored is wanted.
+      filters: [],
       durable: true,
       retained: "pull",
-      window: 256,
+      window: WINDOW,
       deliver: (message, { expiresInMs }) => broker.deliver(message, expiresInMs),
     });
     attached = { port, broker, attachment };
+    stopping = undefined;
+    await broker.open(attachment);
   };
 
-  const start = async (): Promise<void> => {
+  const openAll = async ({ broker, port }: Attached): Promise<void> => {
+    const refusals = createRefusalLog(port.log);
+    for (const { settings, admits } of listeners) {
+      const one = await openListener(settings, {
+        connection: (arrival) => broker.connect(arrival, admits),
+        refused: (reason, address) => {
+          counters.add("clientsRefused", reason);
+          refusals.say(reason, address, settings);
+        },
+      });
+      open.push(one);
+    }
+  };
+  const start = async ({ signal }: AbortOptions = {}): Promise<void> => {
     if (attached === undefined)
-      throw new NomqError("closed", "the MQTT bridge is not attached to a hub; hub.add() it");
-    const { broker, port } = attached;
+      throw new NomqError("closed", "the MQTT bridge is not attached to a hub: hub.add() it");
     try {
-      for (const one of settings) {
-        const events = {
-          connection: broker.connect,
-          refused: (reason: string, address: string) =>
-            port.log.warn("MQTT client refused", { reason, address }),
-        };
-        listeners.push(await openListener(one, events));
-      }
+      await openAll(attached);
+      if (signal?.aborted === true) throw new NomqError("aborted", "the MQTT bridge was told not to start");
     } catch (error) {
       await closeListeners();
+      feed.set("degraded", error instanceof Error ? error.message : "not started");
       throw error;
     }
-    board.set("ready");
+    feed.set("ready");
   };
-
   const closeListeners = async (): Promise<void> => {
-    const open = listeners;
-    listeners = [];
-    await Promise.all(open.map((listener) => listener.close()));
+    const closing = open;
+    open = [];
+    await Promise.all(closing.map((listener) => listener.close()));
   };
-
-  const stop = async (): Promise<void> => {
+  const stopOnce = async (): Promise<void> => {
     const current = attached;
-    attached = undefined;
     const closing = closeListeners();
-    await current?.broker.close();
+    // The hub's last calls are answered before the sessions end.
     await current?.attachment[Symbol.asyncDispose]();
+    await current?.broker.close();
     await closing;
-    board.set("closed");
+    feed.set("closed");
+    attached = undefined;
+  };
+  const stop = (): Promise<void> => {
+    stopping ??= stopOnce();
+    return stopping;
   };
 
   return {
@@ -81,9 +114,10 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): Bridge {
     attach,
     start,
     stop,
-    status: () => board.now(),
-    statusChanges: (options?: AbortOptions) => board.changes(options),
-    addresses: () => listeners.map(({ address }) => address),
+    status: () => feed.current(),
+    statusChanges: (abort?: AbortOptions) => feed.changes(abort),
+    addresses: () => open.map(({ address }) => address),
+    counts: () => counters.read(),
     [Symbol.asyncDispose]: stop,
   };
 }

@@ -1,0 +1,45 @@
+import type { Duplex } from "node:stream";
+import type { AedesClient } from "./aedes-internals.ts";
+import type { Front } from "./front/front.ts";
+import type { Interest } from "./interest.ts";
+
+/** What the broker knows of its clients besides aedes and their sessions. */
+export interface ClientDirectory {
+  add(front: Front): void;
+  frontOf(client: AedesClient): Front | undefined;
+  /** aedes' client behind a front, once its CONNECT has been seen. */
+  clientOf(stream: Duplex): AedesClient | undefined;
+  identify(client: AedesClient): void;
+  /** How many filters the client behind a front holds. */
+  filterCount(stream: Duplex): number;
+  /** Clients whose stored messages are still going out. */
+  readonly draining: WeakSet<AedesClient>;
+  /** Clients that resume a session which is to end with this connection. */
+  readonly lastConnection: WeakSet<AedesClient>;
+  /** Subscriptions that were refused, as aedes' own objects. */
+  readonly refusedSubscriptions: WeakSet<object>;
+  /** The client that is subscribing in this very call, to whom retained messages go. */
+  subscribing: AedesClient | undefined;
+  interest: Interest | undefined;
+}
+
+/** Makes an empty directory. It holds on to nothing that aedes has let go. */
+export function createClientDirectory(): ClientDirectory {
+  const fronts = new WeakMap<Duplex, Front>();
+  const clients = new WeakMap<Duplex, AedesClient>();
+  return {
+    add: (front) => void fronts.set(front.stream, front),
+    frontOf: (client) => fronts.get(client.conn),
+    clientOf: (stream) => clients.get(stream),
+    identify: (client) => void clients.set(client.conn, client),
+    filterCount(stream) {
+      const client = clients.get(stream);
+      return client === undefined ? 0 : Object.keys(client.subscriptions).length;
+    },
+    draining: new WeakSet(),
+    lastConnection: new WeakSet(),
+    refusedSubscriptions: new WeakSet(),
+    subscribing: undefined,
+    interest: undefined,
+  };
+}

@@ -1,0 +1,38 @@
+/** Sums by reason since the bridge was made. */
+export interface MqttCounts {
+  /** Connections turned away: `anonymous`, `origin-foreign`, `host-not-ours`, `connect-malformed`, … */
+  readonly clientsRefused: Readonly<Record<string, number>>;
+  /** Messages from clients that were refused: `channel-invalid`, `access`, `outbox-full`, … */
+  readonly messagesRefused: Readonly<Record<string, number>>;
+  /** Messages to clients that were dropped: `slow-reader`, `too-large`, `session-full`, `expired`. */
+  readonly messagesDropped: Readonly<Record<string, number>>;
+  /** Connections the broker ended: `stalled`, `overflow`, `receive-maximum`, `malformed`, `failure`, … */
+  readonly connectionsCut: Readonly<Record<string, number>>;
+}
+
+/** Counts; reasons are a fixed set of words, so the sums stay few. */
+export interface Counters {
+  add(kind: keyof MqttCounts, reason: string, count?: number): void;
+  read(): MqttCounts;
+}
+
+/** Makes counters that stand at nothing. */
+export function createCounters(): Counters {
+  const sums: Record<keyof MqttCounts, Map<string, number>> = {
+    clientsRefused: new Map(),
+    messagesRefused: new Map(),
+    messagesDropped: new Map(),
+    connectionsCut: new Map(),
+  };
+  return {
+    add(kind, reason, count = 1) {
+      sums[kind].set(reason, (sums[kind].get(reason) ?? 0) + count);
+    },
+    read: () => ({
+      clientsRefused: Object.fromEntries(sums.clientsRefused),
+      messagesRefused: Object.fromEntries(sums.messagesRefused),
+      messagesDropped: Object.fromEntries(sums.messagesDropped),
+      connectionsCut: Object.fromEntries(sums.connectionsCut),
+    }),
+  };
+}
