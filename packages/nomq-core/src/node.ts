@@ -62,6 +62,7 @@ class Node implements NomqNode {
     const opened = typeof transport === "function" ? await transport() : transport;
     this.#transport = opened;
     this.#parts.journal.start();
+    this.#parts.presence.start();
     opened.onDatagram((datagram, from) => this.#parts.ingress.receive(datagram, from));
   }
 
@@ -131,8 +132,9 @@ class Node implements NomqNode {
   }
 
   async #stop(): Promise<void> {
-    const { journal, outgoing, rejections, subscribing, turns, peers } = this.#parts;
+    const { journal, outgoing, presence, rejections, subscribing, turns, peers } = this.#parts;
     subscribing.stop();
+    presence.stop();
     outgoing.stop();
     for (const peer of peers.all()) turns.clear(peer);
     journal.stop();

@@ -11,6 +11,7 @@ import { createIngress, type Ingress } from "./ingress.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { createOutgoing, type Outgoing } from "./outgoing.ts";
 import { createPeerTable, type PeerTable } from "./peer-table.ts";
+import { createPresence, type Presence } from "./presence.ts";
 import { createRejections, type Rejections } from "./rejections.ts";
 import { createSubscribing, type Subscribing } from "./subscribing.ts";
 import { createNodeTime, type NodeTime } from "./time.ts";
@@ -28,6 +29,7 @@ export interface Parts {
   readonly ingress: Ingress;
   readonly subscribing: Subscribing;
   readonly journal: Journal;
+  readonly presence: Presence;
   readonly turns: Turns;
   readonly wire: Wire;
   readonly time: NodeTime;
@@ -76,5 +78,6 @@ export function assemble(options: NomqNodeOptions, late: Late): Parts {
   const shared = { ring, windows, peers, names, rejections, incoming, outgoing, wire, time, limits };
   const ingress = createIngress({ ...shared, receiver: late.receiver, journal: note });
   const subscribing = createSubscribing({ clock, wire });
-  return { ...shared, ingress, subscribing, journal, turns };
+  const presence = createPresence({ clock, peers, receiver: late.receiver });
+  return { ...shared, presence, ingress, subscribing, journal, turns };
 }

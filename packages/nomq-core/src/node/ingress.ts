@@ -161,9 +161,17 @@ class NodeIngress implements Ingress {
       return;
     }
     const isNew = !peer.subscriptions.has(channel);
-    if (isNew && (peer.subscriptions.size >= MOST_SUBSCRIPTIONS || !this.#use.names.learn(channel))) return;
+    if (isNew && !(this.#hasRoom(peer) && this.#use.names.learn(channel))) return;
     peer.subscriptions.add(channel);
     if (isNew) receiver?.subscribed?.(viewOf(peer), channel);
+  }
+
+  /** Peers with subscriptions stay in the table, so they may fill only half of it. */
+  #hasRoom(peer: PeerEntry): boolean {
+    if (peer.subscriptions.size > 0) return peer.subscriptions.size < MOST_SUBSCRIPTIONS;
+    let subscribers = 0;
+    for (const other of this.#use.peers.all()) if (other.subscriptions.size > 0) subscribers += 1;
+    return subscribers < this.#use.limits.peers / 2;
   }
 
   #learnPeer(peer: PeerEntry, decoded: Decoded, by: { from: Endpoint; key: PacketKey; fresh: Fresh }): void {

@@ -68,7 +68,7 @@ export function createPeerTable(use: {
   const evict = (): void => {
     for (const [address, entry] of others) {
       if (others.size < use.limit) return;
-      if (entry.open > 0 || entry.turns.length > 0) continue;
+      if (entry.open > 0 || entry.turns.length > 0 || entry.subscriptions.size > 0) continue;
       others.delete(address);
     }
   };
