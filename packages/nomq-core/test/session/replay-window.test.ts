@@ -1,0 +1,193 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { StateChange } from "../../src/index.ts";
+import {
+  changesOf,
+  changesOfAll,
+  createReplayWindows,
+  type Noted,
+} from "../../src/session/replay-windows.ts";
+
+const RUNS = process.env["NOMQ_LONG"] === undefined ? 200 : 5000;
+const START = 1_760_000_000;
+
+interface Step {
+  /** Seconds our clock moves on before the packet. */
+  readonly wait: number;
+  /** The packet's clock less ours. */
+  readonly skew: number;
+  readonly session: number;
+  /** Repeats the packet of that many steps ago instead of making a new one. */
+  readonly repeat: number | undefined;
+  readonly nonce: number | undefined;
+  /** Writes the state out and goes on from what was read back. */
+  readonly restart: boolean;
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  wait: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 40 }), fc.constant(7200)),
+  skew: fc.oneof(fc.constant(0), fc.integer({ min: -35, max: 35 }), fc.constant(3600)),
+  session: fc.integer({ min: 1, max: 3 }),
+  repeat: fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined, freq: 2 }),
+  nonce: fc.option(fc.integer({ min: 0, max: 50 }), { nil: undefined, freq: 3 }),
+  restart: fc.boolean(),
+});
+
+interface Sent {
+  readonly timestamp: number;
+  readonly mac: number;
+  readonly session: number;
+  readonly nonce?: number;
+}
+
+/** What nomq-protocol.md section 7 says, with a memory that forgets nothing. */
+class Oracle {
+  readonly #sessions = new Map<number, { offset: number; newest: number; seen: Sent[] }>();
+
+  judge(sent: Sent, now: number): string {
+    const session = this.#sessions.get(sent.session);
+    if (session === undefined) {
+      this.#sessions.set(sent.session, {
+        offset: sent.timestamp - now,
+        newest: sent.timestamp,
+        seen: [sent],
+      });
+      return "fresh";
+    }
+    const recent = session.seen.filter(({ timestamp }) => timestamp > session.newest - 60);
+    const known = recent.some(
+      ({ mac, nonce }) => mac === sent.mac || (nonce !== undefined && nonce === sent.nonce),
+    );
+    if (sent.timestamp <= session.newest - 60 || known) return "replay";
+    if (Math.abs(sent.timestamp - now - session.offset) > 30) return "stale";
+    session.seen.push(sent);
+    session.newest = Math.max(session.newest, sent.timestamp);
+    return "fresh";
+  }
+}
+
+function apply(store: Map<string, StateChange>, changes: readonly StateChange[]): void {
+  for (const change of changes) {
+    const key = Buffer.from(change.key).toString("latin1");
+    if (change.value === undefined) store.delete(key);
+    else store.set(key, change);
+  }
+}
+
+function records(store: ReadonlyMap<string, StateChange>): (readonly [Uint8Array, Uint8Array])[] {
+  return [...store.values()].flatMap(({ key, value }) =>
+    value === undefined ? [] : [[key, value] as const],
+  );
+}
+
+const limits = { sessions: 1000, packets: 1000 };
+
+describe("a replay window", () => {
+  test("judges as section 7 says, whatever comes and however often the process starts again", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+        const oracle = new Oracle();
+        const store = new Map<string, StateChange>();
+        let windows = createReplayWindows(limits);
+        let now = START;
+        const history: Sent[] = [];
+        for (const [at, one] of steps.entries()) {
+          now += one.wait;
+          const old = one.repeat === undefined ? undefined : history.at(-one.repeat);
+          const nonce = one.nonce === undefined ? {} : { nonce: one.nonce };
+          const sent = old ?? { timestamp: now + one.skew, mac: at + 1, session: one.session, ...nonce };
+          history.push(sent);
+          const { session, ...seen } = sent;
+          const judged = windows.judge({ ...seen, keyId: "site", sessionId: session, policy: "any" }, now);
+          expect(judged.is).toBe(oracle.judge(sent, now));
+          if (judged.is === "fresh") apply(store, changesOf(judged.noted));
+          apply(store, windows.sweep(now));
+          if (!one.restart) continue;
+          windows = createReplayWindows(limits);
+          windows.restore(records(store), now);
+        }
+      }),
+      { numRuns: RUNS, seed: 21 },
+    );
+  });
+
+  test("takes no packet twice and holds no more than its limit, also when flooded", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ wait: fc.nat(2), skew: fc.integer({ min: -20, max: 20 }), back: fc.nat(30) }), {
+          maxLength: 200,
+        }),
+        (steps) => {
+          const windows = createReplayWindows({ sessions: 10, packets: 16 });
+          const session = { keyId: "site", sessionId: 1 };
+          const taken = new Set<number>();
+          const sent: { timestamp: number; mac: number }[] = [];
+          let now = START;
+          for (const [at, { wait, skew, back }] of steps.entries()) {
+            now += wait;
+            const seen = (back > 20 ? sent.at(-back) : undefined) ?? { timestamp: now + skew, mac: at };
+            sent.push(seen);
+            const judged = windows.judge({ ...seen, ...session, policy: "any" }, now);
+            if (judged.is === "fresh") expect(taken.has(seen.mac)).toBe(false);
+            if (judged.is === "fresh") taken.add(seen.mac);
+            expect(windows.get(session)?.size ?? 0).toBeLessThanOrEqual(16);
+          }
+        },
+      ),
+      { numRuns: RUNS, seed: 22 },
+    );
+  });
+
+  test("of a busy session is stored by its floor: nothing comes back, and what is newer is taken", () => {
+    const windows = createReplayWindows({ sessions: 10, packets: 100_000 });
+    const store = new Map<string, StateChange>();
+    const notes: Noted[] = [];
+    const packet = (at: number) => ({
+      keyId: "site",
+      sessionId: 1,
+      timestamp: START + Math.floor(at / 100),
+      mac: at,
+      policy: "learn" as const,
+    });
+    for (let at = 0; at < 1000; at += 1) {
+      const judged = windows.judge(packet(at), START + Math.floor(at / 100));
+      if (judged.is === "fresh") notes.push(judged.noted);
+    }
+    expect(notes).toHaveLength(1000);
+    apply(store, changesOfAll(notes));
+    expect(store.size).toBe(1);
+    const next = createReplayWindows({ sessions: 10, packets: 100_000 });
+    next.restore(records(store), START + 10);
+    for (let at = 0; at < 1000; at += 1) expect(next.judge(packet(at), START + 10).is).toBe("replay");
+    expect(next.judge(packet(1001), START + 10).is).toBe("fresh");
+  });
+
+  test("lives 28 hours and leaves nothing in the store after that", () => {
+    const windows = createReplayWindows(limits);
+    const store = new Map<string, StateChange>();
+    for (let at = 0; at < 20; at += 1) {
+      const judged = windows.judge(
+        { keyId: "a/b %", sessionId: at, timestamp: START + at, mac: at, nonce: at, policy: "learn" },
+        START + at,
+      );
+      if (judged.is === "fresh") apply(store, changesOf(judged.noted));
+    }
+    expect(store.size).toBe(40);
+    apply(store, windows.sweep(START + 27 * 3600));
+    expect(windows.size).toBe(20);
+    apply(store, windows.sweep(START + 29 * 3600));
+    expect(windows.size).toBe(0);
+    expect(store.size).toBe(0);
+  });
+
+  test("reads back nothing from records that nobody wrote", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.uint8Array(), fc.uint8Array())), (junk) => {
+        const windows = createReplayWindows(limits);
+        windows.restore(junk, START);
+        expect(windows.size).toBe(0);
+      }),
+      { numRuns: RUNS, seed: 23 },
+    );
+  });
+});
