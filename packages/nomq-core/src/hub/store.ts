@@ -39,6 +39,8 @@ export type Write =
     }
   | { readonly write: "count"; readonly name: string; readonly add: LedgerDelta }
   | { readonly write: "release"; readonly once: string }
+  /** Numbers up to this one may be in use though no message holds them. */
+  | { readonly write: "seq"; readonly seq: number }
   | {
       readonly write: "state";
       readonly owner: string;
@@ -46,20 +48,29 @@ export type Write =
       readonly value?: Uint8Array;
     };
 
-/** A batch: all or nothing. When a commit fails the hub refuses its offers and offers its facts again. */
+/**
+ * A batch: all or nothing; facts apply before offers, each in order. When a commit fails the hub refuses its offers
+ * and offers its facts again. A `message` counts itself as accepted for everyone in `to`; an `outcome` counts itself,
+ * removes the row and settles the receipt. What has no row is counted by `count` only.
+ */
 export interface Batch {
   /** message, interest, open. */
   readonly offers: readonly Write[];
-  /** outcome, count, release, state, forget. */
+  /** outcome, count, release, seq, state, forget. */
   readonly facts: readonly Write[];
 }
 
 /** What a store knows when it opens. */
 export interface Opened {
-  /** The first `seq` this run may use; a higher one has been committed already. */
+  /**
+   * The first `seq` this run may use; a start above all that it may use has been committed already. A run may use
+   * 2^32 numbers above the highest it had committed in a message or `seq` write.
+   */
   readonly seq: number;
   readonly attachments: readonly StoredAttachment[];
   readonly once: readonly (readonly [key: string, messageId: string])[];
+  /** Counts of names that have no stored interest (volatile attachments). */
+  readonly rows?: readonly (readonly [name: string, row: LedgerRow])[];
 }
 
 /** Which part of a channel's history. */

@@ -1,0 +1,70 @@
+import { filterMatches } from "../message.ts";
+
+interface Watcher {
+  readonly filter: string;
+  readonly names: string[];
+  wake: (() => void) | undefined;
+}
+
+/** Names the hub has seen: bounded, configured ones stay, new ones are announced. */
+export class Channels {
+  private readonly configured: ReadonlySet<string>;
+  private readonly seen = new Set<string>();
+  private readonly most: number;
+  private readonly watchers = new Set<Watcher>();
+  private isClosed = false;
+
+  constructor(options: { configured: readonly string[]; most: number }) {
+    this.configured = new Set(options.configured);
+    this.most = options.most;
+  }
+
+  learn(name: string): void {
+    if (this.seen.has(name) || this.configured.has(name)) return;
+    this.seen.add(name);
+    if (this.seen.size > this.most) {
+      for (const oldest of this.seen) {
+        this.seen.delete(oldest);
+        break;
+      }
+    }
+    for (const watcher of this.watchers) this.announce(watcher, name);
+  }
+
+  /** Known names under the filter, then each new one until aborted or closed. */
+  async *list(filter: string, signal?: AbortSignal): AsyncGenerator<string> {
+    const watcher: Watcher = { filter, names: [], wake: undefined };
+    for (const name of [...this.configured, ...this.seen]) this.announce(watcher, name);
+    this.watchers.add(watcher);
+    const aborted = (): void => watcher.wake?.();
+    signal?.addEventListener("abort", aborted);
+    try {
+      while (signal?.aborted !== true) {
+        const name = watcher.names.shift();
+        if (name !== undefined) yield name;
+        else if (this.isClosed) return;
+        else {
+          await new Promise<void>((resolve) => {
+            watcher.wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.watchers.delete(watcher);
+      signal?.removeEventListener("abort", aborted);
+    }
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const watcher of this.watchers) watcher.wake?.();
+  }
+
+  private announce(watcher: Watcher, name: string): void {
+    if (!filterMatches(watcher.filter, name)) return;
+    // A reader that sleeps loses the oldest, as the list itself does.
+    if (watcher.names.length > this.most + this.configured.size) watcher.names.shift();
+    watcher.names.push(name);
+    watcher.wake?.();
+  }
+}

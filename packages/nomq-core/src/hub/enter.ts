@@ -1,0 +1,149 @@
+import type { Arrival, Core, End } from "./core.ts";
+import { Entry } from "./outbox.ts";
+import type { Place } from "./place.ts";
+
+const PRIORITIES = 16;
+
+/** Takes a message into an outbox, in the order of commits. */
+export function enter(core: Core, place: Place, arrival: Arrival): void {
+  const entry = new Entry({ ...arrival, cause: "live" });
+  place.counts.accepted += 1;
+  if (!entry.isStored) core.writer.countsOf(place.name).accepted += 1;
+  const { message } = entry;
+  if (place.goneAs !== undefined) finish(core, place, entry, { is: "dropped", reason: place.goneAs });
+  else if (message.expiresAt === message.publishedAt) enterNow(core, place, entry);
+  else if (!makeRoom(core, place, entry)) finish(core, place, entry, { is: "dropped", reason: "overflow" });
+  else if (entry.isStored && staysInStore(core, place)) addToTail(core, place, entry);
+  else {
+    precede(core, place, entry);
+    hold(core, place, entry);
+    core.engine.pump(place);
+  }
+}
+
+/** Puts the entry at the end of its lane, to expire in time. */
+export function hold(core: Core, place: Place, entry: Entry): void {
+  const lane = place.outbox.append(entry);
+  schedule(core, place, entry);
+  place.outbox.offer(lane, place.binding?.isOrdered === true);
+}
+
+/** Ends the message at this attachment: counts, receipt, store, and what may go next. */
+export function finish(core: Core, place: Place, entry: Entry, end: End): void {
+  const { lane, message } = entry;
+  if (entry.state === "done") return;
+  place.outbox.remove(entry);
+  entry.state = "done";
+  if (lane !== undefined) core.time.forget(entry);
+  record(core, place, { entry, end });
+  const isLost = end.is === "dropped" || end.is === "expired" || end.is === "uncertain";
+  if (entry.cause !== "live" && end.is === "delivered") place.owed.failures.delete(message.channel);
+  if (message.retain && isLost && place.goneAs === undefined)
+    core.engine.owe(place, message.channel, "repair");
+  if (lane === undefined) return;
+  if (lane.isIdle) {
+    place.outbox.lanes.delete(lane.channel);
+    core.engine.route(place, lane.channel);
+  } else place.outbox.offer(lane, place.binding?.isOrdered === true);
+  if (place.outbox.tail.messages > 0) core.engine.readTail(place);
+}
+
+export function schedule(core: Core, place: Place, entry: Entry): void {
+  if (entry.deadline === Number.POSITIVE_INFINITY) return;
+  entry.whenDue = (due) => {
+    core.engine.finish(place, due, { is: "expired" });
+    core.engine.pump(place);
+  };
+  core.time.schedule(entry);
+}
+
+function record(core: Core, place: Place, ended: { entry: Entry; end: End }): void {
+  const { entry, end } = ended;
+  const { is, reason } = end;
+  place.counts.settle(is, reason);
+  const at = core.time.clock.now();
+  if (entry.isStored) {
+    const said = reason === undefined ? {} : { reason };
+    core.writer.fact({ write: "outcome", name: place.name, seq: entry.message.seq, is, ...said, at });
+  } else core.writer.countsOf(place.name).settle(is, reason);
+  if (entry.cause !== "live") return;
+  const known = entry.record ?? core.receipts.find(entry.message.id);
+  known?.settle(entry.record === undefined ? known.placeOf(place.name) : entry.slot, { is, reason, at });
+}
+
+/** TTL 0: to whom can take it now. */
+function enterNow(core: Core, place: Place, entry: Entry): void {
+  if (!canTakeNow(place, entry)) {
+    finish(core, place, entry, { is: "expired" });
+    return;
+  }
+  precede(core, place, entry);
+  const lane = place.outbox.append(entry);
+  const isTooLarge =
+    entry.message.payload.byteLength > (place.binding?.peer.maxPayload ?? Number.POSITIVE_INFINITY);
+  if (isTooLarge) finish(core, place, entry, { is: "refused", reason: "too-large" });
+  else if (lane.isOwedFirst) finish(core, place, entry, { is: "expired" });
+  else core.engine.callNow(place, entry);
+}
+
+function canTakeNow(place: Place, entry: Entry): boolean {
+  const binding = place.active();
+  if (binding === undefined || binding.open >= binding.window || !place.outbox.hasRoom(entry.bytes))
+    return false;
+  const lane = place.outbox.lanes.get(entry.message.channel);
+  return lane === undefined || lane.isIdle;
+}
+
+/** A live message settles what its channel is owed: it strikes it off, or lets it go before. */
+function precede(core: Core, place: Place, entry: Entry): void {
+  const { owed, outbox } = place;
+  const { channel, retain } = entry.message;
+  if (owed.scans.length > 0 && owed.sees(channel, retain)) core.engine.owe(place, channel, "retained");
+  const lane = outbox.lanes.get(channel);
+  if (retain && lane !== undefined) {
+    lane.isStruck = true;
+    lane.isOwedFirst = false;
+  }
+  if (owed.items.size === 0) return;
+  const item = owed.items.get(channel);
+  if (item === undefined) return;
+  if (retain) owed.strike(channel);
+  else if (item.cause === "retained" && (lane === undefined || lane.isIdle)) {
+    item.isFirst = true;
+    outbox.laneOf(channel).isOwedFirst = true;
+  }
+}
+
+/** Whether the row is only counted now and read ahead later. */
+function staysInStore(core: Core, place: Place): boolean {
+  const { outbox, binding } = place;
+  return outbox.tail.messages > 0 || binding === undefined || outbox.held >= core.limits.held;
+}
+
+function addToTail(core: Core, place: Place, entry: Entry): void {
+  const { tail } = place.outbox;
+  if (tail.messages === 0) tail.after = Math.max(tail.after, entry.message.seq - 1);
+  tail.messages += 1;
+  tail.bytes += entry.bytes;
+  if (entry.message.retain) place.owed.strike(entry.message.channel);
+  core.engine.readTail(place);
+}
+
+/** Makes the room the limits ask for; false when the newcomer itself must go. */
+function makeRoom(core: Core, place: Place, entry: Entry): boolean {
+  const { outbox } = place;
+  if (outbox.hasRoom(entry.bytes)) return true;
+  if (entry.bytes > outbox.limits.bytes) return false;
+  core.time.sweep();
+  while (!outbox.hasRoom(entry.bytes)) {
+    if (outbox.limits.whenFull !== "drop-oldest") return false;
+    const victim = outbox.victims.first();
+    if (victim === undefined || rank(entry) < rank(victim)) return false;
+    finish(core, place, victim, { is: "dropped", reason: "overflow" });
+  }
+  return true;
+}
+
+function rank(entry: Entry): number {
+  return entry.message.priority + (entry.message.qos === 0 ? 0 : PRIORITIES);
+}

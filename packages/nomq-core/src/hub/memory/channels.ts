@@ -1,0 +1,83 @@
+import { filterMatches, type Message } from "../../message.ts";
+import type { HistoryRange, RetainedPage } from "../store.ts";
+
+/** Retained values and history by channel. */
+export class Channels {
+  private readonly values = new Map<string, Message>();
+  /** Names with a value or tombstone, sorted; undefined when one has come since. */
+  private sorted: string[] | undefined;
+  private readonly past = new Map<string, Message[]>();
+  private readonly limits: { readonly perChannel: number; readonly channels: number };
+
+  constructor(limits: { readonly perChannel: number; readonly channels: number }) {
+    this.limits = limits;
+  }
+
+  add(message: Message): void {
+    if (message.retain) {
+      if (!this.values.has(message.channel)) this.sorted = undefined;
+      this.values.set(message.channel, message);
+    }
+    if (message.qos > 0 || message.retain) this.note(message);
+  }
+
+  /** The value; neither a tombstone nor nothing. */
+  latest(channel: string): Message | undefined {
+    const value = this.values.get(channel);
+    return value === undefined || value.payload.byteLength === 0 ? undefined : value;
+  }
+
+  page(filters: readonly string[], page: RetainedPage): Message[] {
+    const found: Message[] = [];
+    const literal = filters.every((filter) => !/[+#]/.test(filter));
+    const names = literal ? [...new Set(filters)].sort() : this.names();
+    for (let at = startAfter(names, page.after); at < names.length && found.length < page.limit; at += 1) {
+      const name = names[at];
+      const value = name === undefined ? undefined : this.values.get(name);
+      if (name === undefined || value === undefined) continue;
+      if (value.payload.byteLength === 0 && page.tombstones !== true) continue;
+      if (literal || filters.some((filter) => filterMatches(filter, name))) found.push(value);
+    }
+    return found;
+  }
+
+  history(channel: string, range: HistoryRange): Message[] {
+    const all = this.past.get(channel) ?? [];
+    const young = all.filter((message) => message.publishedAt >= (range.since ?? 0));
+    return range.last === undefined ? young : young.slice(Math.max(0, young.length - range.last));
+  }
+
+  private note(message: Message): void {
+    const { perChannel, channels } = this.limits;
+    const known = this.past.get(message.channel);
+    // Last in the map = last heard of.
+    if (known !== undefined) this.past.delete(message.channel);
+    const list = known ?? [];
+    list.push(message);
+    if (list.length > perChannel) list.shift();
+    this.past.set(message.channel, list);
+    if (this.past.size <= channels) return;
+    for (const silent of this.past.keys()) {
+      this.past.delete(silent);
+      return;
+    }
+  }
+
+  private names(): string[] {
+    this.sorted ??= [...this.values.keys()].sort();
+    return this.sorted;
+  }
+}
+
+/** Where the names after this one begin; names sort by UTF-16 code units. */
+function startAfter(names: readonly string[], after: string | undefined): number {
+  if (after === undefined) return 0;
+  let low = 0;
+  let high = names.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((names[middle] ?? "") <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,78 @@
+import type { ReceiptRecord } from "./receipts.ts";
+
+/** How long a transfer's name is kept when nobody releases it (hub.md, "Deduplication"). */
+const KEEP_MS = 24 * 60 * 60 * 1_000;
+
+/** A transfer under way: its first publish has not settled. */
+export interface Transfer {
+  readonly scope: string;
+  readonly until: number;
+  /** The first message's id. */
+  readonly id: string;
+  /** Its receipt while this run remembers it. */
+  readonly record: ReceiptRecord | undefined;
+  /** Its message waits for its commit. */
+  isOpen: boolean;
+  /** Released before its message was committed: ends with the commit. */
+  isReleased: boolean;
+}
+
+/** Names of transfers that must not be routed twice. */
+export class OnceKeys {
+  private readonly byKey = new Map<string, Transfer>();
+  private readonly byScope = new Map<string, Set<string>>();
+  private readonly most: number;
+  private readonly forgotten: (key: string) => void;
+
+  constructor(options: { most: number; forgotten: (key: string) => void }) {
+    this.most = options.most;
+    this.forgotten = options.forgotten;
+  }
+
+  find(key: string): Transfer | undefined {
+    return this.byKey.get(key);
+  }
+
+  begin(key: string, options: { scope: string; now: number; id: string; record?: ReceiptRecord }): Transfer {
+    this.prune(options.now);
+    const { scope, now, id, record } = options;
+    const transfer: Transfer = {
+      scope,
+      until: now + KEEP_MS,
+      id,
+      record,
+      isOpen: record !== undefined,
+      isReleased: false,
+    };
+    this.byKey.set(key, transfer);
+    const keys = this.byScope.get(scope) ?? new Set();
+    this.byScope.set(scope, keys.add(key));
+    if (keys.size > this.most) this.endOldest(keys);
+    return transfer;
+  }
+
+  end(key: string): void {
+    const transfer = this.byKey.get(key);
+    if (transfer === undefined) return;
+    this.byKey.delete(key);
+    const keys = this.byScope.get(transfer.scope);
+    keys?.delete(key);
+    if (keys?.size === 0) this.byScope.delete(transfer.scope);
+  }
+
+  private endOldest(keys: ReadonlySet<string>): void {
+    for (const key of keys) {
+      this.end(key);
+      this.forgotten(key);
+      return;
+    }
+  }
+
+  private prune(now: number): void {
+    for (const [key, transfer] of this.byKey) {
+      if (transfer.until > now) return;
+      this.end(key);
+      this.forgotten(key);
+    }
+  }
+}

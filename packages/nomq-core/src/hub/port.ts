@@ -1,0 +1,130 @@
+import type { Port } from "../bridge.ts";
+import { NomqError } from "../errors.ts";
+import type { Message } from "../message.ts";
+import type { Principal } from "../principal.ts";
+import { attach, checkFilters } from "./attach/attachment.ts";
+import { type Core, isTombstone } from "./core.ts";
+import { publish } from "./publish.ts";
+import { followRecord, ReceiptRecord } from "./receipts.ts";
+
+const PAGE = 256;
+
+/** A port onto a hub that may not be open yet or not any more. */
+export function createPort(
+  name: string,
+  hub: { core(): Core; readonly clock: Port["clock"]; readonly log: Port["log"] },
+): Port {
+  return {
+    clock: hub.clock,
+    log: hub.log,
+    publish: async (draft, from, options = {}) => publishOr(hub, { owner: name, draft, from, options }),
+    release: (once) => release(hub.core(), once),
+    state: () => hub.core().store.state(name),
+    remember: async (changes) => remember(hub.core(), name, changes),
+    attach: async (peer, options) => attach(hub.core(), peer, options),
+    retained: (filters, as) => retained(hub.core(), filters, as),
+    latest: async (channel, as) => latest(hub.core(), channel, as),
+    channels: (filter, options) => channels(hub.core(), filter, options?.signal),
+    may: (who, action, channel) => hub.core().access.may(who, action, channel),
+    receipt: async (id) => {
+      const core = hub.core();
+      return core.receipts.find(id)?.snapshot() ?? core.store.receipt(id);
+    },
+    follow: (id, options) => follow(hub.core(), id, options?.signal),
+  };
+}
+
+async function publishOr(
+  hub: { core(): Core },
+  call: Parameters<typeof publish>[1],
+): ReturnType<typeof publish> {
+  return publish(hub.core(), call);
+}
+
+function release(core: Core, once: string): void {
+  const transfer = core.once.find(once);
+  if (transfer === undefined) return;
+  // Its message waits for its commit: the name ends with it.
+  if (transfer.isOpen) transfer.isReleased = true;
+  else {
+    core.once.end(once);
+    core.writer.fact({ write: "release", once });
+  }
+}
+
+function remember(core: Core, owner: string, changes: Parameters<Port["remember"]>[0]): Promise<void> {
+  return new Promise((resolve) => {
+    core.writer.enqueue({
+      bytes: 0,
+      decide: (batch) => {
+        for (const change of changes) batch.facts.push({ write: "state", owner, ...change });
+        return "commit";
+      },
+      committed: resolve,
+      failed: () => void core.writer.landing().then(resolve),
+    });
+  });
+}
+
+async function* retained(core: Core, filters: readonly string[], as: Principal): AsyncGenerator<Message> {
+  checkFilters(core, filters);
+  let after: string | undefined;
+  for (;;) {
+    const page = await core.store.retained(filters, {
+      ...(after === undefined ? {} : { after }),
+      limit: PAGE,
+    });
+    const { version } = core.changes;
+    for (const found of page) {
+      if (!core.access.may(as, "subscribe", found.channel)) continue;
+      // Each value as it is when it is asked for.
+      const isFresh = core.changes.version === version;
+      const value = isFresh ? current(core, found) : await latest(core, found.channel, as);
+      if (value !== undefined) yield value;
+    }
+    after = page.at(-1)?.channel;
+    if (page.length < PAGE) return;
+  }
+}
+
+async function latest(core: Core, channel: string, as: Principal): Promise<Message | undefined> {
+  if (!core.access.may(as, "subscribe", channel)) return undefined;
+  const value = await core.store.latest(channel);
+  return value === undefined ? undefined : current(core, value);
+}
+
+/** The value unless cleared or expired, its expiry in today's wall time. */
+function current(core: Core, value: Message): Message | undefined {
+  if (isTombstone(value) || core.time.isExpired(value)) return undefined;
+  const expiresAt = core.time.expiresAt(value);
+  return expiresAt === undefined || expiresAt === value.expiresAt ? value : { ...value, expiresAt };
+}
+
+function channels(core: Core, filter: string, signal: AbortSignal | undefined): AsyncIterable<string> {
+  checkFilters(core, [filter]);
+  return core.channels.list(filter, signal);
+}
+
+async function* follow(
+  core: Core,
+  id: string,
+  signal: AbortSignal | undefined,
+): ReturnType<typeof followRecord> {
+  const known = core.receipts.find(id);
+  if (known !== undefined) {
+    yield* followRecord(known, signal);
+    return;
+  }
+  const stored = await core.store.receipt(id);
+  if (stored === undefined) return;
+  // Outcomes of an earlier run's message reach this record by its id.
+  const record = new ReceiptRecord(stored.id, stored.channel);
+  record.restore(stored);
+  core.receipts.keep(record);
+  yield* followRecord(record, signal);
+}
+
+/** What every call says before the hub is open and after it is closed. */
+export function notOpen(): NomqError {
+  return new NomqError("closed", "the hub is not open; call start() first, and nothing after it is disposed");
+}

@@ -1,0 +1,129 @@
+import type { PublishOptions } from "../bridge.ts";
+import type { Message } from "../message.ts";
+import { isFull, targetsOf } from "./admission.ts";
+import type { Core } from "./core.ts";
+import type { Place } from "./place.ts";
+import type { ReceiptRecord } from "./receipts.ts";
+import type { Write } from "./store.ts";
+import type { Step } from "./writer.ts";
+
+/** A message that must be committed before it enters any outbox: decided in the queue's order. */
+export class Publication implements Step {
+  readonly bytes: number;
+  private readonly core: Core;
+  private readonly owner: string;
+  private readonly message: Message;
+  private readonly options: PublishOptions;
+  private readonly source: Place | undefined;
+  private readonly record: ReceiptRecord;
+  private readonly owesSource: boolean;
+  private readonly ended: (core: Core, once: string | undefined, isKept: boolean) => void;
+  private targets: Place[] = [];
+  private readonly stored = new Set<Place>();
+  private readonly reserved: Place[] = [];
+
+  constructor(options: {
+    core: Core;
+    owner: string;
+    message: Message;
+    bytes: number;
+    options: PublishOptions;
+    source: Place | undefined;
+    record: ReceiptRecord;
+    owesSource: boolean;
+    /** Told when the transfer's message is committed or lost. */
+    ended: (core: Core, once: string | undefined, isKept: boolean) => void;
+  }) {
+    this.bytes = options.bytes;
+    this.core = options.core;
+    this.owner = options.owner;
+    this.message = options.message;
+    this.options = options.options;
+    this.source = options.source;
+    this.record = options.record;
+    this.owesSource = options.owesSource;
+    this.ended = options.ended;
+  }
+
+  decide(batch: { offers: Write[]; facts: Write[] }): "commit" | "done" {
+    const { core, message, owner } = this;
+    for (const change of this.options.state ?? []) batch.facts.push({ write: "state", owner, ...change });
+    this.targets = targetsOf(core, message.channel, this.source, true);
+    const full = message.qos === 0 ? undefined : this.targets.find((place) => isFull(place, this.bytes));
+    if (full !== undefined) {
+      this.targets = [];
+      this.refuse(`outbox-full: ${full.name}`);
+      // Its state is a fact all the same.
+      return "done";
+    }
+    const to = this.reserve();
+    const { once } = this.options;
+    batch.offers.push({ write: "message", message, to, ...(once === undefined ? {} : { once }) });
+    for (const place of this.targets) this.record.expect(place.name, message.publishedAt);
+    core.receipts.keep(this.record);
+    this.record.accepted();
+    return "commit";
+  }
+
+  committed(): void {
+    const { core, message } = this;
+    core.appliedSeq = Math.max(core.appliedSeq, message.seq);
+    this.release();
+    this.ended(core, this.options.once, true);
+    this.record.stored();
+    const deadline = core.time.deadline(message);
+    const { bytes, record } = this;
+    this.targets.forEach((place, slot) => {
+      core.engine.enter(place, { message, bytes, isStored: this.stored.has(place), deadline, record, slot });
+    });
+    this.rest(this.owesSource);
+  }
+
+  failed(): void {
+    this.release();
+    this.refuse("store-failed");
+  }
+
+  private refuse(reason: string): void {
+    this.ended(this.core, this.options.once, false);
+    this.record.refuse(reason);
+    this.rest(true);
+  }
+
+  /** The change waits no more: who was owed the channel may get it. */
+  private rest(owesSource: boolean): void {
+    const { core, message, source } = this;
+    if (!message.retain) return;
+    if (source !== undefined && owesSource && core.engine.mayGet(source, message.channel)) {
+      core.engine.owe(source, message.channel, "repair");
+    }
+    for (const place of core.changes.end(message.channel)) {
+      core.engine.route(place, message.channel);
+      core.engine.pump(place);
+    }
+  }
+
+  /** Keeps room until the commit; names who has a row. */
+  private reserve(): string[] {
+    const { message } = this;
+    const isNow = message.expiresAt === message.publishedAt;
+    const to: string[] = [];
+    for (const place of this.targets) {
+      if (place.outbox.limits.whenFull === "refuse" && message.qos > 0) {
+        place.outbox.reserve(this.bytes);
+        this.reserved.push(place);
+      }
+      // A QoS 0 change has a row only where older rows are not in memory: it must not overtake them.
+      const isBehind = place.outbox.tail.messages > 0 || place.binding === undefined;
+      if (!place.isDurable || isNow || (message.qos === 0 && !isBehind)) continue;
+      to.push(place.name);
+      this.stored.add(place);
+    }
+    return to;
+  }
+
+  private release(): void {
+    for (const place of this.reserved) place.outbox.release(this.bytes);
+    this.reserved.length = 0;
+  }
+}

@@ -1,0 +1,180 @@
+import type { AckPoint, FinalOutcome, Receipt, ReceiptOutcome } from "../bridge.ts";
+
+/** What is known of one published message while this run remembers it. */
+export class ReceiptRecord {
+  readonly id: string;
+  readonly channel: string;
+  /** `queued`: the hub has not decided yet. */
+  at: AckPoint | "queued" | "refused" = "queued";
+  reason: string | undefined = undefined;
+  readonly outcomes: ReceiptOutcome[] = [];
+  private pending = 0;
+  private watchers: Set<() => void> | undefined;
+
+  constructor(id: string, channel: string) {
+    this.id = id;
+    this.channel = channel;
+  }
+
+  get isFinal(): boolean {
+    return this.pending === 0;
+  }
+
+  /** Adds a pending outcome; the answer is its place. */
+  expect(attachment: string, at: number): number {
+    this.pending += 1;
+    return this.outcomes.push({ attachment, is: "pending", at }) - 1;
+  }
+
+  settle(place: number, end: { is: FinalOutcome; reason: string | undefined; at: number }): void {
+    const before = this.outcomes[place];
+    if (before?.is !== "pending") return;
+    const { is, reason, at } = end;
+    this.outcomes[place] = {
+      attachment: before.attachment,
+      is,
+      ...(reason === undefined ? {} : { reason }),
+      at,
+    };
+    this.pending -= 1;
+    this.rise();
+    this.changed();
+  }
+
+  accepted(): void {
+    this.at = "accepted";
+    this.changed();
+  }
+
+  stored(): void {
+    this.at = "stored";
+    this.rise();
+    this.changed();
+  }
+
+  refuse(reason: string): void {
+    this.at = "refused";
+    this.reason = reason;
+    this.outcomes.length = 0;
+    this.pending = 0;
+    this.changed();
+  }
+
+  /** Whether a publisher who waits for that point is to be answered. */
+  hasReached(until: AckPoint): boolean {
+    if (this.at === "queued") return false;
+    if (until === "accepted" || this.at === "refused") return true;
+    return this.at !== "accepted" && (until === "stored" || this.isFinal);
+  }
+
+  /** Calls `run` after each change until the answer is called. */
+  watch(run: () => void): () => void {
+    this.watchers ??= new Set();
+    this.watchers.add(run);
+    return () => void this.watchers?.delete(run);
+  }
+
+  snapshot(): Receipt {
+    const { id, channel, reason } = this;
+    const at = this.at === "queued" ? "accepted" : this.at;
+    const outcomes = this.outcomes.slice();
+    return reason === undefined ? { id, channel, at, outcomes } : { id, channel, at, reason, outcomes };
+  }
+
+  /** Where the named attachment's outcome stands; -1 when it has none. */
+  placeOf(attachment: string): number {
+    return this.outcomes.findIndex((outcome) => outcome.attachment === attachment);
+  }
+
+  /** Takes over what a store knows of a message of an earlier run. */
+  restore(receipt: Receipt): void {
+    this.at = receipt.at;
+    for (const outcome of receipt.outcomes) {
+      this.outcomes.push(outcome);
+      if (outcome.is === "pending") this.pending += 1;
+    }
+  }
+
+  private rise(): void {
+    if (this.pending > 0 || this.at !== "stored" || this.outcomes.length === 0) return;
+    if (this.outcomes.every((outcome) => outcome.is === "delivered")) this.at = "delivered";
+  }
+
+  private changed(): void {
+    if (this.watchers === undefined) return;
+    for (const run of [...this.watchers]) run();
+  }
+}
+
+/** The receipts this run remembers, newest last; older ones are the store's. */
+export class Receipts {
+  private readonly byId = new Map<string, ReceiptRecord>();
+  private readonly most: number;
+
+  constructor(most: number) {
+    this.most = most;
+  }
+
+  keep(record: ReceiptRecord): void {
+    this.byId.set(record.id, record);
+    if (this.byId.size > this.most) {
+      const oldest = this.byId.keys().next();
+      if (oldest.done !== true) this.byId.delete(oldest.value);
+    }
+  }
+
+  find(id: string): ReceiptRecord | undefined {
+    return this.byId.get(id);
+  }
+}
+
+/** Resolves at the point; the signal's abort ends the waiting with the receipt as it is then. */
+export function awaitRecord(record: ReceiptRecord, until: AckPoint, signal?: AbortSignal): Promise<Receipt> {
+  if (record.hasReached(until) || signal?.aborted === true) return Promise.resolve(answerOf(record, until));
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      unwatch();
+      signal?.removeEventListener("abort", settle);
+      resolve(answerOf(record, until));
+    };
+    const unwatch = record.watch(() => {
+      if (record.hasReached(until)) settle();
+    });
+    signal?.addEventListener("abort", settle);
+  });
+}
+
+// Nobody to deliver to: whoever waits for delivery has all there is.
+function answerOf(record: ReceiptRecord, until: AckPoint): Receipt {
+  const receipt = record.snapshot();
+  const isVacuous = until === "delivered" && receipt.at === "stored" && receipt.outcomes.length === 0;
+  return isVacuous ? { ...receipt, at: "delivered" } : receipt;
+}
+
+/** The receipt now and after every change (a slow reader sees the latest) until every outcome is final. */
+export async function* followRecord(record: ReceiptRecord, signal?: AbortSignal): AsyncGenerator<Receipt> {
+  let wake: (() => void) | undefined;
+  let isDirty = true;
+  const changed = (): void => {
+    isDirty = true;
+    wake?.();
+  };
+  const unwatch = record.watch(changed);
+  signal?.addEventListener("abort", changed);
+  try {
+    while (signal?.aborted !== true) {
+      if (isDirty) {
+        isDirty = false;
+        yield record.snapshot();
+        if (record.hasReached("delivered") && !isDirty) return;
+        continue;
+      }
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    unwatch();
+    signal?.removeEventListener("abort", changed);
+  }
+}

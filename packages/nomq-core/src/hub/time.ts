@@ -1,0 +1,124 @@
+import type { CancelTimer, Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Message } from "../message.ts";
+import { Heap } from "./heap.ts";
+
+/** A wall clock that moved by more than this against monotonic time was set, not drifting (design.md §4.6). */
+const STEP_MS = 30_000;
+const WATCH_MS = 10_000;
+
+/** Something that happens at a monotonic time unless it is settled before. */
+export interface Due {
+  readonly deadline: number;
+  readonly settled: boolean;
+  due(): void;
+}
+
+/** Wall time, its steps, and all that must happen at a time: one timer for the whole hub. */
+export class Time {
+  readonly clock: Clock;
+  private readonly log: Log;
+  private readonly seq: () => number;
+  private offset: number;
+  private readonly steps: { readonly below: number; readonly by: number }[] = [];
+  private readonly heap = new Heap<Due>((a, b) => a.deadline < b.deadline);
+  private stale = 0;
+  private timer: { readonly at: number; readonly cancel: CancelTimer } | undefined;
+  private watch: CancelTimer | undefined;
+
+  constructor(options: { clock: Clock; log: Log; seq: () => number }) {
+    this.clock = options.clock;
+    this.log = options.log;
+    this.seq = options.seq;
+    this.offset = this.clock.now() - this.clock.monotonic();
+  }
+
+  open(): void {
+    this.watch = this.clock.after(WATCH_MS, () => {
+      this.now();
+      this.open();
+    });
+  }
+
+  close(): void {
+    this.watch?.();
+    this.timer?.cancel();
+    this.timer = undefined;
+    this.heap.retain(() => false);
+  }
+
+  monotonic(): number {
+    return this.clock.monotonic();
+  }
+
+  /** Unix milliseconds; notices when the wall clock was set. */
+  now(): number {
+    const now = this.clock.now();
+    const by = now - this.clock.monotonic() - this.offset;
+    if (by > STEP_MS || by < -STEP_MS) this.rebase(by);
+    return now;
+  }
+
+  /** When the message expires in today's wall time: what was said before a step moves with it. */
+  expiresAt(message: Message): number | undefined {
+    if (message.expiresAt === undefined || this.steps.length === 0) return message.expiresAt;
+    let at = message.expiresAt;
+    for (const step of this.steps) if (message.seq < step.below) at += step.by;
+    return at;
+  }
+
+  isExpired(message: Message): boolean {
+    const at = this.expiresAt(message);
+    return at !== undefined && at <= this.now();
+  }
+
+  /** The message's end in monotonic time; Infinity without expiry. */
+  deadline(message: Message): number {
+    if (message.expiresAt === undefined) return Number.POSITIVE_INFINITY;
+    const now = this.now();
+    return this.clock.monotonic() + (this.expiresAt(message) ?? now) - now;
+  }
+
+  schedule(item: Due): void {
+    if (item.deadline === Number.POSITIVE_INFINITY) return;
+    this.heap.push(item);
+    this.arm();
+  }
+
+  /** Tells that a scheduled item was settled before its time. */
+  forget(item: Due): void {
+    if (item.deadline === Number.POSITIVE_INFINITY) return;
+    this.stale += 1;
+    if (this.stale < 1_024 || this.stale * 2 < this.heap.size) return;
+    this.heap.retain((kept) => !kept.settled);
+    this.stale = 0;
+  }
+
+  /** Runs what is due now. */
+  sweep(): void {
+    const now = this.clock.monotonic();
+    for (let item = this.heap.peek(); item !== undefined && item.deadline <= now; item = this.heap.peek()) {
+      this.heap.pop();
+      if (item.settled) this.stale = Math.max(0, this.stale - 1);
+      else item.due();
+    }
+  }
+
+  private arm(): void {
+    const next = this.heap.peek();
+    if (next === undefined || (this.timer !== undefined && this.timer.at <= next.deadline)) return;
+    this.timer?.cancel();
+    const cancel = this.clock.after(next.deadline - this.clock.monotonic(), () => {
+      this.timer = undefined;
+      this.sweep();
+      this.arm();
+    });
+    this.timer = { at: next.deadline, cancel };
+  }
+
+  private rebase(by: number): void {
+    this.offset += by;
+    this.steps.push({ below: this.seq(), by });
+    this.log.warn("the wall clock was set; expiries move with it", { byMs: Math.round(by) });
+  }
+}

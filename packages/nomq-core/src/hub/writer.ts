@@ -1,0 +1,278 @@
+import type { CancelTimer } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { Counts } from "./ledger.ts";
+import { deltaOf } from "./place.ts";
+import type { Batch, Store, Write } from "./store.ts";
+import type { Time } from "./time.ts";
+import type { Turn } from "./turn.ts";
+
+/** One step of the queue that orders attach, filter changes and publishes. */
+export interface Step {
+  /** Bytes that wait with it. */
+  readonly bytes: number;
+  /** Opens a batch of its own: facts come before offers, and this one's may undo earlier offers. */
+  readonly isAlone?: boolean;
+  /** Decides, in the queue's order; `done` when it leaves nothing to commit. */
+  decide(batch: { offers: Write[]; facts: Write[] }): "commit" | "done";
+  committed(): void;
+  /** Its writes are not in the store; steps are told newest first. */
+  failed(error: unknown): void;
+}
+
+/** A batch keeps the loop free: 1,024 messages gave delays of 19 ms (store.md, section 3). */
+const BATCH_STEPS = 256;
+const BATCH_BYTES = 1024 * 1024;
+const COUNTS_EVERY_MS = 1_000;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * Group commit: one batch open at a time while the next collects. A failed commit refuses its offers and keeps its
+ * facts for the next.
+ */
+export class Writer {
+  private readonly store: Store;
+  private readonly time: Time;
+  private readonly turn: Turn;
+  private readonly log: Log;
+  private readonly limits: { readonly messages: number; readonly bytes: number };
+  private steps: Step[] = [];
+  private first = 0;
+  private waitingBytes = 0;
+  private facts: Write[] = [];
+  private states = new Map<string, Write>();
+  private counts = new Map<string, Counts>();
+  private landed: (() => void)[] = [];
+  private isRunning = false;
+  private isScheduled = false;
+  private isAbandoned = false;
+  private factsNext = false;
+  private failures = 0;
+  private timer: CancelTimer | undefined;
+  private countsTimer: CancelTimer | undefined;
+  private idle: (() => void)[] = [];
+
+  constructor(options: {
+    store: Store;
+    time: Time;
+    turn: Turn;
+    log: Log;
+    limits: { readonly messages: number; readonly bytes: number };
+  }) {
+    this.store = options.store;
+    this.time = options.time;
+    this.turn = options.turn;
+    this.log = options.log;
+    this.limits = options.limits;
+  }
+
+  /** Whether what waits for the store leaves room for that many bytes more. */
+  hasRoom(bytes: number): boolean {
+    return (
+      this.steps.length - this.first < this.limits.messages && this.waitingBytes + bytes <= this.limits.bytes
+    );
+  }
+
+  enqueue(step: Step): void {
+    this.steps.push(step);
+    this.waitingBytes += step.bytes;
+    this.schedule();
+  }
+
+  /** Writes that must land sooner or later. */
+  fact(write: Write): void {
+    this.facts.push(write);
+    if (this.isRunning || this.isScheduled || this.timer !== undefined) return;
+    this.isScheduled = true;
+    // Not at once: the outcomes of one turn and the next messages share a commit.
+    setImmediate(this.wake);
+  }
+
+  /** Resolves when all facts so far are in the store. */
+  landing(): Promise<void> {
+    return new Promise((resolve) => {
+      this.landed.push(resolve);
+      this.schedule();
+    });
+  }
+
+  /** The counts to add for a name with the next batch; alone they wait up to a second. */
+  countsOf(name: string): Counts {
+    let counts = this.counts.get(name);
+    if (counts === undefined) {
+      counts = new Counts();
+      this.counts.set(name, counts);
+      this.countsTimer ??= this.time.clock.after(COUNTS_EVERY_MS, () => {
+        this.countsTimer = undefined;
+        this.schedule();
+      });
+    }
+    return counts;
+  }
+
+  /** Drops what was counted for a name: its row goes. */
+  discountsOf(name: string): void {
+    this.counts.delete(name);
+  }
+
+  /** Commits all that waits; gives up at the answer of `abandon`. */
+  async flush(): Promise<void> {
+    while (!this.isAbandoned && this.hasWork()) {
+      const idle = new Promise<void>((resolve) => this.idle.push(resolve));
+      this.schedule();
+      await idle;
+    }
+  }
+
+  /** Ends for good: what still waits is refused. */
+  abandon(error: unknown): void {
+    this.isAbandoned = true;
+    this.timer?.();
+    this.countsTimer?.();
+    const steps = this.steps.slice(this.first);
+    this.steps = [];
+    this.first = 0;
+    for (const step of steps) this.guard(() => step.failed(error));
+    this.rest();
+  }
+
+  private hasWork(): boolean {
+    const waits = this.steps.length - this.first + this.facts.length + this.states.size + this.counts.size;
+    return waits + this.landed.length > 0 || this.isRunning;
+  }
+
+  private schedule(): void {
+    if (this.isRunning || this.isScheduled || this.isAbandoned) return;
+    this.isScheduled = true;
+    queueMicrotask(this.wake);
+  }
+
+  private readonly wake = (): void => {
+    this.isScheduled = false;
+    if (this.isRunning || this.isAbandoned) return;
+    this.timer?.();
+    this.timer = undefined;
+    this.isRunning = true;
+    void this.run();
+  };
+
+  private async run(): Promise<void> {
+    let isFailed = false;
+    while (!this.isAbandoned && !isFailed && this.hasWorkNow()) {
+      isFailed = !(await this.commitNext());
+      if (this.steps.length > this.first) isFailed = false;
+      if (this.turn.spent()) await this.turn.next();
+    }
+    this.isRunning = false;
+    if (isFailed) this.pause();
+    this.rest();
+  }
+
+  private hasWorkNow(): boolean {
+    return (
+      this.steps.length > this.first ||
+      this.facts.length + this.states.size + this.landed.length > 0 ||
+      this.countsDue()
+    );
+  }
+
+  private countsDue(): boolean {
+    return this.counts.size > 0 && (this.countsTimer === undefined || this.idle.length > 0);
+  }
+
+  private rest(): void {
+    const idle = this.idle;
+    this.idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  private pause(): void {
+    const ms = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.failures - 1, 10));
+    this.timer = this.time.clock.after(ms, this.wake);
+  }
+
+  private async commitNext(): Promise<boolean> {
+    const batch: { offers: Write[]; facts: Write[] } = { offers: [], facts: this.takeFacts() };
+    const landed = this.landed;
+    this.landed = [];
+    const taken = this.factsNext && batch.facts.length > 0 ? [] : this.takeSteps(batch);
+    try {
+      if (batch.offers.length + batch.facts.length > 0) await this.store.commit(batch satisfies Batch);
+    } catch (error) {
+      this.fail({ error, taken, facts: batch.facts, landed });
+      return false;
+    }
+    this.failures = 0;
+    this.factsNext = false;
+    for (const step of taken) this.guard(() => step.committed());
+    for (const resolve of landed) resolve();
+    return true;
+  }
+
+  /** The steps of the next batch that have something to commit. */
+  private takeSteps(batch: { offers: Write[]; facts: Write[] }): Step[] {
+    const taken: Step[] = [];
+    let bytes = 0;
+    while (taken.length < BATCH_STEPS && bytes < BATCH_BYTES) {
+      const step = this.steps[this.first];
+      if (step === undefined || (step.isAlone === true && taken.length > 0)) break;
+      this.first += 1;
+      this.waitingBytes -= step.bytes;
+      bytes += step.bytes;
+      this.guard(() => {
+        if (step.decide(batch) === "commit") taken.push(step);
+      });
+      if (step.isAlone === true) break;
+    }
+    if (this.first === this.steps.length || this.first > 4_096) {
+      this.steps = this.steps.slice(this.first);
+      this.first = 0;
+    }
+    return taken;
+  }
+
+  private takeFacts(): Write[] {
+    const facts = this.facts;
+    this.facts = [];
+    for (const write of this.states.values()) facts.push(write);
+    this.states.clear();
+    for (const [name, counts] of this.counts) facts.push({ write: "count", name, add: deltaOf(counts) });
+    this.counts.clear();
+    this.countsTimer?.();
+    this.countsTimer = undefined;
+    return facts;
+  }
+
+  private fail(lost: { error: unknown; taken: Step[]; facts: Write[]; landed: (() => void)[] }): void {
+    this.failures += 1;
+    // A disk that is full for messages may still take outcomes; if it takes neither, messages are refused, not kept.
+    this.factsNext = lost.taken.length > 0;
+    this.log.error("the store refused a commit; its messages are refused, its facts wait", {
+      error: lost.error instanceof Error ? lost.error.message : "unknown",
+      messages: lost.taken.length,
+    });
+    const later = this.facts;
+    this.facts = [];
+    for (const write of lost.facts) {
+      if (write.write === "count") this.countsOf(write.name).add(write.add);
+      else if (write.write === "state") this.states.set(stateKey(write), write);
+      else this.facts.push(write);
+    }
+    for (const write of later) this.facts.push(write);
+    this.landed.unshift(...lost.landed);
+    for (const step of lost.taken.toReversed()) this.guard(() => step.failed(lost.error));
+  }
+
+  /** One step that throws must not stop the queue. */
+  private guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.log.error("the hub failed inside; please report it", { error: String(error) });
+    }
+  }
+}
+
+function stateKey(write: Write & { write: "state" }): string {
+  return `${write.owner}\0${Buffer.from(write.key).toString("latin1")}`;
+}
