@@ -1,6 +1,7 @@
 export * from "./bridge.ts";
 export * from "./clock.ts";
 export * from "./errors.ts";
+export type { HubLimits } from "./hub/core.ts";
 export { createHub, type HubOptions } from "./hub/hub.ts";
 export { createMemoryStore, type MemoryStoreOptions } from "./hub/memory-store.ts";
 export * from "./hub/store.ts";

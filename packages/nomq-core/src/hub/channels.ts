@@ -1,3 +1,4 @@
+import type { ChannelsOptions } from "../bridge.ts";
 import { filterMatches } from "../message.ts";
 
 interface Watcher {
@@ -31,8 +32,9 @@ export class Channels {
     for (const watcher of this.watchers) this.announce(watcher, name);
   }
 
-  /** Known names under the filter, then each new one until aborted or closed. */
-  async *list(filter: string, signal?: AbortSignal): AsyncGenerator<string> {
+  /** Known names under the filter, then (unless told not to follow) each new one until aborted or closed. */
+  async *list(filter: string, options: ChannelsOptions = {}): AsyncGenerator<string> {
+    const { signal, follow = true } = options;
     const watcher: Watcher = { filter, names: [], wake: undefined };
     for (const name of [...this.configured, ...this.seen]) this.announce(watcher, name);
     this.watchers.add(watcher);
@@ -42,7 +44,7 @@ export class Channels {
       while (signal?.aborted !== true) {
         const name = watcher.names.shift();
         if (name !== undefined) yield name;
-        else if (this.isClosed) return;
+        else if (this.isClosed || !follow) return;
         else {
           await new Promise<void>((resolve) => {
             watcher.wake = resolve;

@@ -146,18 +146,19 @@ function answer(
   rest(core, place, binding);
 }
 
-/** The final outcome an answer names; undefined is retry, which is also what an answer no peer may give counts as. */
+/** The final outcome an answer names; undefined is retry, which is also what no answer counts as. */
 function endOf(core: Core, outcome: Outcome | undefined): End | undefined {
-  switch (outcome?.is) {
+  if (outcome === undefined) {
+    core.log.error("a peer answered a delivery with nothing; it counts as retry");
+    return undefined;
+  }
+  switch (outcome.is) {
     case "delivered":
       return { is: "delivered" };
     case "uncertain":
     case "refused":
       return { is: outcome.is, reason: outcome.reason };
     case "retry":
-      return undefined;
-    default:
-      core.log.error("a peer answered a delivery with no outcome; it counts as retry");
       return undefined;
   }
 }

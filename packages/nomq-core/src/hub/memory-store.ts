@@ -11,7 +11,7 @@ const RUN = 2 ** 32;
 export interface MemoryStoreOptions {
   /** Messages of history per channel. Default 10. */
   readonly history?: number;
-  /** Channels with history; the one longest silent goes first. Default 10,000. */
+  /** Channels with history, and tombstones of cleared channels; the oldest go first. Default 10,000. */
   readonly historyChannels?: number;
   /** Receipts. Default 100,000. */
   readonly receipts?: number;

@@ -1,4 +1,4 @@
-import type { Port } from "../bridge.ts";
+import type { ChannelsOptions, Port } from "../bridge.ts";
 import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import type { Principal } from "../principal.ts";
@@ -24,7 +24,7 @@ export function createPort(
     attach: async (peer, options) => attach(hub.core(), peer, options),
     retained: (filters, as) => retained(hub.core(), filters, as),
     latest: async (channel, as) => latest(hub.core(), channel, as),
-    channels: (filter, options) => channels(hub.core(), filter, options?.signal),
+    channels: (filter, options) => channels(hub.core(), filter, options),
     may: (who, action, channel) => hub.core().access.may(who, action, channel),
     receipt: async (id) => {
       const core = hub.core();
@@ -100,9 +100,9 @@ function current(core: Core, value: Message): Message | undefined {
   return expiresAt === undefined || expiresAt === value.expiresAt ? value : { ...value, expiresAt };
 }
 
-function channels(core: Core, filter: string, signal: AbortSignal | undefined): AsyncIterable<string> {
+function channels(core: Core, filter: string, options: ChannelsOptions | undefined): AsyncIterable<string> {
   checkFilters(core, [filter]);
-  return core.channels.list(filter, signal);
+  return core.channels.list(filter, options);
 }
 
 async function* follow(

@@ -6,6 +6,8 @@ export class Channels {
   private readonly values = new Map<string, Message>();
   /** Names with a value or tombstone, sorted; undefined when one has come since. */
   private sorted: string[] | undefined;
+  /** Cleared channels, the longest cleared first. */
+  private readonly tombstones = new Set<string>();
   private readonly past = new Map<string, Message[]>();
   private readonly limits: { readonly perChannel: number; readonly channels: number };
 
@@ -17,6 +19,8 @@ export class Channels {
     if (message.retain) {
       if (!this.values.has(message.channel)) this.sorted = undefined;
       this.values.set(message.channel, message);
+      this.tombstones.delete(message.channel);
+      if (message.payload.byteLength === 0) this.bury(message.channel);
     }
     if (message.qos > 0 || message.retain) this.note(message);
   }
@@ -45,6 +49,17 @@ export class Channels {
     const all = this.past.get(channel) ?? [];
     const young = all.filter((message) => message.publishedAt >= (range.since ?? 0));
     return range.last === undefined ? young : young.slice(Math.max(0, young.length - range.last));
+  }
+
+  private bury(channel: string): void {
+    this.tombstones.add(channel);
+    if (this.tombstones.size <= this.limits.channels) return;
+    for (const oldest of this.tombstones) {
+      this.tombstones.delete(oldest);
+      this.values.delete(oldest);
+      this.sorted = undefined;
+      return;
+    }
   }
 
   private note(message: Message): void {
