@@ -54,6 +54,7 @@ interface Transfer {
 }
 
 const LIFE_MS = 24 * 3600 * 1000;
+const SWEEP_MS = 60_000;
 const MOST_MACS = 8;
 
 /** Makes the incoming half of a node. */
@@ -66,6 +67,7 @@ class IncomingTransfers implements Incoming {
   // Oldest first.
   readonly #transfers = new Map<string, Transfer>();
   #handing = 0;
+  #nextSweepAt = 0;
 
   constructor(use: IncomingUse) {
     this.#use = use;
@@ -151,12 +153,21 @@ class IncomingTransfers implements Incoming {
     this.#use.wire.reply(transfer.peer, { type, packetId, channelId, to });
   }
 
+  /** Forgets what is old, and the oldest 16th when full: one at a time, each would walk over those before it. */
+  #forget(now: number): void {
+    this.#nextSweepAt = now + SWEEP_MS;
+    let surplus = this.#transfers.size >= this.#use.limit ? Math.ceil(this.#use.limit / 16) : 0;
+    for (const [name, transfer] of this.#transfers) {
+      if (surplus <= 0 && now - transfer.begunAt < LIFE_MS) return;
+      if (transfer.state.is === "handing") continue;
+      this.#transfers.delete(name);
+      surplus -= 1;
+    }
+  }
+
   #begin(name: string, { packet, peer, from }: Arrival, state: ReceiveState): Transfer {
     const begunAt = this.#use.clock.monotonic();
-    for (const [oldName, old] of this.#transfers) {
-      if (this.#transfers.size < this.#use.limit && begunAt - old.begunAt < LIFE_MS) break;
-      if (old.state.is !== "handing") this.#transfers.delete(oldName);
-    }
+    if (this.#transfers.size >= this.#use.limit || begunAt >= this.#nextSweepAt) this.#forget(begunAt);
     // The packet's id is a view into the datagram.
     const channelId = packet.channelId.slice();
     const transfer = { state, peer, from, packetId: packet.packetId, channelId, macs: [], begunAt };

@@ -65,9 +65,11 @@ export function createPeerTable(use: {
     namedAt.set(addressText(known.address), entry);
   }
 
+  // A 16th at a time: one at a time, each would walk over the places of those before it.
   const evict = (): void => {
+    if (others.size < use.limit) return;
     for (const [address, entry] of others) {
-      if (others.size < use.limit) return;
+      if (others.size <= (use.limit * 15) / 16) return;
       if (entry.open > 0 || entry.turns.length > 0 || entry.subscriptions.size > 0) continue;
       others.delete(address);
     }

@@ -168,9 +168,12 @@ class WindowTable implements ReplayWindows {
   }
 
   #forget(nowSeconds: number): void {
+    // A 16th at a time: one at a time, each would walk over the places of those before it.
+    const full = this.#entries.size > this.#limits.sessions;
+    const room = full ? Math.floor((this.#limits.sessions * 15) / 16) : this.#limits.sessions;
     for (const [name, entry] of this.#entries) {
       const old = nowSeconds - entry.window.heardAt > LIFE_SECONDS;
-      if (!old && this.#entries.size <= this.#limits.sessions) return;
+      if (!old && this.#entries.size <= Math.max(room, 1)) return;
       this.#entries.delete(name);
       this.#holding.delete(entry);
       this.#unsaved.push(...deleteWindow(entry.session, entry.window));
