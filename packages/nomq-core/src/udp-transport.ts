@@ -148,10 +148,9 @@ function plainIpv4(host: string): string | undefined {
 
 /**
  * The address as this socket wants it: a dual-stack socket answers EINVAL to plain IPv4 literals. Undefined for
- * what no datagram can reach: port 0, on which `send` throws, a name, or the other family.
+ * what no datagram of this socket can reach: a name, or an address of the other family.
  */
-function reachable({ host, port }: Endpoint, family: Bound["family"]): string | undefined {
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
+function reachable({ host }: Endpoint, family: Bound["family"]): string | undefined {
   const plain = plainIpv4(host) ?? host;
   const kind = isIP(plain);
   if (kind === 0) return undefined;
@@ -159,7 +158,10 @@ function reachable({ host, port }: Endpoint, family: Bound["family"]): string | 
   return (kind === 4) === (family === "ipv4") ? plain : undefined;
 }
 
-/** Resolves with the error's code, or undefined when the kernel took the datagram. Never rejects. */
+/**
+ * Resolves with the error's code, or undefined when the kernel took the datagram. Never rejects: `send` throws on
+ * port 0, from which anybody may have sent us a datagram.
+ */
 function sendOn(socket: Socket, datagram: Uint8Array, to: Endpoint): Promise<string | undefined> {
   return new Promise((resolve) => {
     try {

@@ -1,0 +1,16 @@
+// npm run bench -w apps/bench -- NAME: each benchmark prints ratios against references measured in the same run.
+
+/** Resolves with whether every target was met. */
+const benches: Readonly<Record<string, () => Promise<boolean>>> = {
+  packet: async () => (await import("./packet.ts")).benchPacket(),
+};
+
+const name = process.argv[2] ?? "";
+const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+if (bench === undefined) {
+  console.error(`Say which benchmark: ${Object.keys(benches).join(", ")}`);
+  process.exitCode = 2;
+} else {
+  console.log(`${name}, Node ${process.versions.node}, ${process.platform} ${process.arch}`);
+  process.exitCode = (await bench()) ? 0 : 1;
+}
