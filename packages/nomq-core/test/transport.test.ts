@@ -72,7 +72,7 @@ describe.each(grounds)("transport contract: $name", ({ name, open, loopback }) =
     await using one = await open();
     await using two = await open();
     const arrived = next(two);
-    const datagram = bytes("first");
+    const datagram = Buffer.from("first");
     await one.send(datagram, at(two));
     datagram.fill(0);
     expect(await arrived).toMatchObject([{ text: "first" }]);

@@ -129,7 +129,8 @@ function join(state: State, local: Endpoint): Transport {
           `${datagram.length} bytes, UDP carries ${LARGEST_DATAGRAM}`,
         );
       }
-      route(state, datagram.slice(), { from: local, to });
+      // Not slice(): on a Buffer that is a view of the caller's bytes.
+      route(state, new Uint8Array(datagram), { from: local, to });
     },
     onDatagram(receive) {
       member.receive = receive;
@@ -165,7 +166,7 @@ function route(state: State, datagram: Uint8Array, path: Path): void {
     carry(state, datagram, { from: path.from, member });
     if (!random.chance(duplicate)) continue;
     counts.duplicated += 1;
-    carry(state, datagram.slice(), { from: path.from, member });
+    carry(state, new Uint8Array(datagram), { from: path.from, member });
   }
 }
 
