@@ -24,6 +24,10 @@ export interface ToyCall {
   readonly outcome: Outcome | undefined;
   /** Still waiting for its answer. */
   readonly open: boolean;
+  /** Lets the message of an open call arrive now. */
+  arrive(): void;
+  /** The connection under an open call broke: answers `retry`, or `uncertain` where repeating is not allowed. */
+  fail(reason: string): void;
   /** Answers a call that is open; by default as the peer would by itself. */
   answer(outcome?: Outcome): void;
 }
@@ -34,13 +38,16 @@ export interface ToyArrival {
   readonly cause: Delivery["cause"];
 }
 
+/** What a peer holds as a channel's state. */
+export type ToyValue = Pick<Message, "payload" | "expiresAt">;
+
 /** The device behind the attachment, which lives on when the gateway dies. */
 export interface ToyPeer {
   readonly name: string;
   /** All messages that arrived, repetitions too; of one QoS 2 message only the first where the peer can tell. */
   readonly arrivals: readonly ToyArrival[];
   /** Its copy of the retained state: the last value taken or set on each channel; cleared ones are missing. */
-  readonly copy: Map<string, Message>;
+  readonly copy: Map<string, ToyValue>;
   /** Calls of the present connection, oldest first. */
   readonly calls: readonly ToyCall[];
   mode: ToyMode;
@@ -57,6 +64,8 @@ export interface ToyPeerOptions extends Partial<Omit<Peer, "deliver">> {
   readonly continues?: boolean;
   /** Called at each call of `deliver`, before anything else. */
   readonly onCall?: (call: ToyCall) => void;
+  /** Called when the message of a call arrives, a repeated QoS 2 message that is recognised left out. */
+  readonly onArrive?: (message: Message, cause: Delivery["cause"]) => void;
   /** Called at each answer, before the hub sees it. */
   readonly onAnswer?: (call: ToyCall, outcome: Outcome) => void;
 }
@@ -72,9 +81,9 @@ const DELIVERED: Outcome = { is: "delivered" };
 
 /** Makes a peer without a network that records all it sees. Constructing has no effects. */
 export function createToyPeer(options: ToyPeerOptions): ToyPeer {
-  const { continues = true, onCall, onAnswer, ...description } = options;
+  const { continues = true, onCall, onArrive, onAnswer, ...description } = options;
   const arrivals: ToyArrival[] = [];
-  const copy = new Map<string, Message>();
+  const copy = new Map<string, ToyValue>();
   const exactly = new Set<string>();
   let connection: Connection = { alive: false, calls: [], unsent: new Set() };
 
@@ -84,6 +93,7 @@ export function createToyPeer(options: ToyPeerOptions): ToyPeer {
       exactly.add(message.id);
     }
     arrivals.push({ message, cause });
+    onArrive?.(message, cause);
     if (!message.retain && cause === "live") return;
     if (message.payload.length === 0) copy.delete(message.channel);
     else copy.set(message.channel, message);
@@ -91,10 +101,14 @@ export function createToyPeer(options: ToyPeerOptions): ToyPeer {
   const mustNotRepeat = (message: Message, delivery: Delivery): boolean =>
     message.qos === 2 && !continues && delivery.cause === "live";
 
+  /** On a connection that keeps order nothing arrives while something older is on its way. */
+  const behind = (own: Connection): ToyCall[] =>
+    description.ordered === true ? own.calls.filter((call) => call.open && !call.arrived) : [];
+
   const deliver = (own: Connection, message: Message, delivery: Delivery): Promise<Outcome> => {
     if (!own.alive) return new Promise(() => undefined);
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-    const mode = toy.mode;
+    const mode = behind(own).length > 0 ? "hang" : toy.mode;
     let arrived = false;
     let outcome: Outcome | undefined;
     const send = (): void => {
@@ -103,6 +117,8 @@ export function createToyPeer(options: ToyPeerOptions): ToyPeer {
       arrive(message, delivery.cause);
     };
     const failed = (reason: string): Outcome => {
+      // At QoS 0 there is no answer to lose: sent is all that was promised.
+      if (message.qos === 0 && arrived) return DELIVERED;
       if (mustNotRepeat(message, delivery)) {
         if (arrived) return { is: "uncertain", reason };
         own.unsent.add(message.id);
@@ -121,8 +137,18 @@ export function createToyPeer(options: ToyPeerOptions): ToyPeer {
       get open() {
         return own.alive && outcome === undefined;
       },
+      arrive() {
+        if (call.open && !arrived) send();
+      },
+      fail: (reason) => call.answer(failed(reason)),
       answer(given) {
         if (!call.open) return;
+        if (given === undefined && !arrived && description.ordered === true) {
+          for (const older of behind(own)) {
+            older.arrive();
+            if (older === call) break;
+          }
+        }
         outcome = given ?? (arrived ? DELIVERED : failed("not sent"));
         onAnswer?.(call, outcome);
         resolve(outcome);

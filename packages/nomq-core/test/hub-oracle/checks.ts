@@ -1,0 +1,259 @@
+import type { FinalOutcome, Receipt } from "@nomq/core";
+import { numberIn } from "./calls.ts";
+import { naiveMatch } from "./naive-match.ts";
+import type { Publish } from "./records.ts";
+import { endedOf, type World, type WorldPeer } from "./world.ts";
+
+const nameOf = (publish: Publish): string =>
+  `publish ${publish.number} ("${publish.payload}" on ${publish.channel}, QoS ${publish.qos}` +
+  `${publish.retain ? ", retain" : ""}${publish.ttlMs === undefined ? "" : `, ttl ${publish.ttlMs}`})`;
+
+/** Ledger rows balance, and pending covers the open calls. */
+export function checkRows(world: World): void {
+  for (const { name, ledger } of world.run.hub.attachments()) {
+    if (ledger.accepted !== endedOf(ledger) + ledger.pending) {
+      world.problems.push(`row of ${name} does not balance: ${JSON.stringify(ledger)}`);
+    }
+    const open = world.peers.find((peer) => peer.options.name === name)?.open.size ?? 0;
+    if (ledger.pending < open) {
+      world.problems.push(`row of ${name} has ${ledger.pending} pending, ${open} calls are open`);
+    }
+  }
+}
+
+/** Who got what, of the publishes that have a receipt and whose place in the order is known. */
+export function checkPublishes(world: World): void {
+  for (const publish of world.publishes) {
+    const { receipt, must, may } = publish;
+    if (publish.compared || receipt === undefined || must === undefined || may === undefined) continue;
+    publish.compared = true;
+    const first = world.byId.get(receipt.id);
+    if (receipt.at === "refused") checkRefused(world, publish, receipt);
+    else if (receipt.reason === "echo") checkEcho(world, publish, receipt);
+    else if (first === publish) {
+      for (const earlier of publish.earlier) widen(publish, earlier);
+      compare(world, publish, receipt);
+    }
+  }
+}
+
+/** It may have been routed at the place of an earlier call of the same transfer. */
+function widen(publish: Publish, earlier: Publish): void {
+  const may = new Set([...(publish.may ?? []), ...(publish.must?.keys() ?? [])]);
+  for (const name of [...(earlier.must?.keys() ?? []), ...(earlier.may ?? [])]) may.add(name);
+  const both = [...(publish.must ?? [])].filter(([name]) => earlier.must?.has(name) === true);
+  publish.must = new Map(both);
+  publish.may = may;
+}
+
+function compare(world: World, publish: Publish, receipt: Receipt): void {
+  const got = receipt.outcomes.map((outcome) => outcome.attachment);
+  for (const name of got) {
+    if (publish.must?.has(name) === true || publish.may?.has(name) === true) continue;
+    world.problems.push(`${nameOf(publish)} went to ${name}, which did not ask for it`);
+  }
+  for (const own of publish.must?.values() ?? []) {
+    if (got.includes(own.name) || own.leaving || own.ended) continue;
+    world.problems.push(`${nameOf(publish)} was not routed to ${own.name}: [${got.join()}]`);
+  }
+  if (new Set(got).size !== got.length) world.problems.push(`${nameOf(publish)}: two outcomes for one name`);
+}
+
+/** Refused means that nobody was called. */
+function checkRefused(world: World, publish: Publish, receipt: Receipt): void {
+  if (receipt.outcomes.length > 0) world.problems.push(`${nameOf(publish)}: refused, with outcomes`);
+  if (!/^(outbox-full: |store-)/.test(receipt.reason ?? "")) {
+    world.problems.push(`${nameOf(publish)}: refused for ${receipt.reason}`);
+  }
+  const alone = world.publishes.every((other) => other === publish || other.payload !== publish.payload);
+  if (publish.payload === "" || !alone) return;
+  for (const peer of world.peers) {
+    if (peer.sent.some((sent) => sent.payload === publish.payload)) {
+      world.problems.push(
+        `${nameOf(publish)}: refused (${receipt.reason}), and handed to ${peer.options.name}`,
+      );
+    }
+  }
+}
+
+/** Only what was handed to that peer in the last ten seconds can be an echo. */
+function checkEcho(world: World, publish: Publish, receipt: Receipt): void {
+  if (receipt.outcomes.length > 0) world.problems.push(`${nameOf(publish)}: an echo with outcomes`);
+  const peer = world.peers.find((one) => one.options.name === publish.from);
+  const tickets = peer?.sent.filter(
+    (sent) =>
+      sent.channel === publish.channel &&
+      sent.payload === publish.payload &&
+      sent.at <= publish.at &&
+      publish.at - sent.at <= 10_000,
+  );
+  if (tickets === undefined || tickets.length === 0 || peer?.options.echoes === false) {
+    world.problems.push(`${nameOf(publish)} was taken for an echo at ${publish.from}`);
+  }
+}
+
+/** Counts what is pending again, from the receipts; only with a store that answers. */
+export async function recount(world: World): Promise<void> {
+  const pending = new Map<string, number>();
+  let unknown = 0;
+  for (const publish of new Set(world.publishes)) {
+    if (publish.lost) unknown += 1;
+    const { receipt } = publish;
+    if (receipt === undefined || receipt.at === "refused" || world.byId.get(receipt.id) !== publish) continue;
+    await refresh(world, publish, receipt);
+    for (const outcome of publish.receipt?.outcomes ?? []) {
+      const durable = world.peers.find((peer) => peer.options.name === outcome.attachment)?.options.durable;
+      if (outcome.is !== "pending" || (durable !== true && publish.run !== world.run.number)) continue;
+      pending.set(outcome.attachment, (pending.get(outcome.attachment) ?? 0) + 1);
+    }
+  }
+  for (const { name, ledger } of world.run.hub.attachments()) {
+    const counted = pending.get(name) ?? 0;
+    const peer = world.peers.find((one) => one.options.name === name);
+    // State sent again has no receipt; neither has what the last process could not acknowledge.
+    const corrections = new Set(
+      peer?.toy.calls.filter((call) => call.delivery.cause !== "live").map((call) => call.message.channel),
+    ).size;
+    if (ledger.pending < counted || ledger.pending > counted + corrections + unknown) {
+      world.problems.push(`row of ${name} has ${ledger.pending} pending, its receipts say ${counted}`);
+    }
+  }
+}
+
+async function refresh(world: World, publish: Publish, receipt: Receipt): Promise<void> {
+  if (receipt.outcomes.every((outcome) => outcome.is !== "pending")) return;
+  const found = await world.run.port.receipt(receipt.id);
+  if (found === undefined) {
+    if (publish.run === world.run.number) world.problems.push(`${nameOf(publish)}: its receipt is gone`);
+    return;
+  }
+  publish.receipt = found;
+  for (const outcome of found.outcomes) {
+    if (outcome.is !== "pending") noteFinal(world, publish, outcome.attachment, outcome.is);
+  }
+}
+
+/** What is final stays as it is, and nothing expires early. */
+function noteFinal(world: World, publish: Publish, name: string, is: FinalOutcome): void {
+  const before = publish.finals.get(name);
+  if (before === is) return;
+  if (before !== undefined) {
+    world.problems.push(`${nameOf(publish)}: outcome at ${name} was ${before}, is ${is}`);
+  }
+  publish.finals.set(name, is);
+  if (world.repeated.has(publish.payload)) return;
+  const left = (publish.ttlMs ?? Infinity) - (world.clock.monotonic() - publish.at);
+  const slack = world.smallSteps - publish.stepsBefore;
+  if (is === "expired" && left > slack && !(world.bigSteps && publish.run !== world.run.number)) {
+    world.problems.push(`${nameOf(publish)} expired at ${name} ${left} ms early`);
+  }
+}
+
+/** The values a channel's retained state may have, given who was acknowledged; "" is none. */
+function possibleValues(world: World, channel: string): Set<string> {
+  const values = new Set([""]);
+  for (const publish of world.publishes) {
+    const { receipt } = publish;
+    if (publish.channel !== channel || !publish.retain) continue;
+    if (receipt?.at === "refused" || receipt?.reason === "echo") continue;
+    const first = receipt === undefined ? undefined : world.byId.get(receipt.id);
+    if (first !== undefined && first !== publish) continue;
+    // Acknowledged at "accepted" is not yet in the store.
+    if (receipt !== undefined && (receipt.at !== "accepted" || publish.run === world.run.number)) {
+      const earlier = world.publishes.find((one) => one.payload === publish.payload && one.lost);
+      // A transfer repeated after a crash may have been stored where its first, unanswered call stood.
+      if (publish.once === undefined || earlier === undefined) values.clear();
+    }
+    values.add(publish.payload);
+    if (publish.ttlMs !== undefined) values.add("");
+  }
+  return values;
+}
+
+/** The hub's retained state follows from the acknowledged changes; returns it. */
+export async function checkRetained(world: World, when: string): Promise<Map<string, string>> {
+  const state = new Map<string, string>();
+  for await (const message of world.run.port.retained(["#"], "anonymous")) {
+    state.set(message.channel, numberIn(message) < 0 ? "" : `${numberIn(message)}`);
+  }
+  for (const channel of new Set(world.publishes.map((publish) => publish.channel))) {
+    const possible = possibleValues(world, channel);
+    const value = state.get(channel) ?? "";
+    if (!possible.has(value)) {
+      world.problems.push(
+        `${when}: retained on ${channel} is "${value}", possible: ${[...possible].map((one) => `"${one}"`).join()}`,
+      );
+    }
+  }
+  return state;
+}
+
+/** Every acknowledged message came to its end, and `delivered` is the truth. */
+export function checkArrivals(world: World): void {
+  const arrived = new Map(world.peers.map((peer) => [peer.options.name, idsOf(peer)]));
+  for (const publish of world.publishes) {
+    const { receipt } = publish;
+    if (receipt === undefined || receipt.at === "refused" || world.byId.get(receipt.id) !== publish) continue;
+    for (const outcome of receipt.outcomes) {
+      const there = arrived.get(outcome.attachment)?.get(receipt.id) ?? 0;
+      if (outcome.is === "delivered" && there === 0) {
+        world.problems.push(`${nameOf(publish)}: delivered to ${outcome.attachment}, which never saw it`);
+      }
+    }
+    if (publish.qos === 0 || receipt.at === "accepted") continue;
+    for (const own of publish.must?.values() ?? []) {
+      if (!own.durable || own.ended) continue;
+      checkEnd(world, publish, receipt, own.name, arrived.get(own.name)?.get(receipt.id) ?? 0);
+    }
+  }
+  for (const peer of world.peers) {
+    for (const [id, times] of idsOf(peer)) {
+      const publish = world.byId.get(id);
+      if (times > 1 && publish !== undefined && publish.qos !== 1) {
+        world.problems.push(`${nameOf(publish)} arrived ${times} times at ${peer.options.name}`);
+      }
+    }
+  }
+}
+
+function checkEnd(world: World, publish: Publish, receipt: Receipt, name: string, there: number): void {
+  if (there > 0) return;
+  const outcome = receipt.outcomes.find((one) => one.attachment === name);
+  const allowed =
+    outcome?.is === "expired" ||
+    outcome?.is === "refused" ||
+    (outcome?.is === "dropped" && outcome.reason === "overflow") ||
+    (outcome?.is === "uncertain" && publish.qos === 2);
+  if (!allowed) {
+    const was = outcome === undefined ? "no outcome" : `${outcome.is} ${outcome.reason ?? ""}`;
+    world.problems.push(`${nameOf(publish)}: acknowledged, and lost at ${name}: ${was}`);
+  }
+}
+
+function idsOf(peer: WorldPeer): Map<string, number> {
+  const ids = new Map<string, number>();
+  for (const { message, cause } of peer.toy.arrivals) {
+    if (cause === "live") ids.set(message.id, (ids.get(message.id) ?? 0) + 1);
+  }
+  return ids;
+}
+
+/** Every copy of the retained state equals the hub's. */
+export function checkCopies(world: World, state: ReadonlyMap<string, string>): void {
+  for (const peer of world.peers) {
+    const own = world.model.interest.get(peer.options.name);
+    if (peer.options.retained !== "deliver" || peer.state !== "here" || own === undefined) continue;
+    const channels = new Set([...state.keys(), ...peer.toy.copy.keys()]);
+    for (const channel of channels) {
+      if (peer.unsure.has(channel) || ![...own.filters].some((filter) => naiveMatch(filter, channel)))
+        continue;
+      const held = peer.toy.copy.get(channel);
+      const value = held === undefined || held.expiresAt !== undefined ? "" : `${numberIn(held)}`;
+      if (value !== (state.get(channel) ?? "")) {
+        world.problems.push(
+          `${peer.options.name} holds "${value}" for ${channel}, the hub "${state.get(channel) ?? ""}"`,
+        );
+      }
+    }
+  }
+}
