@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { NomqError } from "@nomq/core";
+import { type Key, NomqError } from "@nomq/core";
 import { z } from "zod";
 import type { KeyConfig } from "./config/config.ts";
 import { pathText } from "./config/faults.ts";
@@ -74,15 +74,8 @@ export function writeKeyFile(path: string, key: KeyConfig): void {
 }
 
 /** The keys in a folder `keys/`, one file each, in the order of their names. */
-export function readKeyFolder(folder: string): KeyConfig[] {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return [];
-    throw new NomqError("key-invalid", `cannot read ${folder} (${codeOf(error)})`, { cause: error });
-  }
-  return names
+function readKeyFolder(folder: string): KeyConfig[] {
+  return readdirSync(folder)
     .filter((each) => each.endsWith(".json"))
     .sort()
     .map((each) => {
@@ -111,23 +104,29 @@ export function keysInEffect(configured: readonly KeyConfig[] | undefined, data:
   if (configured !== undefined) return { keys: configured, from: "configuration" };
   if (data === "memory") return { keys: [newKey()], from: "memory" };
   const folder = join(data, "keys");
+  makeFolder(folder);
+  // Also where it was made by hand, or copied, with more rights than it should have.
+  if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
   const found = readKeyFolder(folder);
   if (found.length > 0) return { keys: found, from: "folder", path: folder };
   const path = join(folder, `${GENERATED_KEY_ID}.json`);
-  makePrivateFolder(folder);
   const key = newKey();
   writeKeyFile(path, key);
   return { keys: [key], from: "generated", path };
 }
 
-/** Makes a folder that only its owner may enter, also where it exists already. */
-export function makePrivateFolder(folder: string): void {
+/** Makes a folder, for its owner alone; one that exists keeps its rights. */
+export function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
   } catch (error) {
     throw new NomqError("store-failed", `cannot make the folder ${folder} (${codeOf(error)})`, {
       cause: error,
     });
   }
+}
+
+/** The key as the packet codec takes it. */
+export function bytesOfKey({ id, encryption, mac, dialect }: KeyConfig): Key {
+  return { id, encryption: Buffer.from(encryption, "hex"), mac: Buffer.from(mac, "hex"), dialect };
 }

@@ -48,12 +48,12 @@ export function jsonLine({ time, level, text, fields }: Line): string {
   return `${JSON.stringify({ time: time.toISOString(), level, text, ...fields })}\n`;
 }
 
-/** `12:00:01.123 warn  text name=value`, on one line whatever the values hold. */
+/** `2026-11-21T12:00:01.123Z warn  text name=value`, on one line whatever the values hold. */
 export function prettyLine({ time, level, text, fields }: Line): string {
   const said = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => ` ${name}=${plain(value)}`);
-  return `${time.toISOString().slice(11, 23)} ${level.padEnd(5)} ${oneLine(text)}${said.join("")}\n`;
+  return `${time.toISOString()} ${level.padEnd(5)} ${oneLine(text)}${said.join("")}\n`;
 }
 
 const plain = (value: unknown): string =>

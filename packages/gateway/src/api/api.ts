@@ -45,8 +45,8 @@ export function createApi(options: ApiOptions): Hono {
   app.get("/api/v1/stream", (context) => stream(context, options));
   app.get("/api/v1/attachments", (context) => context.json(options.attachments()));
   app.get("/api/v1/nomq/unknown", (context) => {
-    const { unknownChannels, unknownClocks } = options.health();
-    return context.json({ channels: unknownChannels, clocks: unknownClocks });
+    const { nomq } = options.health();
+    return context.json({ channels: nomq?.unknownChannels ?? [], clocks: nomq?.unknownClocks ?? [] });
   });
   app.get("/api/v1/receipts/:id", async (context) => {
     const receipt = await options.port.receipt(context.req.param("id"));
@@ -98,7 +98,12 @@ async function stream(context: Context, options: ApiOptions): Promise<Response> 
   const invalid = filters.find((filter) => !isValidFilter(filter));
   if (invalid !== undefined) return said(context, 400, "filter-invalid", "+ is one whole level, # the last");
   const retained = context.req.query("retained") !== "false";
-  return await streamMessages(context, { port: options.port, as: options.principal(context), filters, retained });
+  return await streamMessages(context, {
+    port: options.port,
+    as: options.principal(context),
+    filters,
+    retained,
+  });
 }
 
 async function channels(context: Context, options: ApiOptions): Promise<Response> {

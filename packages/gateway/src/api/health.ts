@@ -1,4 +1,4 @@
-import type { AttachmentState, Bridge, BridgeStatus, UnknownChannel, UnknownClock } from "@nomq/core";
+import type { AttachmentState, Bridge, BridgeStatus, NomqBridgeCounts } from "@nomq/core";
 
 /** What `GET /healthz` answers. */
 export interface Health {
@@ -9,23 +9,24 @@ export interface Health {
   readonly bridges: Readonly<Record<string, BridgeStatus>>;
   /** Durable attachments of an earlier run that nobody has claimed. */
   readonly unclaimed: readonly string[];
-  /** NoMQ channels that arrived as a hash nobody knows a name for. */
-  readonly unknownChannels: readonly UnknownChannel[];
-  /** NoMQ devices whose clock no rule accepts. */
-  readonly unknownClocks: readonly UnknownClock[];
+  /**
+   * The NoMQ side: datagrams rejected and messages refused by reason, channels that arrived as a hash nobody knows
+   * a name for, devices whose clock no rule accepts. Absent without NoMQ listeners.
+   */
+  readonly nomq?: NomqBridgeCounts;
 }
 
 /** Who is asked for the health of a gateway. */
 export interface HealthSources {
   readonly bridges: readonly Bridge[];
   attachments(): readonly AttachmentState[];
-  nomq(): { readonly unknownChannels: readonly UnknownChannel[]; readonly unknownClocks: readonly UnknownClock[] };
+  nomq(): NomqBridgeCounts | undefined;
 }
 
 /** The health now. */
 export function healthOf(sources: HealthSources): Health {
   const bridges = Object.fromEntries(sources.bridges.map((bridge) => [bridge.name, bridge.status()]));
-  const { unknownChannels, unknownClocks } = sources.nomq();
+  const nomq = sources.nomq();
   return {
     live: true,
     // A remote that is away makes a bridge `reconnecting`; the gateway still serves everyone else.
@@ -35,7 +36,6 @@ export function healthOf(sources: HealthSources): Health {
       .attachments()
       .filter(({ state }) => state === "unclaimed")
       .map(({ name }) => name),
-    unknownChannels,
-    unknownClocks,
+    ...(nomq === undefined ? {} : { nomq }),
   };
 }

@@ -31,7 +31,11 @@ const request: z.ZodType<PublishRequest> = z.strictObject({
   qos: z.literal([0, 1, 2], { error: "expected 0, 1 or 2" }).exactOptional(),
   retain: z.boolean({ error: "expected true or false" }).exactOptional(),
   ttl: ttl.exactOptional(),
-  priority: z.int({ error: "expected 0 to 15" }).min(0).max(15, { error: "expected 0 to 15" }).exactOptional(),
+  priority: z
+    .int({ error: "expected 0 to 15" })
+    .min(0)
+    .max(15, { error: "expected 0 to 15" })
+    .exactOptional(),
   contentType: z.string({ error: "expected text" }).exactOptional(),
   until: z
     .enum(["accepted", "stored", "delivered"], { error: "expected accepted, stored or delivered" })
@@ -48,14 +52,18 @@ export function readPublishRequest(body: unknown): ReadRequest {
     const [issue] = result.error.issues;
     if (issue === undefined) return { fault: "not a publish request" };
     if (issue.code === "unrecognized_keys") return { fault: `${issue.keys.join(", ")}: not a known key` };
-    return { fault: `${pathText(issue.path)}: ${issue.code === "invalid_union" ? TTL_WANTED : issue.message}` };
+    return {
+      fault: `${pathText(issue.path)}: ${issue.code === "invalid_union" ? TTL_WANTED : issue.message}`,
+    };
   }
   const { payload, payloadBase64, ttl: life, until = "stored", ...rest } = result.data;
   if (payload !== undefined && payloadBase64 !== undefined) {
     return { fault: "payloadBase64: give either payload or payloadBase64" };
   }
-  const bytes = payloadBase64 === undefined ? Buffer.from(payload ?? "") : Buffer.from(payloadBase64, "base64");
-  const ttlMs = typeof life === "string" ? parseDuration(life) : life === undefined ? undefined : life * 1_000;
+  const bytes =
+    payloadBase64 === undefined ? Buffer.from(payload ?? "") : Buffer.from(payloadBase64, "base64");
+  const ttlMs =
+    typeof life === "string" ? parseDuration(life) : life === undefined ? undefined : life * 1_000;
   return { until, draft: { ...rest, payload: bytes, ...(ttlMs === undefined ? {} : { ttlMs }) } };
 }
 

@@ -1,5 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { type Attachment, type Message, type Outcome, type Port, type Principal, systemClock } from "@nomq/core";
+import {
+  type Attachment,
+  type Message,
+  type Outcome,
+  type Port,
+  type Principal,
+  systemClock,
+} from "@nomq/core";
 import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { messageJson } from "./message-json.ts";

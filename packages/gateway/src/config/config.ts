@@ -57,8 +57,6 @@ export interface NomqConfig {
   readonly channels: readonly ChannelConfig[];
   /** Datagrams per second to one v1 device. */
   readonly pace: number;
-  /** Milliseconds of silence before a heartbeat. */
-  readonly probe: number;
   readonly devices: readonly DeviceConfig[];
 }
 

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { type JsonSchema, keysAt, wordsAt } from "./json-schema.ts";
+import { listed } from "./listed.ts";
 import { nearest } from "./nearest.ts";
 
 /** One thing wrong with a configuration. */
@@ -77,11 +78,6 @@ function reasonOf(issue: Issue): string {
 function wanted(type: string): string {
   if (type === "object") return "a mapping of keys";
   return type === "string" ? "text" : type;
-}
-
-function listed(words: readonly string[]): string {
-  const last = words.at(-1) ?? "";
-  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} or ${last}`;
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {

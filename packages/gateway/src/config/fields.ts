@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { isValidChannel, isValidFilter } from "@nomq/core";
 import { z } from "zod";
+import { listed } from "./listed.ts";
 import { parseDuration, parseSize } from "./units.ts";
 
 // The building blocks of the schema. Each says in words what it wants: the words are what the reader of a
@@ -52,7 +53,7 @@ export const ipEndpoint: Text = text("an IP address with a port, such as 192.168
 /** A URL of one of these schemes with a host and, unless `portOptional`, a port; no path. */
 export const url = (schemes: readonly string[], example: string, portOptional = false): Text =>
   text(
-    `${schemes.map((scheme) => `${scheme}://`).join(" or ")} with a host and a port, such as ${example}`,
+    `${listed(schemes.map((scheme) => `${scheme}://`))} with a host and a port, such as ${example}`,
     (value) => {
       const parts = /^([a-z]+):\/\/(\[[0-9a-fA-F:.%a-z]+\]|[^\s/:[\]@?#]+)(?::(\d+))?$/.exec(value);
       if (parts === null || !schemes.includes(parts[1] ?? "")) return false;

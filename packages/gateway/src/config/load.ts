@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { NomqError } from "@nomq/core";
-import { type Document, isCollection, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { LineCounter, parseDocument } from "yaml";
 import type { Config, KeyConfig } from "./config.ts";
 import { type Fault, faultsOf, pathText } from "./faults.ts";
 import { configJsonSchema } from "./json-schema.ts";
 import { type NomqSection, nomqContradictions } from "./nomq-section.ts";
 import { notAvailable } from "./not-available.ts";
+import { faultText, type PlacedFault, placeFaults } from "./positions.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { codeOf, readSecret, type SecretSource } from "./secret.ts";
 
@@ -21,6 +22,11 @@ export interface ConfigSource {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
+/** A configuration, or all that is wrong with it. */
+export type Inspected =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly faults: readonly PlacedFault[]; readonly error: NomqError };
+
 /**
  * Reads `gateway.yaml`, or the defaults without a path.
  * Throws {@link NomqError} `config-invalid` with all faults of the file, or `not-available-yet` when its only
@@ -28,55 +34,81 @@ export interface ConfigSource {
  */
 export function loadConfig(path: string | undefined, folder: string): Config {
   if (path === undefined) return parseConfig({ name: "(defaults)", text: "", folder });
+  const result = inspectConfigFile(path, folder);
+  if (!result.ok) throw result.error;
+  return result.config;
+}
+
+/** As {@link loadConfig}, with the faults as data. */
+export function inspectConfigFile(path: string, folder: string): Inspected {
   const full = resolve(folder, path);
-  let text: string;
   try {
-    text = readFileSync(full, "utf8");
+    return inspectConfig({ name: path, text: readFileSync(full, "utf8"), folder: dirname(full) });
   } catch (error) {
-    throw new NomqError("config-invalid", `cannot read ${full} (${codeOf(error)})`, { cause: error });
+    const fault = { path: "(file)", reason: `cannot be read (${codeOf(error)})`, notYet: false };
+    return unfit(path, [fault]);
   }
-  return parseConfig({ name: path, text, folder: dirname(full) });
 }
 
 /** Validates the text of a configuration; throws as {@link loadConfig} does. */
 export function parseConfig(source: ConfigSource): Config {
+  const result = inspectConfig(source);
+  if (!result.ok) throw result.error;
+  return result.config;
+}
+
+/** Validates the text of a configuration. */
+export function inspectConfig(source: ConfigSource): Inspected {
   const lines = new LineCounter();
   const document = parseDocument(source.text, { lineCounter: lines, prettyErrors: false });
-  const broken = document.errors[0];
-  if (broken !== undefined) {
-    const { line, col } = lines.linePos(broken.pos[0]);
-    throw new NomqError("config-invalid", `${source.name}:${line}:${col}: not valid YAML: ${broken.message}`);
-  }
-  const raw = withoutEmptySections(document.toJS({ maxAliasCount: 100 }));
+  const parsed = { document, lines };
+  const raw = document.errors.length > 0 ? document.errors[0] : readable(document.toJS.bind(document));
+  if (raw instanceof Error) return unfit(source.name, [notYaml(raw, lines)]);
   const result = fileSchema.safeParse(raw);
-  const faults = [
-    ...(result.success
-      ? nomqContradictions(result.data.nomq)
-      : faultsOf(result.error, raw, configJsonSchema())),
-    ...notAvailable(raw),
-  ];
+  const wrong = result.success
+    ? nomqContradictions(result.data.nomq)
+    : faultsOf(result.error, raw, configJsonSchema());
+  const told = new Set(wrong.map(({ path }) => pathText(path)));
+  const faults = [...wrong, ...notAvailable(raw).filter(({ path }) => !told.has(pathText(path)))];
+  if (!result.success) return unfit(source.name, placeFaults(faults, parsed));
   const secrets = { folder: source.folder, env: source.env ?? process.env };
-  const keys = result.success ? readKeys(result.data.nomq, secrets, faults) : undefined;
-  if (!result.success || faults.length > 0) throw refusal(source.name, faults, { document, lines });
-  return assemble(result.data, keys, source.folder);
+  const keys = readKeys(result.data.nomq, secrets, faults);
+  if (faults.length > 0) return unfit(source.name, placeFaults(faults, parsed));
+  return { ok: true, config: assemble(result.data, keys, source.folder) };
 }
 
-function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, folder: string): Config {
-  const { listen, channels, pace, probe, devices } = file.nomq;
-  return {
-    version: 1,
-    data: file.data === "memory" ? "memory" : resolve(folder, file.data),
-    nomq: { listen, ...(keys === undefined ? {} : { keys }), channels, pace, probe, devices },
-    mqtt: { listen: file.mqtt.listen },
-    log: { ...file.log, file: file.log.file === null ? null : resolve(folder, file.log.file) },
-  };
-}
-
-/** `mqtt:` with nothing below it is the same as no such line. */
-function withoutEmptySections(raw: unknown): unknown {
+/** The file's values; an error where aliases would unfold without bound. `mqtt:` with nothing below it is absent. */
+function readable(toJs: (options: { maxAliasCount: number }) => unknown): unknown {
+  let raw: unknown;
+  try {
+    raw = toJs({ maxAliasCount: 100 });
+  } catch (error) {
+    return error;
+  }
   if (raw === null || raw === undefined) return {};
   if (typeof raw !== "object" || Array.isArray(raw)) return raw;
   return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
+}
+
+function notYaml(error: Error, lines: LineCounter): PlacedFault {
+  const at = "pos" in error && Array.isArray(error.pos) ? lines.linePos(Number(error.pos[0])) : undefined;
+  return {
+    path: "(file)",
+    reason: `is not valid YAML: ${error.message}`,
+    ...(at === undefined ? {} : { line: at.line, column: at.col }),
+    notYet: false,
+  };
+}
+
+function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, folder: string): Config {
+  const { listen, channels, pace, devices } = file.nomq;
+  return {
+    version: 1,
+    data: file.data === "memory" ? "memory" : resolve(folder, file.data),
+    nomq: { listen, ...(keys === undefined ? {} : { keys }), channels, pace, devices },
+    mqtt: { listen: file.mqtt.listen },
+    log: { ...file.log, file: file.log.file === null ? null : resolve(folder, file.log.file) },
+  };
 }
 
 function readKeys(
@@ -98,45 +130,12 @@ function readKeys(
 const hexFault = (text: string): string | undefined =>
   /^[0-9a-fA-F]{64}$/.test(text) ? undefined : "expected 64 hexadecimal digits; nomq keys new makes them";
 
-interface Parsed {
-  readonly document: Document;
-  readonly lines: LineCounter;
-}
-
-function refusal(name: string, faults: readonly Fault[], parsed: Parsed): NomqError {
-  const code = faults.every((fault) => fault.notYet === true) ? "not-available-yet" : "config-invalid";
-  const placed = faults.map((fault) => ({ fault, offset: offsetOf(fault.path, parsed.document) }));
-  placed.sort((a, b) => (a.offset ?? 0) - (b.offset ?? 0));
-  const said = placed.map(({ fault, offset }) => {
-    const advice = fault.suggestion === undefined ? "" : `; ${fault.suggestion}`;
-    return `${name}${positionText(offset, parsed.lines)}: ${pathText(fault.path)}: ${fault.reason}${advice}`;
-  });
-  const [only] = said;
-  if (said.length === 1 && only !== undefined) return new NomqError(code, only);
-  return new NomqError(code, `${said.length} faults\n${said.map((line) => `  ${line}`).join("\n")}`);
-}
-
-/** Where the deepest part of the path that the file has begins. */
-function offsetOf(path: readonly PropertyKey[], document: Document): number | undefined {
-  let node: unknown = document.contents;
-  let offset: number | undefined = isNode(node) ? node.range?.[0] : undefined;
-  for (const step of path) {
-    if (!isCollection(node)) break;
-    if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && key.value === step);
-      if (pair === undefined) break;
-      if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
-      node = pair.value;
-    } else {
-      node = node.get(step, true);
-      if (isNode(node)) offset = node.range?.[0] ?? offset;
-    }
-  }
-  return offset;
-}
-
-function positionText(offset: number | undefined, lines: LineCounter): string {
-  if (offset === undefined) return "";
-  const { line, col } = lines.linePos(offset);
-  return `:${line}:${col}`;
+function unfit(file: string, faults: readonly PlacedFault[]): Inspected {
+  const code = faults.every(({ notYet }) => notYet) ? "not-available-yet" : "config-invalid";
+  const said = faults.map((fault) => faultText(file, fault));
+  const text =
+    said.length === 1
+      ? said.join("")
+      : `${said.length} faults\n${said.map((line) => `  ${line}`).join("\n")}`;
+  return { ok: false, faults, error: new NomqError(code, text) };
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ChannelConfig, DeviceConfig, ListenerConfig, Secret } from "./config.ts";
 import { anyText, channel, duration, filter, ipEndpoint, list, name, oneOf, secret, url } from "./fields.ts";
-import { listeners, outbox } from "./shared-sections.ts";
+import { nomqListeners, outbox } from "./shared-sections.ts";
 
 /** The `nomq` section as read, its secrets not yet. */
 export interface NomqSection {
@@ -43,7 +43,7 @@ const device = z.strictObject({
 
 /** The schema of `nomq` (design.md §7). */
 export const nomqSection: z.ZodType<NomqSection> = z.strictObject({
-  listen: listeners(["udp"], "udp://[::]:8888").default([{ url: "udp://[::]:8888" }]),
+  listen: nomqListeners().default([{ url: "udp://[::]:8888" }]),
   keys: list(key)
     .min(1, { error: "expected at least one key; leave it out to have one generated" })
     .exactOptional(),
@@ -67,6 +67,12 @@ export const nomqSection: z.ZodType<NomqSection> = z.strictObject({
 /** Bounds that other parts of the section set, said where the whole section is known. */
 export function nomqContradictions(nomq: NomqSection): { path: (string | number)[]; reason: string }[] {
   const faults: { path: (string | number)[]; reason: string }[] = [];
+  const acks = nomq.listen.map(({ ack = "stored", ackTimeout }) => `${ack} ${ackTimeout}`);
+  const other = acks.findIndex((each) => each !== acks[0]);
+  if (other !== -1) {
+    const reason = "acknowledges otherwise than the first; the NoMQ listeners share one ack and ackTimeout";
+    faults.push({ path: ["nomq", "listen", other], reason });
+  }
   const keyIds = nomq.keys?.map((each) => each.id) ?? [GENERATED_KEY_ID];
   for (const [at, id] of keyIds.entries()) {
     if (keyIds.indexOf(id) !== at) faults.push({ path: ["nomq", "keys", at, "id"], reason: "is used twice" });

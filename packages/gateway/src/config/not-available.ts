@@ -21,6 +21,12 @@ const LATER: readonly Later[] = [
   { at: ["durability"], what: "durability: power", fine: (value) => value !== "power" },
   { at: ["nomq", "broadcast"], what: "NoMQ broadcast" },
   { at: ["nomq", "broadcastFilters"], what: "NoMQ broadcast" },
+  // At its default it is taken: a file may repeat the documented values.
+  {
+    at: ["nomq", "probe"],
+    what: "heartbeats to silent devices",
+    fine: (value) => value === undefined || value === "60s",
+  },
   { at: ["nomq", "time"], what: "the time service for devices" },
   listenerTls("nomq"),
   listenerTls("mqtt"),

@@ -42,6 +42,17 @@ const anonymous = z.union([oneOf(["loopback", "none"]), list(cidr)], {
 
 export const ack: z.ZodType<AckPoint> = oneOf(["accepted", "stored", "delivered"]);
 
+/** A listener of NoMQ: whoever has a key may come, so nothing says who else may. */
+export function nomqListeners(): z.ZodType<ListenerConfig[]> {
+  const address = url(["udp"], "udp://[::]:8888");
+  const entry = z.strictObject({
+    url: address,
+    ack: ack.exactOptional(),
+    ackTimeout: duration.exactOptional(),
+  });
+  return oneOrOther(address, entry);
+}
+
 /** A list of listeners: each a URL, or an object with one. */
 export function listeners(schemes: readonly string[], example: string): z.ZodType<ListenerConfig[]> {
   const address = url(schemes, example);
@@ -54,6 +65,13 @@ export function listeners(schemes: readonly string[], example: string): z.ZodTyp
     origins: list(anyText).exactOptional(),
     maxPayload: size.exactOptional(),
   });
+  return oneOrOther(address, entry);
+}
+
+function oneOrOther(
+  address: z.ZodType<string, string>,
+  entry: z.ZodType<ListenerConfig>,
+): z.ZodType<ListenerConfig[]> {
   const either = z.union([address, entry], { error: "expected a URL or { url, … }" });
   return list(either.transform((value) => (typeof value === "string" ? { url: value } : value)));
 }

@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, lstatSync, renameSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { createConnection } from "node:net";
-import { join } from "node:path";
 import { createAdaptorServer } from "@hono/node-server";
 import { NomqError } from "@nomq/core";
 import type { Hono } from "hono";
 import { codeOf } from "../config/secret.ts";
+import { controlSocketIn } from "./control-socket.ts";
 
 /** A gateway's control socket: HTTP on a Unix socket that only its owner may use. */
 export interface ControlServer extends AsyncDisposable {
@@ -15,9 +15,6 @@ export interface ControlServer extends AsyncDisposable {
 
 /** What `sun_path` of Linux holds, less its final NUL; macOS has four bytes less. */
 const LONGEST_PATH = process.platform === "darwin" ? 103 : 107;
-
-/** The control socket of a data folder. */
-export const controlSocketIn = (folder: string): string => join(folder, "control.sock");
 
 /**
  * Serves `app` on `FOLDER/control.sock`, mode 0600. The socket of a process that died is replaced; where a gateway
@@ -28,10 +25,16 @@ export async function openControlServer(folder: string, app: Hono): Promise<Cont
   const draft = `${path}.${randomBytes(3).toString("hex")}`;
   if (Buffer.byteLength(draft) > LONGEST_PATH) {
     const most = LONGEST_PATH - (Buffer.byteLength(draft) - Buffer.byteLength(folder));
-    throw new NomqError("listen-failed", `the path ${folder} is too long for a socket; at most ${most} bytes`);
+    throw new NomqError(
+      "listen-failed",
+      `the path ${folder} is too long for a socket; at most ${most} bytes`,
+    );
   }
   if (await answers(path)) {
-    throw new NomqError("data-in-use", `a gateway already runs on ${folder}; stop it, or give --data another folder`);
+    throw new NomqError(
+      "data-in-use",
+      `a gateway already runs on ${folder}; stop it, or give --data another folder`,
+    );
   }
   // createAdaptorServer types its result for HTTP/2 as well; without options it is node:http's server.
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;

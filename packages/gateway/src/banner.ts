@@ -1,0 +1,116 @@
+import { isIPv6 } from "node:net";
+import { networkInterfaces } from "node:os";
+import { relative } from "node:path";
+import type { Running } from "./gateway.ts";
+
+/** What the banner shows besides what runs. */
+export interface BannerOptions {
+  readonly version: string;
+  /** How this program's commands are called here: `nomq`, or `npm start -s --`. */
+  readonly command: string;
+  /** Absent: the defaults. */
+  readonly configFile?: string;
+  /** `memory`, or the folder. */
+  readonly data: string;
+  /** What `nomq pub` needs to find this gateway, as typed: ` --data ./second`; empty for the default. */
+  readonly place: string;
+}
+
+/** The one line that says the gateway is ready, for programs (design.md §9). */
+export function readyLine({ listen, controlSocket }: Running): string {
+  return `${JSON.stringify({ event: "ready", listen, control: controlSocket })}\n`;
+}
+
+/** What a person sees when the gateway is ready: every real address, and three lines to paste. */
+export function banner(running: Running, options: BannerOptions): string {
+  const rows: [string, string][] = [
+    ...Object.entries(running.listen).map(([name, urls]): [string, string] => [name, addressesText(urls)]),
+    ["reach", reachText(running)],
+    ["data", dataText(options)],
+    ["control", running.controlSocket],
+    ["keys", keysText(running)],
+    ["access", "NoMQ keys: everything; anonymous clients: everything, from this machine only"],
+    ["", "(anonymous: [192.168.0.0/16] on a listener of mqtt.listen admits a network)"],
+    ["config", options.configFile ?? "defaults (no file)"],
+  ];
+  const shown = rows.filter(([, text]) => text !== "").map(([name, text]) => `  ${name.padEnd(8)}${text}`);
+  const lines = tryLines(running, options).map((line) => `  ${line}`);
+  return `NoMQ Gateway ${options.version} is ready\n\n${shown.join("\n")}\n\nTry it, each in a terminal of its own:\n\n${lines.join("\n")}\n`;
+}
+
+const addressesText = (urls: readonly string[]): string =>
+  urls.length === 0 ? "no listener" : urls.join("  ");
+
+/** Where devices on the network find a listener that is bound to every address. */
+function reachText({ listen }: Running): string {
+  const wild = Object.values(listen)
+    .flat()
+    .filter((url) => /:\/\/(\[::\]|0\.0\.0\.0):/.test(url));
+  if (wild.length === 0) return "";
+  const hosts = Object.values(networkInterfaces())
+    .flatMap((each) => each ?? [])
+    .filter(({ internal, address }) => !internal && !address.startsWith("fe80:"))
+    .map(({ address }) => (isIPv6(address) ? `[${address}]` : address));
+  return hosts.length === 0 ? "" : `from other machines at ${hosts.join("  ")}`;
+}
+
+const dataText = ({ data }: BannerOptions): string =>
+  data === "memory"
+    ? "memory: keys and messages end with this process"
+    : `${data} (keys; messages live in memory and end with this process)`;
+
+function keysText({ keys }: Running): string {
+  const ids = keys.keys.map(({ id }) => id).join(", ");
+  switch (keys.from) {
+    case "configuration":
+      return `${ids} (from the configuration)`;
+    case "generated":
+      return `${ids} (new: ${keys.path}; copy it to a device to let it join)`;
+    case "folder":
+      return `${ids} (in ${keys.path})`;
+    case "memory":
+      return `${ids} (new, in memory only: name keys under nomq.keys to let devices join)`;
+  }
+}
+
+/** Commands that work as they stand. */
+function tryLines(running: Running, options: BannerOptions): string[] {
+  const { listen, keys } = running;
+  const mqtt = endpointOf(listen["mqtt"]?.find((url) => url.startsWith("mqtt:")));
+  const nomq = endpointOf(listen["nomq"]?.[0]);
+  const sub =
+    mqtt === undefined
+      ? `${options.command} sub '#'${options.place}`
+      : `mosquitto_sub -h ${mqtt.host} -p ${mqtt.port} -t '#' -v`;
+  const lines = [sub, `${options.command} pub demo/hello "from the command line" --retain${options.place}`];
+  const found =
+    keys.from === "generated"
+      ? keys.path
+      : keys.path === undefined
+        ? undefined
+        : `${keys.path}/${keys.keys[0]?.id}.json`;
+  const file = found === undefined ? undefined : shortest(found);
+  if (nomq === undefined || file === undefined)
+    lines.push(`${options.command} keys new --id site --out site.json`);
+  else
+    lines.push(
+      `${options.command} pub demo/hello "as a device" --nomq udp://${bracketed(nomq.host)}:${nomq.port} --key ${file}`,
+    );
+  return lines;
+}
+
+/** Where this machine reaches a listener. */
+function endpointOf(url: string | undefined): { host: string; port: string } | undefined {
+  const parts = /^[a-z]+:\/\/(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(url ?? "");
+  const host = parts?.[1] ?? parts?.[2];
+  if (host === undefined) return undefined;
+  return { host: host === "::" || host === "0.0.0.0" ? "127.0.0.1" : host, port: parts?.[3] ?? "" };
+}
+
+/** Relative to the current folder where it lies in it. */
+function shortest(path: string): string {
+  const from = relative(process.cwd(), path);
+  return from.startsWith("..") ? path : from;
+}
+
+const bracketed = (host: string): string => (isIPv6(host) ? `[${host}]` : host);

@@ -1,0 +1,39 @@
+const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}\n`;
+
+interface Examples {
+  readonly program: string;
+  readonly gateway: string;
+  readonly pub: string;
+  readonly sub: string;
+  readonly keys: string;
+  readonly decode: string;
+  readonly check: string;
+}
+
+/** What `--help` shows below each command. */
+export const EXAMPLES: Examples = {
+  program: examples("nomq gateway", "nomq sub '#'", "nomq pub factory/line1/speed 42 --qos 1 --retain"),
+  gateway: examples(
+    "nomq gateway",
+    "nomq gateway --config ./gateway.yaml",
+    "nomq gateway --data ./second --port-offset 100",
+  ),
+  pub: examples(
+    "nomq pub factory/line1/speed 42",
+    "nomq pub cmd/valve open --qos 1 --ttl 60s --until delivered --receipt",
+    "gzip -c report.txt | nomq pub reports/today - --content-type application/gzip",
+    "nomq pub factory/line1/speed 42 --nomq udp://192.168.1.7:8888 --key site.json",
+  ),
+  sub: examples(
+    "nomq sub 'factory/#'",
+    "nomq sub '+/temperature' --json --count 1",
+    "nomq sub factory/line1/setpoint --nomq udp://192.168.1.2:8888 --key site.json",
+  ),
+  keys: examples("nomq keys new --id site --out site.json", "nomq keys new --id greenhouse"),
+  decode: examples(
+    "nomq decode 4e4d0101… --key data/keys/site.json",
+    "xxd -p packet.bin | nomq decode - --json",
+  ),
+  check: examples("nomq check gateway.yaml", "nomq check gateway.yaml --json"),
+};

@@ -1,0 +1,30 @@
+import type { AckPoint } from "@nomq/core";
+import type { PlaceOptions } from "./place.ts";
+
+/** Options that lead straight to a NoMQ peer. */
+export interface PeerOptions {
+  /** `udp://HOST:PORT`. */
+  readonly nomq?: string;
+  readonly key?: string;
+  readonly kind: "device" | "node";
+}
+
+/** Options of `nomq pub`. */
+export interface PubOptions extends PlaceOptions, PeerOptions {
+  readonly qos: number;
+  readonly retain?: boolean;
+  /** Milliseconds. */
+  readonly ttl?: number;
+  readonly priority?: number;
+  readonly contentType?: string;
+  readonly until?: AckPoint;
+  readonly receipt?: boolean;
+  readonly json?: boolean;
+}
+
+/** Options of `nomq sub`. */
+export interface SubOptions extends PlaceOptions, PeerOptions {
+  readonly count?: number;
+  readonly retained: boolean;
+  readonly json?: boolean;
+}

@@ -1,0 +1,167 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { nearest } from "../config/nearest.ts";
+import { parseDuration } from "../config/units.ts";
+import { gatewayVersion } from "../version.ts";
+import { EXAMPLES } from "./examples.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** Takes the exit code of the command that ran. */
+export type Finish = (code: number) => void;
+
+/** Options that lead to a running gateway's control socket. */
+const placed = (command: Command): Command =>
+  command
+    .option("-c, --config <file>", "configuration of the gateway (default: ./gateway.yaml if there)")
+    .option("-d, --data <dir>", "data folder of the gateway (default: the configuration's, else ./data)");
+
+const reaching = (command: Command): Command =>
+  placed(command)
+    .option("--socket <file>", "control socket of the gateway, as its banner names it")
+    .option("--nomq <url>", "straight to this NoMQ peer, udp://HOST:PORT, without a gateway")
+    .option("--key <file>", "key file for --nomq (nomq keys new makes one)");
+
+/** Makes the command line. What a command needs is loaded when it runs, so that help is quick. */
+export function createProgram(finish: Finish): Command {
+  const program = new Command("nomq")
+    .description("One network of NoMQ and MQTT devices: the gateway and its tools.")
+    .version(gatewayVersion())
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError()
+    .addHelpText("after", EXAMPLES.program);
+  addGateway(program, finish);
+  addPub(program, finish);
+  addSub(program, finish);
+  addKeys(program, finish);
+  addDecode(program, finish);
+  addCheck(program, finish);
+  return program;
+}
+
+function addGateway(program: Command, finish: Finish): void {
+  const command = program
+    .command("gateway", { isDefault: true })
+    .description("run the gateway (the default command)")
+    .argument("[none...]");
+  placed(command)
+    .option("--port-offset <n>", "add this to every port that is not 0", whole(0, 65_535), 0)
+    .addHelpText("after", EXAMPLES.gateway)
+    .usage("[options]")
+    .action(async (rest: string[], options) => {
+      const [unknown] = rest;
+      if (unknown !== undefined) throw unknownCommand(unknown, program);
+      const { runGateway } = await import("./gateway-command.ts");
+      finish(await runGateway(options));
+    });
+}
+
+/** A word that is no command ends up as an argument of the default one. */
+function unknownCommand(word: string, program: Command): UsageError {
+  const names = program.commands.map((each) => each.name());
+  const near = nearest(word, names);
+  return new UsageError(
+    `unknown command ${word}; ${near === undefined ? "see nomq --help" : `did you mean ${near}?`}`,
+  );
+}
+
+function addPub(program: Command, finish: Finish): void {
+  const command = program
+    .command("pub")
+    .description("publish one message")
+    .argument("<channel>", "channel name")
+    .argument("<message>", "payload as text; - reads it from standard input, byte for byte");
+  reaching(command)
+    .option("-q, --qos <n>", "0, 1 or 2", whole(0, 2), 0)
+    .option("-r, --retain", "keep it as the channel's value; an empty message clears it")
+    .option("--ttl <time>", "time to live: seconds, or 500ms, 60s, 5m, 24h; 0 is now or never", ttl)
+    .option("--priority <n>", "0 to 15", whole(0, 15))
+    .option("--content-type <type>", "MIME type of the payload")
+    .addOption(new Option("--until <point>", "what to wait for").choices(["accepted", "stored", "delivered"]))
+    .option("--receipt", "print the receipt as JSON")
+    .option("--json", "the same as --receipt")
+    .addOption(kindOption())
+    .addHelpText("after", EXAMPLES.pub)
+    .action(async (channel: string, message: string, options) => {
+      const { runPub } = await import("./pub-command.ts");
+      finish(await runPub(channel, message, options));
+    });
+}
+
+function addSub(program: Command, finish: Finish): void {
+  const command = program
+    .command("sub")
+    .description("print messages as they come, retained ones first")
+    .argument("<filter...>", "channel filters: + is one level, # all that follow");
+  reaching(command)
+    .option("-n, --count <n>", "end after so many messages", whole(1, Number.MAX_SAFE_INTEGER))
+    .option("--no-retained", "only what is published from now on")
+    .option("--json", "one JSON object per line")
+    .addOption(kindOption())
+    .addHelpText("after", EXAMPLES.sub)
+    .action(async (filters: string[], options) => {
+      const { runSub } = await import("./sub-command.ts");
+      finish(await runSub(filters, options));
+    });
+}
+
+function addKeys(program: Command, finish: Finish): void {
+  const keys = program.command("keys").description("keys of NoMQ devices");
+  keys
+    .command("new")
+    .description("make a key: print it, or write it to a file that only you can read")
+    .option("--id <id>", "the key's name", "site")
+    .option("-o, --out <file>", "write it there instead; an existing file is never overwritten")
+    .addHelpText("after", EXAMPLES.keys)
+    .action(async (options) => {
+      const { runKeysNew } = await import("./keys-command.ts");
+      finish(runKeysNew(options));
+    });
+}
+
+function addDecode(program: Command, finish: Finish): void {
+  program
+    .command("decode")
+    .description("show every field of a NoMQ packet, or why it is refused")
+    .argument("<hex>", "the datagram's bytes in hexadecimal; - reads them from standard input")
+    .option("--key <file>", "key file; without it only the header can be read")
+    .option("--json", "one JSON object")
+    .addHelpText("after", EXAMPLES.decode)
+    .action(async (hex: string, options) => {
+      const { runDecode } = await import("./decode-command.ts");
+      finish(await runDecode(hex, options));
+    });
+}
+
+function addCheck(program: Command, finish: Finish): void {
+  program
+    .command("check")
+    .description("check a configuration file and say all that is wrong with it")
+    .argument("<file>", "gateway.yaml")
+    .option("--json", "one JSON object")
+    .addHelpText("after", EXAMPLES.check)
+    .action(async (file: string, options) => {
+      const { runCheck } = await import("./check-command.ts");
+      finish(runCheck(file, options));
+    });
+}
+
+const kindOption = (): Option =>
+  new Option("--kind <kind>", "what the --nomq peer is: a v1 device, or a gateway or node of ours")
+    .choices(["device", "node"])
+    .default("device");
+
+const whole =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    const upTo = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+    throw new InvalidArgumentError(`expected a whole number ${upTo}`);
+  };
+
+/** Milliseconds. */
+function ttl(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : parseDuration(text);
+  if (value === undefined) throw new InvalidArgumentError("expected seconds, or a duration such as 60s");
+  return value;
+}

@@ -1,0 +1,254 @@
+import { NomqError } from "@nomq/core";
+import { describe, expect, test } from "vitest";
+import { type Config, parseConfig } from "../src/index.ts";
+
+const HEX = "0123456789abcdef".repeat(4);
+const KEY = `{ id: site, encryption: "${HEX}", mac: "${HEX}" }`;
+
+const parse = (text: string, env: Record<string, string> = {}): Config =>
+  parseConfig({ name: "gateway.yaml", text, folder: "/etc/nomq", env });
+
+function refusal(text: string, env: Record<string, string> = {}): string {
+  try {
+    parse(text, env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(NomqError);
+    return error instanceof Error ? error.message : "";
+  }
+  throw new Error(`accepted: ${text}`);
+}
+
+describe("defaults", () => {
+  test("an empty file runs every listener that needs no outside server", () => {
+    expect(parse("")).toEqual({
+      version: 1,
+      data: "/etc/nomq/data",
+      nomq: { listen: [{ url: "udp://[::]:8888" }], channels: [], pace: 5, devices: [] },
+      mqtt: { listen: [{ url: "mqtt://[::]:1883" }, { url: "ws://[::]:8083" }] },
+      log: { level: "info", format: "pretty", file: null },
+    });
+  });
+
+  test.each(["nomq:", "nomq: {}\nmqtt:\nlog:", "version: 1", "# nothing but a comment", "---\n{}"])(
+    "%j is the same as an empty file",
+    (text) => expect(parse(text)).toEqual(parse("")),
+  );
+
+  test("what asks for nothing is taken, also where the part comes later", () => {
+    const text = `
+durability: process
+nomq: { broadcast: [], broadcastFilters: [], time: null, probe: 60s }
+mqtt: { remotes: [] }
+coap: { listen: [], prefix: "" }
+xmpp: null
+http: { listen: [] }
+keep: {}
+`;
+    expect(parse(text)).toEqual(parse(""));
+  });
+});
+
+describe("values", () => {
+  test("every key of the nomq and mqtt sections arrives, in milliseconds and bytes", () => {
+    const config = parse(`
+data: memory
+nomq:
+  listen: [{ url: "udp://[::1]:8888", ack: delivered, ackTimeout: 500ms }]
+  keys: [${KEY.replace("}", ", dialect: standard }")}]
+  channels: [a/b, { name: c, contentType: application/json }]
+  pace: 2.5
+  devices:
+    - { name: pump-7, address: "127.0.0.1:9001", key: site, subscribe: ["x/#"], kind: node, clock: any, binary: base64 }
+    - { name: fan, address: "[::1]:9001", outbox: { messages: 10, bytes: 64KiB, whenFull: refuse } }
+mqtt:
+  listen: [{ url: "ws://0.0.0.0:8083", anonymous: [192.168.0.0/16], origins: ["https://dash.example"], maxPayload: 1MiB }]
+log: { level: debug, format: json, file: ./gateway.log }
+`);
+    expect(config.data).toBe("memory");
+    expect(config.nomq.listen[0]).toEqual({ url: "udp://[::1]:8888", ack: "delivered", ackTimeout: 500 });
+    expect(config.nomq.keys).toEqual([{ id: "site", encryption: HEX, mac: HEX, dialect: "standard" }]);
+    expect(config.nomq.channels).toEqual([{ name: "a/b" }, { name: "c", contentType: "application/json" }]);
+    expect(config.nomq).toMatchObject({ pace: 2.5 });
+    expect(config.nomq.devices[0]).toMatchObject({
+      key: "site",
+      kind: "node",
+      clock: "any",
+      binary: "base64",
+    });
+    expect(config.nomq.devices[1]).toEqual({
+      name: "fan",
+      address: "[::1]:9001",
+      subscribe: [],
+      kind: "device",
+      clock: "learn",
+      binary: "refuse",
+      outbox: { messages: 10, bytes: 65_536, whenFull: "refuse" },
+    });
+    expect(config.mqtt.listen).toEqual([
+      {
+        url: "ws://0.0.0.0:8083",
+        anonymous: ["192.168.0.0/16"],
+        origins: ["https://dash.example"],
+        maxPayload: 1_048_576,
+      },
+    ]);
+    expect(config.log).toEqual({ level: "debug", format: "json", file: "/etc/nomq/gateway.log" });
+  });
+
+  test("a device may use the key that will be generated", () => {
+    const text = "nomq: { devices: [{ name: a, address: '127.0.0.1:1', key: site }] }";
+    expect(parse(text).nomq.devices[0]?.key).toBe("site");
+  });
+
+  test("a secret comes from the environment", () => {
+    const text = `nomq: { keys: [{ id: a, encryption: { env: ENC }, mac: "${HEX.toUpperCase()}" }] }`;
+    expect(parse(text, { ENC: HEX }).nomq.keys?.[0]).toMatchObject({ encryption: HEX, mac: HEX });
+  });
+});
+
+describe("refusals name place, path, reason and advice", () => {
+  test.each([
+    [
+      "nomq:\n  lisen: []",
+      "config-invalid: gateway.yaml:2:3: nomq.lisen: is not a known key; did you mean listen?",
+    ],
+    ["mqttt: {}", "config-invalid: gateway.yaml:1:1: mqttt: is not a known key; did you mean mqtt?"],
+    [
+      "log: { colour: red }",
+      "config-invalid: gateway.yaml:1:8: log.colour: is not a known key; known here: level, format, file",
+    ],
+    [
+      "log: { level: wran }",
+      "config-invalid: gateway.yaml:1:8: log.level: expected debug, info, warn or error; did you mean warn?",
+    ],
+    [
+      "nomq: { probe: 60 }",
+      "config-invalid: gateway.yaml:1:9: nomq.probe: expected a duration with its unit, such as 500ms, 60s, 5m or 24h",
+    ],
+    [
+      "nomq: { pace: 0 }",
+      "config-invalid: gateway.yaml:1:9: nomq.pace: expected a number of datagrams per second above 0",
+    ],
+    [
+      "mqtt: { listen: ['tcp://[::]:1883'] }",
+      "config-invalid: gateway.yaml:1:18: mqtt.listen[0]: expected mqtt://, mqtts://, ws:// or wss:// with a host and a port, such as mqtt://[::]:1883",
+    ],
+    [
+      "nomq: { listen: ['udp://127.0.0.1:65536'] }",
+      "config-invalid: gateway.yaml:1:18: nomq.listen[0]: expected udp:// with a host and a port, such as udp://[::]:8888",
+    ],
+    [
+      "nomq: { channels: [a, 'b/#'] }",
+      "config-invalid: gateway.yaml:1:23: nomq.channels[1]: expected a channel name (no NUL, + or #, not starting with $)",
+    ],
+    ["nomq: { channels: [{}] }", "config-invalid: gateway.yaml:1:20: nomq.channels[0].name: is missing"],
+    [
+      "nomq: { devices: [{ name: a, address: 'pump:1' }] }",
+      "config-invalid: gateway.yaml:1:30: nomq.devices[0].address: expected an IP address with a port, such as 192.168.1.7:8888",
+    ],
+    [
+      "nomq: { devices: [{ name: a, address: '127.0.0.1:1', key: zz }] }",
+      "config-invalid: gateway.yaml:1:54: nomq.devices[0].key: names no key; known: site",
+    ],
+    [
+      "nomq: { keys: [] }",
+      "config-invalid: gateway.yaml:1:9: nomq.keys: expected at least one key; leave it out to have one generated",
+    ],
+    ["version: 2", "config-invalid: gateway.yaml:1:1: version: expected 1"],
+    [
+      "- a",
+      "config-invalid: gateway.yaml:1:1: (file): expected a mapping of sections such as nomq: and mqtt:",
+    ],
+    [
+      `nomq: { keys: [{ id: a, encryption: { env: NONE }, mac: "${HEX}" }] }`,
+      "config-invalid: gateway.yaml:1:25: nomq.keys[0].encryption: environment variable NONE is not set",
+    ],
+    [
+      `nomq: { keys: [{ id: a, encryption: { file: no.key }, mac: "${HEX}" }] }`,
+      "config-invalid: gateway.yaml:1:25: nomq.keys[0].encryption: cannot read /etc/nomq/no.key (ENOENT)",
+    ],
+    [
+      "nomq: { listen: ['udp://[::]:1', { url: 'udp://[::]:2', ack: accepted }] }",
+      "config-invalid: gateway.yaml:1:34: nomq.listen[1]: acknowledges otherwise than the first; the NoMQ listeners share one ack and ackTimeout",
+    ],
+    ["a: [", "config-invalid: gateway.yaml:1:5: (file): is not valid YAML: "],
+    ["a: 1\na: 2", "config-invalid: gateway.yaml:2:1: (file): is not valid YAML: Map keys must be unique"],
+    [
+      "nomq: { listen: [{ url: 'udp://[::]:8888', anonymous: none }] }",
+      "config-invalid: gateway.yaml:1:44: nomq.listen[0].anonymous: is not a known key; known here: url, ack, ackTimeout",
+    ],
+  ])("%j", (text, message) => {
+    expect(refusal(text)).toContain(message);
+  });
+
+  test("all faults at once, in the order of the file", () => {
+    expect(
+      refusal(
+        "log: { level: loud }\nnomq:\n  pase: 1\n  probe: soon\ncoap: { listen: ['coap://[::]:5683'] }",
+      ),
+    ).toBe(`config-invalid: 4 faults
+  gateway.yaml:1:8: log.level: expected debug, info, warn or error
+  gateway.yaml:3:3: nomq.pase: is not a known key; did you mean pace?
+  gateway.yaml:4:3: nomq.probe: expected a duration with its unit, such as 500ms, 60s, 5m or 24h
+  gateway.yaml:5:1: coap: not available yet (CoAP); remove it`);
+  });
+
+  test("a bad secret is not shown", () => {
+    const text = `nomq: { keys: [{ id: a, encryption: hunter2, mac: { file: ./x, env: Y } }] }`;
+    expect(refusal(text)).not.toMatch(/hunter2/);
+    expect(refusal(text)).toContain("nomq.keys[0].mac");
+  });
+
+  test("aliases that would unfold without bound are refused", () => {
+    const lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"];
+    for (let at = 1; at < 9; at += 1) {
+      lines.push(
+        `a${at}: &a${at} [${Array(9)
+          .fill(`*a${at - 1}`)
+          .join(", ")}]`,
+      );
+    }
+    expect(refusal(lines.join("\n"))).toMatch(/is not valid YAML: Excessive alias count/);
+  });
+});
+
+describe("parts of a later version are checked, then refused by name", () => {
+  test.each([
+    ["durability: power", "1:1: durability: not available yet (durability: power); remove it"],
+    [
+      "nomq: { broadcast: ['192.168.1.255:8888'] }",
+      "1:9: nomq.broadcast: not available yet (NoMQ broadcast)",
+    ],
+    ["nomq: { broadcastFilters: ['a/#'] }", "1:9: nomq.broadcastFilters: not available yet (NoMQ broadcast)"],
+    ["nomq: { probe: 5m }", "1:9: nomq.probe: not available yet (heartbeats to silent devices)"],
+    ["nomq: { time: 'udp://[::]:123' }", "1:9: nomq.time: not available yet (the time service for devices)"],
+    ["mqtt: { listen: ['mqtts://[::]:8883'] }", "1:18: mqtt.listen[0]: not available yet (TLS on listeners)"],
+    [
+      "mqtt: { listen: [{ url: 'mqtt://[::]:1', tls: { cert: a, key: b } }] }",
+      "1:42: mqtt.listen[0].tls: not available yet (TLS on listeners)",
+    ],
+    [
+      "mqtt: { remotes: [{ name: cloud, url: 'mqtt://b.example:1883', publish: [{ from: a/#, to: b/#, qos: 1 }] }] }",
+      "1:9: mqtt.remotes: not available yet (connecting to other MQTT brokers)",
+    ],
+    ["coap: { listen: ['coap://[::]:5683'] }", "1:1: coap: not available yet (CoAP)"],
+    [
+      "xmpp: { service: 'xmpp://127.0.0.1:5222', password: { env: X }, tls: { required: true, ca: null } }",
+      "1:1: xmpp: not available yet (XMPP)",
+    ],
+    ["http: { listen: ['http://127.0.0.1:8080'] }", "1:1: http: not available yet (the HTTP listener)"],
+    ["access: {}", "1:1: access: not available yet (access rules)"],
+    [
+      "keep: { receipts: 24h, history: [{ filter: '#', last: 10, for: 24h }] }",
+      "1:1: keep: not available yet",
+    ],
+  ])("%j", (text, message) => {
+    expect(refusal(text)).toContain(`not-available-yet: gateway.yaml:${message}`);
+  });
+
+  test("their own mistakes are told first", () => {
+    const text = "mqtt: { remotes: [{ name: a, url: 'mqtt://b', versoin: 4 }] }";
+    expect(refusal(text)).toContain("mqtt.remotes[0].versoin: is not a known key; did you mean version?");
+    expect(refusal(text)).toMatch(/^config-invalid/);
+  });
+});

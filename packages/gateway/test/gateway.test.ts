@@ -1,0 +1,238 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { chmodSync, existsSync, readdirSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { createControlClient } from "../src/control/control-client.ts";
+import { launchGateway, nomq, testFolder } from "./launch.ts";
+
+const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+const ON_ANY_PORT =
+  "nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ['mqtt://127.0.0.1:0', 'ws://127.0.0.1:0'] }\n";
+
+/** A TCP and a UDP port that this test holds. */
+async function takenPorts(): Promise<{ tcp: number; udp: number } & AsyncDisposable> {
+  const server = createServer().listen(0, "127.0.0.1");
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  await Promise.all([once(server, "listening"), once(socket, "listening")]);
+  const address = server.address();
+  return {
+    tcp: typeof address === "object" && address !== null ? address.port : 0,
+    udp: socket.address().port,
+    async [Symbol.asyncDispose]() {
+      const closed = Promise.all([once(server, "close"), once(socket, "close")]);
+      server.close();
+      socket.close();
+      await closed;
+    },
+  };
+}
+
+describe("start", () => {
+  test("log.format json: standard output is one ready line with the real ports", async () => {
+    using folder = testFolder();
+    await using gateway = await launchGateway({ folder });
+    expect(JSON.parse(gateway.stdout())).toEqual({
+      event: "ready",
+      listen: {
+        nomq: [expect.stringMatching(/^udp:\/\/127\.0\.0\.1:[1-9]\d*$/)],
+        mqtt: [
+          expect.stringMatching(/^mqtt:\/\/127\.0\.0\.1:[1-9]\d*$/),
+          expect.stringMatching(/^ws:\/\/127\.0\.0\.1:[1-9]\d*$/),
+        ],
+      },
+      control: join(folder.path, "data", "control.sock"),
+    });
+    expect(gateway.stdout().trimEnd().split("\n")).toHaveLength(1);
+    for (const line of gateway.stderr().trimEnd().split("\n").filter(Boolean)) {
+      expect(JSON.parse(line)).toMatchObject({ level: expect.any(String), text: expect.any(String) });
+    }
+  });
+
+  test("pretty: the banner names addresses, data, keys, access and three lines to paste", async () => {
+    using folder = testFolder();
+    const file = folder.file("gateway.yaml", ON_ANY_PORT);
+    await using program = nomq(["gateway", "--config", file], { cwd: folder.path });
+    await program.said("Try it");
+    await program.said("as a device");
+    const text = program.stdout();
+    const port = /mqtt:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    const udp = /udp:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    const key = join(folder.path, "data", "keys", "site.json");
+    expect(text).toContain(`site (new: ${key}; copy it to a device to let it join)`);
+    expect(text).toContain("messages live in memory and end with this process");
+    expect(text).toContain("anonymous clients: everything, from this machine only");
+    expect(text).toContain(`mosquitto_sub -h 127.0.0.1 -p ${port} -t '#' -v\n`);
+    expect(text).toContain(
+      `npm start -s -- pub demo/hello "from the command line" --retain --config ${file}\n`,
+    );
+    expect(text).toContain(
+      `pub demo/hello "as a device" --nomq udp://127.0.0.1:${udp} --key data/keys/site.json\n`,
+    );
+    expect(modeOf(key)).toBe("600");
+    expect(modeOf(dirname(key))).toBe("700");
+  });
+
+  test("the second start has the keys of the first", async () => {
+    using folder = testFolder();
+    const keys = join(folder.path, "data", "keys");
+    for (let start = 0; start < 2; start += 1) {
+      await using gateway = await launchGateway({ folder });
+      expect(readdirSync(keys)).toEqual(["site.json"]);
+      gateway.signal("SIGTERM");
+      expect((await gateway.ended).code).toBe(0);
+    }
+  });
+
+  test("data: memory leaves nothing behind, and its socket lies in a folder of its own", async () => {
+    using folder = testFolder();
+    await using gateway = await launchGateway({ folder, config: "data: memory\n" });
+    expect(modeOf(gateway.controlSocket)).toBe("600");
+    expect(modeOf(dirname(gateway.controlSocket))).toBe("700");
+    gateway.signal("SIGTERM");
+    expect((await gateway.ended).code).toBe(0);
+    expect(existsSync(dirname(gateway.controlSocket))).toBe(false);
+    expect(readdirSync(folder.path)).toEqual(["gateway.yaml"]);
+  });
+
+  test("log.file takes the log, and nobody else can read it", async () => {
+    using folder = testFolder();
+    const config = "log: { format: json, level: debug, file: ./gateway.log }\n";
+    await using gateway = await launchGateway({ folder, config });
+    gateway.signal("SIGTERM");
+    expect(await gateway.ended).toMatchObject({ code: 0, stderr: "" });
+    expect(modeOf(join(folder.path, "gateway.log"))).toBe("600");
+  });
+
+  test("gateway.yaml in the current folder is used without being named", async () => {
+    using folder = testFolder();
+    folder.file("gateway.yaml", `log: { format: json }\n${ON_ANY_PORT}`);
+    await using program = nomq([], { cwd: folder.path });
+    await program.said('{"event":"ready"');
+    expect(existsSync(join(folder.path, "data", "control.sock"))).toBe(true);
+  });
+
+  test("--port-offset shifts every port that is not 0, and --data takes another folder", async () => {
+    using folder = testFolder();
+    let ports: { tcp: number; udp: number };
+    {
+      await using taken = await takenPorts();
+      ports = taken;
+    }
+    const { tcp, udp } = ports;
+    const config = `nomq: { listen: ['udp://127.0.0.1:${udp - 100}'] }\nmqtt: { listen: ['mqtt://127.0.0.1:${tcp - 100}', 'ws://127.0.0.1:0'] }\n`;
+    const data = join(folder.path, "elsewhere");
+    await using gateway = await launchGateway({
+      folder,
+      config,
+      args: ["--port-offset", "100", "--data", data],
+    });
+    expect(gateway.port("nomq")).toBe(udp);
+    expect(gateway.port("mqtt", "mqtt:")).toBe(tcp);
+    expect(gateway.controlSocket).toBe(join(data, "control.sock"));
+  });
+});
+
+describe("refusal to start", () => {
+  test("a port in use: exit 1 naming port and key, and nothing stays open", async () => {
+    using folder = testFolder();
+    await using taken = await takenPorts();
+    const cases = [
+      [
+        `mqtt: { listen: ['ws://127.0.0.1:0', 'mqtt://127.0.0.1:${taken.tcp}'] }`,
+        "mqtt.listen[1]",
+        taken.tcp,
+      ],
+      [`nomq: { listen: ['udp://127.0.0.1:${taken.udp}'] }`, "nomq.listen[0]", taken.udp],
+    ] as const;
+    for (const [config, key, port] of cases) {
+      const other = config.startsWith("mqtt")
+        ? "nomq: { listen: ['udp://127.0.0.1:0'] }"
+        : "mqtt: { listen: ['mqtt://127.0.0.1:0'] }";
+      const file = folder.file("gateway.yaml", `${config}\n${other}\n`);
+      const { code, stdout, stderr } = await nomq(["gateway", "--config", file]).ended;
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toContain(`port-in-use: ${key}: port ${port}: `);
+      expect(existsSync(join(folder.path, "data", "control.sock"))).toBe(false);
+    }
+  });
+
+  test("a bad file: exit 1 with every fault, and no folder is made", async () => {
+    using folder = testFolder();
+    const file = folder.file("gateway.yaml", "nomq: { pase: 1 }\nxmpp: { domain: a.example }\n");
+    const { code, stdout, stderr } = await nomq(["gateway", "--config", file]).ended;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(/nomq\.pase: is not a known key; did you mean pace\?\n.*xmpp: not available yet/);
+    expect(readdirSync(folder.path)).toEqual(["gateway.yaml"]);
+  });
+
+  test("a second gateway on the same data folder: exit 1, and the first goes on", async () => {
+    using folder = testFolder();
+    await using first = await launchGateway({ folder });
+    const second = await nomq(["gateway", "--config", join(folder.path, "gateway.yaml")]).ended;
+    expect(second.code).toBe(1);
+    expect(second.stderr).toMatch(/^data-in-use: a gateway already runs on .*data; stop it, or give --data/m);
+    expect((await createControlClient(first.controlSocket).get("/healthz")).status).toBe(200);
+  });
+
+  test("the socket of a gateway that was killed is replaced", async () => {
+    using folder = testFolder();
+    {
+      await using killed = await launchGateway({ folder });
+      killed.signal("SIGKILL");
+      await killed.ended;
+      expect(existsSync(killed.controlSocket)).toBe(true);
+    }
+    await using gateway = await launchGateway({ folder });
+    expect((await createControlClient(gateway.controlSocket).get("/healthz")).status).toBe(200);
+    expect(readdirSync(join(folder.path, "data")).sort()).toEqual(["control.sock", "keys"]);
+  });
+
+  test.skipIf(process.getuid?.() === 0)("a data folder that cannot be made: exit 1", async () => {
+    using folder = testFolder();
+    chmodSync(folder.path, 0o500);
+    const { code, stderr } = await nomq(["gateway"], { cwd: folder.path }).ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^store-failed: cannot make the folder/m);
+  });
+
+  test("a path too long for a socket: exit 1 and the length that would do", async () => {
+    using folder = testFolder();
+    const data = join(folder.path, "d".repeat(120));
+    const file = folder.file("gateway.yaml", ON_ANY_PORT);
+    const { code, stderr } = await nomq(["gateway", "--config", file, "--data", data]).ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^listen-failed: the path .* is too long for a socket; at most \d+ bytes/m);
+  });
+});
+
+describe("signals", () => {
+  test.each(["SIGTERM", "SIGINT"] as const)(
+    "%s drains and ends with 0, and the ports are free",
+    async (name) => {
+      using folder = testFolder();
+      await using gateway = await launchGateway({ folder });
+      const port = gateway.port("mqtt", "mqtt:");
+      gateway.signal(name);
+      expect((await gateway.ended).code).toBe(0);
+      expect(existsSync(gateway.controlSocket)).toBe(false);
+      const server = createServer().listen(port, "127.0.0.1");
+      await once(server, "listening");
+      server.close();
+    },
+  );
+
+  test("an open stream does not hold up the end; its reader is told", async () => {
+    using folder = testFolder();
+    await using gateway = await launchGateway({ folder });
+    await using reader = nomq(["sub", "#", "--socket", gateway.controlSocket]);
+    await reader.said("subscribed", "stderr");
+    gateway.signal("SIGTERM");
+    expect((await gateway.ended).code).toBe(0);
+    expect(await reader.ended).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("closed: the gateway ended"),
+    });
+  });
+});
