@@ -49,7 +49,7 @@ export function createHub(options: HubOptions = {}): Hub {
     return core;
   };
   const portOf = (name: string): ReturnType<typeof createPort> =>
-    createPort(name, { core: open, clock, log });
+    createPort(name, { core: open, openCore: () => core, clock, log });
   const join = async (bridge: Bridge): Promise<void> => {
     await bridge.attach(portOf(bridge.name));
     await bridge.start();
@@ -125,7 +125,22 @@ async function closeCore(core: Core): Promise<void> {
   core.channels.close();
   for (const place of core.places.values()) for (const stop of place.timers) stop();
   core.time.close();
-  await core.store[Symbol.asyncDispose]();
+  await closeStore(core.store, core.time.clock);
+}
+
+/** A store that hangs must not keep the process. */
+async function closeStore(store: Store, clock: Clock): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const cancel = clock.after(FLUSH_MS, resolve);
+    const done = (end: () => void): void => {
+      cancel();
+      end();
+    };
+    store[Symbol.asyncDispose]().then(
+      () => done(resolve),
+      (error: unknown) => done(() => reject(error)),
+    );
+  });
 }
 
 function stateOf(place: Place, clock: Clock): AttachmentState {

@@ -1,4 +1,5 @@
-import type { ChannelsOptions, Port } from "../bridge.ts";
+import { randomBytes } from "node:crypto";
+import type { ChannelsOptions, Port, Receipt } from "../bridge.ts";
 import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import type { Principal } from "../principal.ts";
@@ -12,12 +13,21 @@ const PAGE = 256;
 /** A port onto a hub that may not be open yet or not any more. */
 export function createPort(
   name: string,
-  hub: { core(): Core; readonly clock: Port["clock"]; readonly log: Port["log"] },
+  hub: {
+    core(): Core;
+    openCore(): Core | undefined;
+    readonly clock: Port["clock"];
+    readonly log: Port["log"];
+  },
 ): Port {
   return {
     clock: hub.clock,
     log: hub.log,
-    publish: async (draft, from, options = {}) => publishOr(hub, { owner: name, draft, from, options }),
+    publish: (draft, from, options = {}) => {
+      const core = hub.openCore();
+      if (core === undefined) return Promise.resolve(closedReceipt(draft.channel));
+      return publish(core, { owner: name, draft, from, options });
+    },
     release: (once) => release(hub.core(), once),
     state: () => hub.core().store.state(name),
     remember: async (changes) => remember(hub.core(), name, changes),
@@ -34,11 +44,9 @@ export function createPort(
   };
 }
 
-async function publishOr(
-  hub: { core(): Core },
-  call: Parameters<typeof publish>[1],
-): ReturnType<typeof publish> {
-  return publish(hub.core(), call);
+/** A refusal is a receipt, also where there is no hub to refuse. */
+function closedReceipt(channel: string): Receipt {
+  return { id: randomBytes(16).toString("hex"), channel, at: "refused", reason: "closed", outcomes: [] };
 }
 
 function release(core: Core, once: string): void {
@@ -53,7 +61,7 @@ function release(core: Core, once: string): void {
 }
 
 function remember(core: Core, owner: string, changes: Parameters<Port["remember"]>[0]): Promise<void> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     core.writer.enqueue({
       bytes: 0,
       decide: (batch) => {
@@ -61,7 +69,7 @@ function remember(core: Core, owner: string, changes: Parameters<Port["remember"
         return "commit";
       },
       committed: resolve,
-      failed: () => void core.writer.landing().then(resolve),
+      failed: () => void core.writer.landing().then(resolve, reject),
     });
   });
 }

@@ -1,4 +1,5 @@
 import type { PublishOptions } from "../bridge.ts";
+import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import { isFull, targetsOf } from "./admission.ts";
 import type { Core } from "./core.ts";
@@ -79,9 +80,9 @@ export class Publication implements Step {
     this.rest(this.owesSource);
   }
 
-  failed(): void {
+  failed(error: unknown): void {
     this.release();
-    this.refuse("store-failed");
+    this.refuse(error instanceof NomqError && error.code === "closed" ? "closed" : "store-failed");
   }
 
   private refuse(reason: string): void {

@@ -1,4 +1,5 @@
 import type { CancelTimer } from "../clock.ts";
+import { NomqError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Counts } from "./ledger.ts";
 import { deltaOf } from "./place.ts";
@@ -17,6 +18,11 @@ export interface Step {
   committed(): void;
   /** Its writes are not in the store; steps are told newest first. */
   failed(error: unknown): void;
+}
+
+interface Landing {
+  resolve(): void;
+  reject(error: unknown): void;
 }
 
 /** A batch keeps the loop free: 1,024 messages gave delays of 19 ms (store.md, section 3). */
@@ -42,7 +48,9 @@ export class Writer {
   private facts: Write[] = [];
   private states = new Map<string, Write>();
   private counts = new Map<string, Counts>();
-  private landed: (() => void)[] = [];
+  private landed: Landing[] = [];
+  /** What the open commit carries. */
+  private open: { readonly taken: readonly Step[]; readonly landed: readonly Landing[] } | undefined;
   private isRunning = false;
   private isScheduled = false;
   private isAbandoned = false;
@@ -74,6 +82,10 @@ export class Writer {
   }
 
   enqueue(step: Step): void {
+    if (this.isAbandoned) {
+      step.failed(new NomqError("closed", "the hub is closed"));
+      return;
+    }
     this.steps.push(step);
     this.waitingBytes += step.bytes;
     this.schedule();
@@ -88,10 +100,11 @@ export class Writer {
     setImmediate(this.wake);
   }
 
-  /** Resolves when all facts so far are in the store. */
+  /** Resolves when all facts so far are in the store; rejects when they never will be. */
   landing(): Promise<void> {
-    return new Promise((resolve) => {
-      this.landed.push(resolve);
+    if (this.isAbandoned) return Promise.reject(new NomqError("closed", "the hub is closed"));
+    return new Promise((resolve, reject) => {
+      this.landed.push({ resolve, reject });
       this.schedule();
     });
   }
@@ -115,7 +128,7 @@ export class Writer {
     this.counts.delete(name);
   }
 
-  /** Commits all that waits; gives up at the answer of `abandon`. */
+  /** Commits all that waits, or as far as it comes before `abandon`. */
   async flush(): Promise<void> {
     while (!this.isAbandoned && this.hasWork()) {
       const idle = new Promise<void>((resolve) => this.idle.push(resolve));
@@ -129,10 +142,14 @@ export class Writer {
     this.isAbandoned = true;
     this.timer?.();
     this.countsTimer?.();
-    const steps = this.steps.slice(this.first);
+    const steps = [...(this.open?.taken ?? []), ...this.steps.slice(this.first)];
+    const landed = [...(this.open?.landed ?? []), ...this.landed];
+    this.open = undefined;
     this.steps = [];
+    this.landed = [];
     this.first = 0;
     for (const step of steps) this.guard(() => step.failed(error));
+    for (const { reject } of landed) reject(error);
     this.rest();
   }
 
@@ -196,16 +213,20 @@ export class Writer {
     const landed = this.landed;
     this.landed = [];
     const taken = this.factsNext && batch.facts.length > 0 ? [] : this.takeSteps(batch);
+    this.open = { taken, landed };
     try {
       if (batch.offers.length + batch.facts.length > 0) await this.store.commit(batch satisfies Batch);
     } catch (error) {
-      this.fail({ error, taken, facts: batch.facts, landed });
+      if (!this.isAbandoned) this.fail({ error, taken, facts: batch.facts, landed });
       return false;
     }
+    // Given up meanwhile: its steps have been told.
+    if (this.isAbandoned) return false;
+    this.open = undefined;
     this.failures = 0;
     this.factsNext = false;
     for (const step of taken) this.guard(() => step.committed());
-    for (const resolve of landed) resolve();
+    for (const { resolve } of landed) resolve();
     return true;
   }
 
@@ -243,7 +264,8 @@ export class Writer {
     return facts;
   }
 
-  private fail(lost: { error: unknown; taken: Step[]; facts: Write[]; landed: (() => void)[] }): void {
+  private fail(lost: { error: unknown; taken: Step[]; facts: Write[]; landed: Landing[] }): void {
+    this.open = undefined;
     this.failures += 1;
     // A disk that is full for messages may still take outcomes; if it takes neither, messages are refused, not kept.
     this.factsNext = lost.taken.length > 0;

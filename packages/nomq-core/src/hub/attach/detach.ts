@@ -34,7 +34,7 @@ export async function forget(core: Core, name: string): Promise<void> {
   const place = core.places.get(name);
   if (place === undefined && !core.past.has(name)) return;
   if (place !== undefined) await detach(core, place, place.binding);
-  await new Promise<void>((resolve) => {
+  await new Promise<void>((resolve, reject) => {
     core.writer.enqueue({
       bytes: 0,
       isAlone: true,
@@ -51,7 +51,7 @@ export async function forget(core: Core, name: string): Promise<void> {
       },
       committed: resolve,
       // A fact: the next commit takes it.
-      failed: () => void core.writer.landing().then(resolve),
+      failed: () => void core.writer.landing().then(resolve, reject),
     });
   });
 }
