@@ -137,10 +137,9 @@ class Node implements NomqNode {
     presence.stop();
     outgoing.stop();
     for (const peer of peers.all()) turns.clear(peer);
-    journal.stop();
     rejections.stop();
     await this.#transport?.[Symbol.asyncDispose]();
-    await journal.flush();
+    await journal.end();
   }
 
   #receivers(channel: string, to: string | Endpoint | undefined): readonly PeerEntry[] {

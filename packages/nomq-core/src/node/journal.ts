@@ -8,9 +8,8 @@ export interface Journal {
   /** Begins to sweep old windows, once a minute. */
   start(): void;
   add(noted: Noted): void;
-  /** Writes all that is left. */
-  flush(): Promise<void>;
-  stop(): void;
+  /** Writes what is left; gives up on a store that does not answer within a second. */
+  end(): Promise<void>;
 }
 
 /** What a journal works with. */
@@ -22,6 +21,7 @@ export interface JournalUse {
 }
 
 const FLUSH_MS = 1000;
+const END_MS = 1000;
 const SWEEP_MS = 60_000;
 /** Beyond it the oldest notes are not written: a store that hangs shall not fill our memory. */
 const MOST_NOTES = 262_144;
@@ -49,14 +49,18 @@ export function createJournal(use: JournalUse): Journal {
   const flush = async (): Promise<void> => {
     flushTimer?.();
     flushTimer = undefined;
-    await writing;
+    if (writing !== undefined || use.remember() === undefined) return;
     const batch = notes;
     notes = [];
     const changes = [...changesOfAll(batch), ...use.windows.sweep(Math.floor(use.clock.now() / 1000))];
-    if (changes.length === 0 || use.remember() === undefined) return;
+    if (changes.length === 0) return;
     writing = write(changes);
     await writing;
     writing = undefined;
+    if (notes.length > 0) flushLater();
+  };
+  const flushLater = (): void => {
+    if (flushTimer === undefined && !stopped) flushTimer = use.clock.after(FLUSH_MS, () => void flush());
   };
   const sweepLater = (): void => {
     sweepTimer = use.clock.after(SWEEP_MS, () => {
@@ -70,15 +74,17 @@ export function createJournal(use: JournalUse): Journal {
       if (use.remember() === undefined) return;
       if (notes.length >= MOST_NOTES) notes = notes.slice(MOST_NOTES / 2);
       notes.push(noted);
-      if (flushTimer === undefined && !stopped) {
-        flushTimer = use.clock.after(FLUSH_MS, () => void flush());
-      }
+      if (writing === undefined) flushLater();
     },
-    flush,
-    stop() {
+    async end() {
       stopped = true;
       flushTimer?.();
       sweepTimer?.();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const cancel = use.clock.after(END_MS, resolve);
+      await Promise.race([writing, promise]);
+      await Promise.race([flush(), promise]);
+      cancel();
     },
   };
 }
