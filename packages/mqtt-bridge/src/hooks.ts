@@ -94,7 +94,6 @@ function preConnect({ clients, sessions }: HookOptions): Handlers["preConnect"] 
     // A filter or client id may be called `__proto__` (GHSA-52qw-whmv-87c5).
     client.subscriptions = Object.create(null);
     client.duplicates = neverSeen();
-    client._nextId = sessions.find(packet.clientId)?.nextId ?? 1;
     clients.identify(client);
     clients.draining.add(client);
     const isResuming = packet.clean !== true && sessions.has(packet.clientId);
@@ -119,7 +118,7 @@ function neverSeen(): object {
 function authorizePublish({ clients, counters, port }: HookOptions): Handlers["authorizePublish"] {
   const faultOf = (packet: IPublishPacket, client: AedesClient | undefined): Verdict | undefined => {
     const fault = publishFault(packet);
-    if (fault !== undefined) return { code: REASON.unspecified, reason: fault };
+    if (fault !== undefined) return { code: REASON.protocolError, reason: fault };
     if (!isValidChannel(packet.topic)) return { code: REASON.topicNameInvalid, reason: "channel-invalid" };
     const principal = (client && clients.frontOf(client)?.principal) ?? "anonymous";
     if (port.may(principal, "publish", packet.topic)) return undefined;
@@ -139,6 +138,7 @@ function authorizePublish({ clients, counters, port }: HookOptions): Handlers["a
     }
     counters.add("messagesRefused", fault.reason ?? "refused");
     const front = client && clients.frontOf(client);
+    if (fault.code === REASON.protocolError) front?.cut(fault.code, "protocol-error");
     if (packet.messageId !== undefined && packet.qos > 0) front?.settle(packet.messageId, fault);
     if (packet.qos > 0 || front?.version === 5) {
       done(new Error(fault.reason));
@@ -239,8 +239,6 @@ function listenToConnections(aedes: Aedes, { clients, emitter, port, sessions }:
   });
   aedes.on("clientDisconnect", (given) => {
     const client = clientInternals(given);
-    const session = sessions.find(client.id);
-    if (session !== undefined) session.nextId = client._nextId;
     if (owners.get(client.id) !== client) return;
     owners.delete(client.id);
     if (client.clean) sessions.end(client.id);

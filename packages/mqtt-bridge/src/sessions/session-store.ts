@@ -132,7 +132,10 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     outgoingStream(client: AedesClient): Readable {
       const one = sessions.get(client.id);
       const connection = options.connection(client);
-      if (one !== undefined) return Readable.from(drainQueue(one.queue, connection), { highWaterMark: 1 });
+      if (one !== undefined) {
+        client._nextId = one.queue.nextId();
+        return Readable.from(drainQueue(one.queue, connection), { highWaterMark: 1 });
+      }
       connection.drained();
       return Readable.from([]);
     },

@@ -58,8 +58,6 @@ export interface Session {
   readonly subscriptions: Map<string, StoredSubscription>;
   readonly queue: SessionQueue;
   readonly transfers: Map<number, Transfer>;
-  /** The packet id that comes next. */
-  nextId: number;
 }
 
 /** Makes an empty session. */
@@ -71,7 +69,6 @@ export function createSession(id: string, dropped: (reason: string) => void): Se
     subscriptions: new Map(),
     queue: createSessionQueue(dropped),
     transfers: new Map(),
-    nextId: 1,
   };
 }
 
@@ -90,8 +87,8 @@ export interface SessionQueue {
   adopt(packet: QueuedPublish, messageId: number): void;
   /** The first entry above the given order. */
   after(order: number): Entry | undefined;
-  size(): number;
-  wipe(): void;
+  /** The packet id after the last one given: ids go on over connections, those in flight are not used again. */
+  nextId(): number;
 }
 
 const MOST_MESSAGES = 10_000;
@@ -103,6 +100,7 @@ export function createSessionQueue(dropped: (reason: string) => void): SessionQu
   const byCounter = new Map<number, Entry>();
   const byId = new Map<number, Entry>();
   let lastOrder = 0;
+  let lastId = 0;
   let bytes = 0;
 
   const remove = (entry: Entry): void => {
@@ -132,6 +130,7 @@ export function createSessionQueue(dropped: (reason: string) => void): SessionQu
   };
   const give = (entry: Entry, messageId: number): void => {
     entry.messageId = messageId;
+    lastId = messageId;
     entry.sent = true;
     entry.isLeaving = false;
     byId.set(messageId, entry);
@@ -179,10 +178,7 @@ export function createSessionQueue(dropped: (reason: string) => void): SessionQu
       for (const entry of entries.values()) if (entry.order > order) return entry;
       return undefined;
     },
-    size: () => entries.size,
-    wipe() {
-      for (const entry of [...entries.values()]) remove(entry);
-    },
+    nextId: () => (lastId % 0xffff) + 1,
   };
 }
 

@@ -1,0 +1,46 @@
+import type { MqttBridge, MqttBridgeOptions } from "../src/index.ts";
+import { createMqttBridge } from "../src/index.ts";
+import type { RawClient, RawOptions } from "./raw-client.ts";
+import { connectRaw } from "./raw-client.ts";
+import type { ToyHub } from "./toy-hub.ts";
+import { createToyHub } from "./toy-hub.ts";
+
+/** A started bridge on a hub that does what the test says. */
+export interface Bench extends AsyncDisposable {
+  readonly hub: ToyHub;
+  readonly bridge: MqttBridge;
+  readonly port: number;
+  client(options?: Omit<RawOptions, "port">): Promise<RawClient>;
+  /** A client subscribed to the filter. */
+  subscriber(filter: string, qos?: 0 | 1 | 2, options?: Omit<RawOptions, "port">): Promise<RawClient>;
+}
+
+export async function startBench(options?: MqttBridgeOptions): Promise<Bench> {
+  const hub = createToyHub();
+  const bridge = createMqttBridge(options ?? { listen: ["mqtt://127.0.0.1:0"] });
+  await bridge.attach(hub.port);
+  await bridge.start();
+  const port = Number(new URL(bridge.addresses()[0] ?? "").port);
+  const clients: RawClient[] = [];
+  const client = async (given: Omit<RawOptions, "port"> = {}): Promise<RawClient> => {
+    const made = await connectRaw({ port, ...given });
+    clients.push(made);
+    return made;
+  };
+  return {
+    hub,
+    bridge,
+    port,
+    client,
+    async subscriber(filter, qos = 0, given = {}) {
+      const made = await client(given);
+      made.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: filter, qos }] });
+      await made.take("suback");
+      return made;
+    },
+    async [Symbol.asyncDispose]() {
+      await bridge.stop();
+      for (const one of clients) await one.end();
+    },
+  };
+}

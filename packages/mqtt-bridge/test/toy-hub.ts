@@ -1,0 +1,130 @@
+import type { Draft, Message, Outcome, Peer, Port, Principal, PublishOptions, Receipt } from "@nomq/core";
+import { filterMatches, silentLog } from "@nomq/core";
+import type { FakeClock } from "@nomq/core/testing";
+import { createFakeClock } from "@nomq/core/testing";
+
+/** A publish that the bridge has made. */
+export interface Published {
+  readonly draft: Draft;
+  readonly from: Principal;
+  readonly options: PublishOptions;
+  readonly answer: (receipt: Partial<Receipt>) => void;
+  readonly fail: (error: Error) => void;
+}
+
+/** A hub whose every answer the test decides. */
+export interface ToyHub {
+  readonly port: Port;
+  readonly clock: FakeClock;
+  readonly published: Published[];
+  readonly released: string[];
+  readonly filters: Set<string>;
+  readonly retained: Map<string, Message>;
+  readonly warnings: (readonly [string, object | undefined])[];
+  /** Publishes at QoS 1 and 2 and retained ones wait for the test. Default false: all are stored at once. */
+  holding: boolean;
+  forbidden: (action: string, channel: string) => boolean;
+  deliver(message: Partial<Message>, expiresInMs?: number): Promise<Outcome>;
+}
+
+let seq = 0;
+
+export function messageOf(given: Partial<Message>): Message {
+  seq += 1;
+  return {
+    id: String(seq),
+    seq,
+    channel: "a",
+    payload: Buffer.from("payload"),
+    qos: 0,
+    retain: false,
+    priority: 0,
+    publishedAt: 0,
+    origin: "test",
+    ...given,
+  };
+}
+
+export function createToyHub(): ToyHub {
+  let peer: Peer | undefined;
+  const clock = createFakeClock();
+  const receiptOf = (draft: Draft, receipt: Partial<Receipt>): Receipt => ({
+    id: "r",
+    channel: draft.channel,
+    at: "stored",
+    outcomes: [],
+    ...receipt,
+  });
+  const retain = (draft: Draft): void => {
+    if (draft.retain !== true) return;
+    if (draft.payload.length === 0) hub.retained.delete(draft.channel);
+    else hub.retained.set(draft.channel, messageOf({ ...draft, retain: true }));
+  };
+  const publish: Port["publish"] = (draft, from, options = {}) =>
+    new Promise((resolve, reject) => {
+      const answer = (receipt: Partial<Receipt>): void => {
+        if (receipt.at !== "refused") retain(draft);
+        resolve(receiptOf(draft, receipt));
+      };
+      options.signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
+      hub.published.push({ draft, from, options, answer, fail: reject });
+      if (!hub.holding || (draft.qos === 0 && draft.retain !== true)) answer({});
+    });
+  async function* retained(filters: readonly string[]): AsyncGenerator<Message> {
+    for (const message of hub.retained.values()) {
+      if (filters.some((filter) => filterMatches(filter, message.channel))) yield message;
+    }
+  }
+  const attach: Port["attach"] = async (given) => {
+    peer = given;
+    return {
+      name: given.name,
+      change: async ({ add = [], remove = [] }) => {
+        for (const filter of add) hub.filters.add(filter);
+        for (const filter of remove) hub.filters.delete(filter);
+      },
+      pause: () => undefined,
+      resume: () => undefined,
+      repair: () => undefined,
+      ledger: () => {
+        throw new Error("not asked for");
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  };
+  const unused = (): never => {
+    throw new Error("not asked for");
+  };
+  const hub: ToyHub = {
+    clock,
+    published: [],
+    released: [],
+    filters: new Set(),
+    retained: new Map(),
+    warnings: [],
+    holding: false,
+    forbidden: () => false,
+    deliver(message, expiresInMs) {
+      if (peer === undefined) throw new Error("no peer is attached");
+      const expires = expiresInMs === undefined ? {} : { expiresInMs };
+      const signal = new AbortController().signal;
+      return peer.deliver(messageOf(message), { attempt: 1, cause: "live", signal, ...expires });
+    },
+    port: {
+      publish,
+      attach,
+      retained,
+      release: (once) => void hub.released.push(once),
+      may: (_who, action, channel) => !hub.forbidden(action, channel),
+      state: unused,
+      remember: unused,
+      latest: unused,
+      channels: unused,
+      receipt: unused,
+      follow: unused,
+      clock,
+      log: { ...silentLog, warn: (text, fields) => void hub.warnings.push([text, fields]) },
+    },
+  };
+  return hub;
+}
