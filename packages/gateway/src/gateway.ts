@@ -14,10 +14,10 @@ import {
 import { createMqttBridge } from "@nomq/mqtt-bridge";
 import { createApi } from "./api/api.ts";
 import { type Health, healthOf } from "./api/health.ts";
-import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
+import type { Config, NomqConfig } from "./config/config.ts";
 import { openControlServer } from "./control/control-server.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
-import { namingTheKey, shifted } from "./listen.ts";
+import { type ListenSections, namingTheKey, shifted } from "./listen.ts";
 
 /** Options of {@link createGateway}. */
 export interface GatewayOptions {
@@ -53,80 +53,93 @@ const OWNER = "token:control";
 
 /** Makes a gateway; nothing is opened before `start`. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { config, log = silentLog, portOffset = 0 } = options;
-  const closers: (() => PromiseLike<void> | void)[] = [];
-  let bridges: readonly Bridge[] = [];
-  let hub: Hub | undefined;
-  let nomq: NomqBridge | undefined;
-  let ending: Promise<void> | undefined;
-
-  const health = (): Health =>
-    healthOf({
-      bridges,
-      attachments: () => hub?.attachments() ?? [],
-      nomq: () => nomq?.counts(),
-    });
-
-  const open = async (): Promise<Running> => {
-    const listen = shiftedSections(config, portOffset);
-    const folder = dataFolder(config.data, closers);
-    const made = createHub({ log });
-    hub = made;
-    closers.push(() => made[Symbol.asyncDispose]());
-    const app = createApi({
-      port: made.port("api"),
-      principal: () => OWNER,
-      health,
-      attachments: () => made.attachments(),
-    });
-    // First of all: it tells whether a gateway runs on this folder already.
-    const control = await openControlServer(folder, app);
-    closers.push(() => control[Symbol.asyncDispose]());
-    const keys = keysInEffect(config.nomq.keys, config.data);
-    if (listen.nomq.length > 0)
-      nomq = createNomqBridge(nomqOptions({ ...config.nomq, listen: listen.nomq }, keys));
-    const mqtt = listen.mqtt.length > 0 ? createMqttBridge({ listen: listen.mqtt }) : undefined;
-    bridges = [nomq, mqtt].filter((bridge) => bridge !== undefined);
-    for (const bridge of bridges) made.add(bridge);
-    try {
-      await made.start();
-    } catch (error) {
-      throw namingTheKey(error, listen);
-    }
-    return { listen: addressesOf(bridges), controlSocket: control.path, keys };
-  };
-  const close = async (): Promise<void> => {
-    for (const closer of closers.reverse()) await closer();
-  };
-  const stop = (): Promise<void> => {
-    ending ??= close();
-    return ending;
-  };
-
-  return {
-    async start() {
-      try {
-        return await open();
-      } catch (error) {
-        await stop();
-        throw error;
-      }
-    },
-    stop,
-    health,
-    [Symbol.asyncDispose]: stop,
-  };
+  return new OneGateway(options);
 }
 
-/** Every listener of the file, at its port. */
-function shiftedSections(
-  { nomq, mqtt }: Config,
-  offset: number,
-): Readonly<Record<"nomq" | "mqtt", readonly ListenerConfig[]>> {
-  return {
-    nomq: nomq.listen.map((each) => shifted(each, offset)),
-    mqtt: mqtt.listen.map((each) => shifted(each, offset)),
-  };
+class OneGateway implements Gateway {
+  readonly #config: Config;
+  readonly #listen: ListenSections;
+  readonly #hub: Hub;
+  /** What to close, in the order of opening. */
+  readonly #closers: (() => PromiseLike<void> | void)[] = [];
+  #bridges: readonly Bridge[] = [];
+  #nomq: NomqBridge | undefined;
+  #isOpen = false;
+  #ending: Promise<void> | undefined;
+
+  constructor({ config, log = silentLog, portOffset = 0 }: GatewayOptions) {
+    this.#config = config;
+    this.#listen = {
+      nomq: config.nomq.listen.map((each) => shifted(each, portOffset)),
+      mqtt: config.mqtt.listen.map((each) => shifted(each, portOffset)),
+    };
+    this.#hub = createHub({ log, channels: config.nomq.channels.map(({ name }) => name) });
+  }
+
+  async start(): Promise<Running> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      await this.stop();
+      throw namingTheKey(error, this.#listen);
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#ending ??= this.#close();
+    return this.#ending;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  health(): Health {
+    return healthOf({
+      bridges: this.#bridges,
+      attachments: () => this.#hub.attachments(),
+      nomq: () => this.#nomq?.counts(),
+    });
+  }
+
+  async #open(): Promise<Running> {
+    const folder = dataFolder(this.#config.data, this.#closers);
+    this.#closers.push(() => this.#hub[Symbol.asyncDispose]());
+    // Before anything else: it tells whether a gateway runs on this folder already.
+    const control = await openControlServer(folder, this.#api());
+    this.#closers.push(() => control[Symbol.asyncDispose]());
+    const keys = keysInEffect(this.#config.nomq.keys, this.#config.data);
+    this.#makeBridges(keys);
+    for (const bridge of this.#bridges) this.#hub.add(bridge);
+    await this.#hub.start();
+    this.#isOpen = true;
+    return { listen: addressesOf(this.#bridges), controlSocket: control.path, keys };
+  }
+
+  #api(): ReturnType<typeof createApi> {
+    return createApi({
+      port: this.#hub.port("api"),
+      principal: () => OWNER,
+      health: () => this.health(),
+      attachments: () => this.#hub.attachments(),
+      isOpen: () => this.#isOpen,
+    });
+  }
+
+  /** A section without listeners has no bridge. */
+  #makeBridges(keys: KeysInEffect): void {
+    const { nomq, mqtt } = this.#listen;
+    if (nomq.length > 0) {
+      this.#nomq = createNomqBridge(nomqOptions({ ...this.#config.nomq, listen: nomq }, keys));
+    }
+    const broker = mqtt.length > 0 ? createMqttBridge({ listen: mqtt }) : undefined;
+    this.#bridges = [this.#nomq, broker].filter((bridge) => bridge !== undefined);
+  }
+
+  async #close(): Promise<void> {
+    this.#isOpen = false;
+    for (const closer of this.#closers.reverse()) await closer();
+  }
 }
 
 /** The data folder; with `memory` a new one of our own, removed at the end. */

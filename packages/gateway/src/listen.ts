@@ -12,7 +12,7 @@ export function shifted(listener: ListenerConfig, offset: number): ListenerConfi
 }
 
 /** The sections that have listeners, and those listeners. */
-export type ListenSections = Readonly<Record<string, readonly ListenerConfig[]>>;
+export type ListenSections = Readonly<Record<"nomq" | "mqtt", readonly ListenerConfig[]>>;
 
 /** Says which line of the configuration a listener that failed comes from: `mqtt.listen[0]`. */
 export function namingTheKey(error: unknown, sections: ListenSections): unknown {

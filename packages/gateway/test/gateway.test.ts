@@ -236,3 +236,18 @@ describe("signals", () => {
     });
   });
 });
+
+test("a device's outbox limits reach its place at the hub", async () => {
+  using folder = testFolder();
+  const device =
+    "{ name: pump, address: '127.0.0.1:9', subscribe: [a], outbox: { messages: 1, whenFull: refuse } }";
+  const config = `nomq: { listen: ['udp://127.0.0.1:0'], devices: [${device}] }\n`;
+  await using gateway = await launchGateway({ folder, config });
+  const client = createControlClient(gateway.controlSocket);
+  // Nobody answers at port 9: the first stays open, the second meets a full outbox.
+  expect((await client.publish({ channel: "a", payload: "1", qos: 1 })).at).toBe("stored");
+  expect(await client.publish({ channel: "a", payload: "2", qos: 1 })).toMatchObject({
+    at: "refused",
+    reason: "outbox-full: nomq:pump",
+  });
+});

@@ -21,6 +21,8 @@ export interface ApiOptions {
   principal(context: Context): Principal;
   health(): Health;
   attachments(): readonly AttachmentState[];
+  /** False while the gateway starts or stops: everything but `/healthz` is then answered 503. Default: always true. */
+  isOpen?(): boolean;
   /** Largest request body in bytes. Default 8 MiB. */
   readonly maxBody?: number;
   /** How long `until: delivered` waits, in milliseconds. Default 10,000. */
@@ -38,6 +40,13 @@ export function createApi(options: ApiOptions): Hono {
   app.get("/healthz", (context) => {
     const health = options.health();
     return context.json(health, health.ready ? 200 : 503);
+  });
+  app.use("/api/*", async (context, next) => {
+    // Before every bridge has claimed its interest, a message would be acknowledged and routed nowhere.
+    if (options.isOpen?.() === false)
+      return said(context, 503, "closed", "the gateway is starting or stopping");
+    await next();
+    return undefined;
   });
   const tooLarge = (context: Context): Response => said(context, 413, "too-large", "the body is too large");
   const limit = bodyLimit({ maxSize: options.maxBody ?? MAX_BODY, onError: tooLarge });

@@ -53,7 +53,7 @@ export function readPublishRequest(body: unknown): ReadRequest {
     if (issue === undefined) return { fault: "not a publish request" };
     if (issue.code === "unrecognized_keys") return { fault: `${issue.keys.join(", ")}: not a known key` };
     return {
-      fault: `${pathText(issue.path)}: ${issue.code === "invalid_union" ? TTL_WANTED : issue.message}`,
+      fault: `${pathText(issue.path)}: ${issue.path[0] === "ttl" ? TTL_WANTED : issue.message}`,
     };
   }
   const { payload, payloadBase64, ttl: life, until = "stored", ...rest } = result.data;

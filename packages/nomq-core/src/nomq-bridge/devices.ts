@@ -10,7 +10,7 @@ export const WINDOW = { device: 4, node: 64 } as const;
 
 /** Attaches a configured device as `nomq:NAME`, durable, with its `subscribe` as filters. */
 export function attachDevice(port: Port, node: NomqNode, device: NomqDeviceOptions): Promise<Attachment> {
-  const { name, subscribe = [], kind = "device", binary = "refuse" } = device;
+  const { name, subscribe = [], kind = "device", binary = "refuse", outbox } = device;
   // A node made elsewhere may know the device by its address only.
   const to = node.peer(name) === undefined ? parseEndpoint(device.address) : name;
   const { deliver } = createOutbound(node, { to, binary });
@@ -23,6 +23,7 @@ export function attachDevice(port: Port, node: NomqNode, device: NomqDeviceOptio
     window: WINDOW[kind],
     echoes: false,
     ...(kind === "device" ? { maxPayload: MAX_DEVICE_MESSAGE } : {}),
+    ...(outbox === undefined ? {} : { outbox }),
     deliver,
   });
 }

@@ -1,3 +1,4 @@
+import type { OutboxLimits } from "../bridge.ts";
 import type { NomqNode, PeerKind } from "../node/contract.ts";
 import type { Key } from "../packet/packet.ts";
 import type { RandomSource } from "../packet/random.ts";
@@ -18,6 +19,8 @@ export interface NomqDeviceOptions {
   readonly clock?: "learn" | "any";
   /** What a v1 device, which reads text only, gets of a payload that is no UTF-8. Default `refuse`. */
   readonly binary?: "refuse" | "base64";
+  /** Limits of its outbox. Default 10,000 messages, 64 MiB, drop-oldest. */
+  readonly outbox?: Partial<OutboxLimits>;
 }
 
 /** A channel name that may arrive as a hash only, with the type of its payloads if configured. */

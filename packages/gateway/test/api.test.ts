@@ -1,0 +1,287 @@
+import { request } from "node:http";
+import { describe, expect, test } from "vitest";
+import type { MessageJson } from "../src/api/message-json.ts";
+import { type ControlClient, createControlClient } from "../src/control/control-client.ts";
+import { createGateway, type Gateway, parseConfig } from "../src/index.ts";
+import { testFolder } from "./launch.ts";
+
+/** A gateway in this process, without listeners of its bridges unless given. */
+interface Served extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly client: ControlClient;
+  readonly socket: string;
+}
+
+async function served(text = "nomq: { listen: [] }\nmqtt: { listen: [] }"): Promise<Served> {
+  const folder = testFolder();
+  const gateway = createGateway({ config: parseConfig({ name: "test", text, folder: folder.path }) });
+  const { controlSocket } = await gateway.start();
+  return {
+    gateway,
+    client: createControlClient(controlSocket),
+    socket: controlSocket,
+    async [Symbol.asyncDispose]() {
+      await gateway.stop();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** Reads a stream: resolves once it is in force; `next` gives its messages in order. */
+async function reading(client: ControlClient, filters: readonly string[], retained = true) {
+  const end = new AbortController();
+  const stream = client.stream({ filters, retained, signal: end.signal })[Symbol.asyncIterator]();
+  expect((await stream.next()).value).toEqual({ event: "ready" });
+  return {
+    async next(): Promise<MessageJson | undefined> {
+      const { value } = await stream.next();
+      return value?.event === "message" ? value.message : undefined;
+    },
+    async [Symbol.asyncDispose]() {
+      end.abort();
+      await stream.return?.();
+    },
+  };
+}
+
+interface Raw {
+  readonly method?: string;
+  readonly path: string;
+  readonly body?: string | Uint8Array;
+}
+
+/** A request as any program may send it. */
+async function raw(
+  socketPath: string,
+  { method = "GET", path, body }: Raw,
+): Promise<{ status: number; text: string }> {
+  return await new Promise((resolve, reject) => {
+    const asking = request({ socketPath, method, path }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.once("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    asking.once("error", reject);
+    asking.end(body);
+  });
+}
+
+describe("GET /healthz", () => {
+  test("200 with every bridge's state and the NoMQ side's counts", async () => {
+    await using it = await served(
+      "nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ['mqtt://127.0.0.1:0'] }",
+    );
+    const { status, body } = await it.client.get("/healthz");
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      live: true,
+      ready: true,
+      bridges: {
+        nomq: { state: "ready", since: expect.any(Number) },
+        mqtt: { state: "ready", since: expect.any(Number) },
+      },
+      unclaimed: [],
+      nomq: expect.objectContaining({
+        accepted: 0,
+        rejected: expect.objectContaining({ replay: 0, "bad-mac": 0, "unknown-channel": 0 }),
+        refused: {},
+        unknownChannels: [],
+        unknownClocks: [],
+      }),
+    });
+  });
+
+  test("not ready once it has stopped", async () => {
+    const it = await served("nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: [] }");
+    await it[Symbol.asyncDispose]();
+    expect(it.gateway.health()).toMatchObject({ ready: false, bridges: { nomq: { state: "closed" } } });
+  });
+});
+
+describe("POST /api/v1/publish and GET /api/v1/stream", () => {
+  test("what is published after `ready` is seen, whole and in order", async () => {
+    await using it = await served();
+    await using reader = await reading(it.client, ["a/+", "b"]);
+    const receipt = await it.client.publish({
+      channel: "a/x",
+      payload: "grün\n",
+      qos: 1,
+      priority: 3,
+      ttl: 60,
+      contentType: "text/plain",
+    });
+    expect(receipt).toMatchObject({ channel: "a/x", at: expect.stringMatching(/stored|delivered/) });
+    await it.client.publish({ channel: "c", payload: "not asked for" });
+    await it.client.publish({ channel: "b", payloadBase64: "/wA=", ttl: "1h" });
+    expect(await reader.next()).toEqual({
+      channel: "a/x",
+      payload: "grün\n",
+      qos: 1,
+      retain: false,
+      contentType: "text/plain",
+      expiresAt: expect.any(Number),
+      priority: 3,
+      id: receipt.id,
+      origin: "api",
+    });
+    expect(await reader.next()).toMatchObject({ channel: "b", payloadBase64: "/wA=", qos: 0 });
+  });
+
+  test("a stream begins with the retained messages, unless told otherwise", async () => {
+    await using it = await served();
+    await it.client.publish({ channel: "a", payload: "kept", retain: true });
+    await using old = await reading(it.client, ["#"]);
+    expect(await old.next()).toMatchObject({ channel: "a", payload: "kept", retain: true });
+    await using fresh = await reading(it.client, ["#"], false);
+    await it.client.publish({ channel: "a", payload: "new" });
+    expect(await fresh.next()).toMatchObject({ payload: "new" });
+  });
+
+  test("a reader that leaves is detached", async () => {
+    await using it = await served();
+    {
+      await using reader = await reading(it.client, ["#"]);
+      expect(await names(it.client)).toHaveLength(1);
+      await it.client.publish({ channel: "a", payload: "x" });
+      await reader.next();
+    }
+    await expect.poll(() => names(it.client)).toEqual([]);
+  });
+
+  test("`until: delivered` answers when every attachment has it", async () => {
+    await using it = await served();
+    await using reader = await reading(it.client, ["#"]);
+    const { outcomes, at } = await it.client.publish({
+      channel: "a",
+      payload: "x",
+      qos: 1,
+      until: "delivered",
+    });
+    expect(at).toBe("delivered");
+    expect(outcomes).toMatchObject([{ attachment: expect.stringMatching(/^api:stream:/), is: "delivered" }]);
+    expect(await reader.next()).toMatchObject({ payload: "x" });
+  });
+
+  test.each([
+    [{ channel: "a/#", payload: "" }, 400, "channel-invalid"],
+    [{ channel: "$SYS/x", payload: "" }, 400, "channel-invalid"],
+    [{ channel: "", payload: "" }, 400, "channel-invalid"],
+  ])("%j is refused by the hub, with a receipt", async (body, status, reason) => {
+    await using it = await served();
+    const answer = await raw(it.socket, {
+      method: "POST",
+      path: "/api/v1/publish",
+      body: JSON.stringify(body),
+    });
+    expect(answer.status).toBe(status);
+    expect(JSON.parse(answer.text)).toMatchObject({ at: "refused", reason, outcomes: [] });
+  });
+
+  test.each([
+    ["{", "the body is not JSON"],
+    ["[]", "expected"],
+    ['{"payload":"x"}', "channel: expected a channel name"],
+    ['{"channel":"a","qos":3}', "qos: expected 0, 1 or 2"],
+    ['{"channel":"a","priority":16}', "priority: expected 0 to 15"],
+    ['{"channel":"a","ttl":"soon"}', "ttl: expected seconds, or a duration such as 60s"],
+    ['{"channel":"a","payload":"x","payloadBase64":"eA=="}', "give either payload or payloadBase64"],
+    ['{"channel":"a","payloadBase64":"%"}', "payloadBase64: expected base64"],
+    ['{"channel":"a","retian":true}', "retian: not a known key"],
+  ])("%s is no request: 400 with the reason", async (body, text) => {
+    await using it = await served();
+    const answer = await raw(it.socket, { method: "POST", path: "/api/v1/publish", body });
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.text).error).toMatchObject({ code: "request-invalid" });
+    expect(JSON.parse(answer.text).error.text).toContain(text);
+  });
+
+  test("a body beyond the limit is 413, whether its length is said or not", async () => {
+    await using it = await served();
+    const body = Buffer.alloc(9 * 1_048_576, 0x20);
+    const answer = await raw(it.socket, { method: "POST", path: "/api/v1/publish", body });
+    expect(answer).toMatchObject({ status: 413, text: expect.stringContaining("too-large") });
+    expect((await it.client.get("/healthz")).status).toBe(200);
+  });
+
+  test("a bad filter is 400", async () => {
+    await using it = await served();
+    for (const path of ["/api/v1/stream?filter=a%23", "/api/v1/channels?filter=%2B%2B"]) {
+      expect(await raw(it.socket, { path })).toMatchObject({
+        status: 400,
+        text: expect.stringContaining("filter-invalid"),
+      });
+    }
+  });
+});
+
+describe("what became of it, and what is there", () => {
+  test("GET /api/v1/receipts/{id}", async () => {
+    await using it = await served();
+    await using reader = await reading(it.client, ["a"]);
+    const { id } = await it.client.publish({ channel: "a", payload: "x", qos: 1 });
+    await reader.next();
+    await expect
+      .poll(async () => (await it.client.get(`/api/v1/receipts/${id}`)).body)
+      .toMatchObject({
+        id,
+        channel: "a",
+        at: "delivered",
+        outcomes: [{ is: "delivered", at: expect.any(Number) }],
+      });
+    expect((await it.client.get("/api/v1/receipts/none")).status).toBe(404);
+  });
+
+  test("GET /api/v1/channels lists what is known, and ends", async () => {
+    await using it = await served("nomq: { listen: [], channels: [conf/a] }\nmqtt: { listen: [] }");
+    await it.client.publish({ channel: "seen/a", payload: "x" });
+    expect((await it.client.get("/api/v1/channels")).body).toEqual(["conf/a", "seen/a"]);
+    expect((await it.client.get("/api/v1/channels?filter=seen%2F%23")).body).toEqual(["seen/a"]);
+  });
+
+  test("GET /api/v1/channels/{channel}: the retained message of any name, else 404", async () => {
+    await using it = await served();
+    for (const channel of ["a", "a/b", "/a//", "grün %2F?&", "a b"]) {
+      await it.client.publish({ channel, payload: channel, retain: true });
+      const { status, body } = await it.client.get(`/api/v1/channels/${encodeURIComponent(channel)}`);
+      expect({ status, body }).toMatchObject({
+        status: 200,
+        body: { channel, payload: channel, retain: true },
+      });
+    }
+    expect((await it.client.get("/api/v1/channels/a/b")).body).toMatchObject({ channel: "a/b" });
+    expect((await it.client.get("/api/v1/channels/none")).status).toBe(404);
+    expect((await it.client.get("/api/v1/channels/%ff")).status).toBe(404);
+  });
+
+  test("GET /api/v1/attachments shows every ledger", async () => {
+    await using it = await served("nomq: { listen: [] }\nmqtt: { listen: ['mqtt://127.0.0.1:0'] }");
+    const { body } = await it.client.get("/api/v1/attachments");
+    expect(body).toMatchObject([
+      {
+        name: "mqtt:broker",
+        durable: true,
+        filters: [],
+        state: "active",
+        ledger: { accepted: 0, pending: 0 },
+      },
+    ]);
+  });
+
+  test("GET /api/v1/nomq/unknown", async () => {
+    await using it = await served();
+    expect((await it.client.get("/api/v1/nomq/unknown")).body).toEqual({ channels: [], clocks: [] });
+  });
+
+  test("anything else is 404", async () => {
+    await using it = await served();
+    expect(await raw(it.socket, { path: "/" })).toMatchObject({ status: 404 });
+    expect(await raw(it.socket, { method: "DELETE", path: "/api/v1/publish" })).toMatchObject({
+      status: 404,
+    });
+  });
+});
+
+const names = async (client: ControlClient): Promise<unknown> =>
+  (await client.get("/api/v1/attachments")).body;
