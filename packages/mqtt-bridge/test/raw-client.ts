@@ -47,7 +47,7 @@ export async function connectRaw(options: RawOptions): Promise<RawClient> {
   const version = { protocolVersion };
   const socket = connectTcp({ port, host: "127.0.0.1", noDelay: true });
   const got: Packet[] = [];
-  const taken = new Set<Packet>();
+  const taken = new WeakSet<Packet>();
   let wake: () => void = () => undefined;
   let isClosed = false;
 

@@ -91,6 +91,7 @@ export interface SessionQueue {
   nextId(): number;
 }
 
+/** Without those that have a packet id: their number is bounded by the front. */
 const MOST_MESSAGES = 10_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
@@ -113,7 +114,7 @@ export function createSessionQueue(dropped: (reason: string) => void): SessionQu
   };
   const makeRoom = (): void => {
     for (const entry of entries.values()) {
-      if (entries.size < MOST_MESSAGES && bytes <= MOST_BYTES) return;
+      if (entries.size - byId.size < MOST_MESSAGES && bytes <= MOST_BYTES) return;
       if (entry.messageId !== undefined) continue;
       remove(entry);
       dropped("session-full");
