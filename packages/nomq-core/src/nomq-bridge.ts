@@ -1,12 +1,12 @@
 import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "./bridge.ts";
-import { systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { NomqError } from "./errors.ts";
-import type { NodeStatus, NomqNode, NomqNodeOptions } from "./node/contract.ts";
+import type { IncomingMessage, NodeStatus, NomqNode, NomqNodeOptions, Verdict } from "./node/contract.ts";
 import { createNomqNode } from "./node.ts";
 import { listenUrl, parseEndpoint, parseListen } from "./nomq-bridge/addresses.ts";
 import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
 import { attachDevice } from "./nomq-bridge/devices.ts";
-import { publishInbound } from "./nomq-bridge/inbound.ts";
+import { type InboundUse, publishInbound } from "./nomq-bridge/inbound.ts";
 import { type JoinedTransport, openJoined } from "./nomq-bridge/joined-transport.ts";
 import type { NomqBridgeOptions, NomqChannelOptions } from "./nomq-bridge/options.ts";
 import { createStatusFeed, type StatusFeed } from "./status-feed.ts";
@@ -28,6 +28,7 @@ export interface NomqBridgeCounts extends NodeStatus {
 }
 
 const DEFAULT_ACK_TIMEOUT_MS = 10_000;
+const DRAIN_MS = 5000;
 
 /** Makes the bridge; nothing is opened before `start`. Throws `config-invalid` for an address that is none. */
 export function createNomqBridge(options: NomqBridgeOptions): NomqBridge {
@@ -52,6 +53,9 @@ class NomqSide implements NomqBridge {
   #announced: Announced | undefined;
   #stopped: Promise<void> | undefined;
   #listening = false;
+  /** Messages taken and not yet answered. */
+  #open = 0;
+  #drained: (() => void) | undefined;
 
   constructor(options: NomqBridgeOptions) {
     this.#options = options;
@@ -76,8 +80,9 @@ class NomqSide implements NomqBridge {
     if (this.#node === undefined || this.#port === undefined) {
       throw new NomqError("closed", "the NoMQ bridge is not attached to a hub");
     }
-    void this.#learnNames(this.#port, this.#node);
+    if (this.#listening) return;
     await this.#node.start();
+    void this.#learnNames(this.#port, this.#node);
     this.#listening = true;
     this.#feed.set("ready");
   }
@@ -142,18 +147,16 @@ class NomqSide implements NomqBridge {
         contentTypes.set(channel.name, channel.contentType);
       }
     }
-    const nameOfPeer = (id: string): string | undefined =>
-      this.#devices.get(id)?.name ?? this.#announced?.nameOf(id);
-    const use = {
+    const use: InboundUse = {
       port,
       ack: this.#options.ack ?? "stored",
       ackTimeout: this.#options.ackTimeout ?? DEFAULT_ACK_TIMEOUT_MS,
-      attachmentOf: (incoming: { peer: { id: string } }): string | undefined => nameOfPeer(incoming.peer.id),
+      attachmentOf: ({ peer }) => this.#devices.get(peer.id)?.name ?? this.#announced?.nameOf(peer.id),
       contentTypes,
-      refused: (reason: string): void => this.#countRefusal(reason),
+      refused: (reason) => this.#countRefusal(reason),
     };
     node.receive({
-      message: (incoming) => publishInbound(use, incoming),
+      message: (incoming) => this.#take(use, incoming),
       subscribed: (peer, channel) => this.#announced?.subscribed(peer, channel, this.#devices.get(peer.id)),
       unsubscribed: (peer, channel) =>
         this.#announced?.unsubscribed(peer, channel, this.#devices.get(peer.id)),
@@ -163,6 +166,27 @@ class NomqSide implements NomqBridge {
       },
       remember: (changes) => port.remember(changes),
     });
+  }
+
+  async #take(use: InboundUse, incoming: IncomingMessage): Promise<Verdict> {
+    if (this.#ended.signal.aborted) return { is: "refused", reason: "closing" };
+    this.#open += 1;
+    try {
+      return await publishInbound(use, incoming);
+    } finally {
+      this.#open -= 1;
+      if (this.#open === 0) this.#drained?.();
+    }
+  }
+
+  /** Waits until every message taken is published and acknowledged, at most five seconds. */
+  async #drain(clock: Clock): Promise<void> {
+    if (this.#open === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#drained = resolve;
+    const cancel = clock.after(DRAIN_MS, resolve);
+    await promise;
+    cancel();
   }
 
   #countRefusal(reason: string): void {
@@ -186,8 +210,13 @@ class NomqSide implements NomqBridge {
   async #stop(): Promise<void> {
     this.#ended.abort();
     const attachments = [...this.#devices.values()];
-    await Promise.all(attachments.map((attachment) => attachment[Symbol.asyncDispose]()));
-    await this.#announced?.stop();
+    await Promise.all([
+      this.#drain(this.#port?.clock ?? systemClock),
+      this.#announced?.stop(),
+      ...attachments.map((attachment) => attachment[Symbol.asyncDispose]()),
+    ]);
+    // The answers of the last messages taken leave in the turns after their promises.
+    await new Promise<void>((resolve) => setImmediate(resolve));
     await this.#node?.stop();
     this.#listening = false;
     this.#feed.set("closed");

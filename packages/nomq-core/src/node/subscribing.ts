@@ -1,11 +1,12 @@
 import type { CancelTimer, Clock } from "../clock.ts";
 import type { PeerEntry } from "./peer-table.ts";
-import type { Wire } from "./wire.ts";
+import type { Wire, WireChannel } from "./wire.ts";
 
 /** What this node has asked other nodes for. NoMQ acknowledges no SUBSCRIBE, so it is said again and again. */
 export interface Subscribing {
-  add(peer: PeerEntry, channel: { name: string; id: Uint8Array }): void;
-  remove(peer: PeerEntry, channel: { name: string; id: Uint8Array }): void;
+  add(peer: PeerEntry, channel: WireChannel): void;
+  remove(peer: PeerEntry, channel: WireChannel): void;
+  /** Says UNSUBSCRIBE for all of it. */
   stop(): void;
 }
 
@@ -15,30 +16,37 @@ const REFRESH_MS = 60_000;
 
 /** Makes the subscriptions of one node. */
 export function createSubscribing(use: { clock: Clock; wire: Wire }): Subscribing {
-  const timers = new Map<string, CancelTimer>();
-  const nameOf = (peer: PeerEntry, channel: { name: string }): string => `${peer.id} ${channel.name}`;
-  const say = (peer: PeerEntry, channel: { name: string; id: Uint8Array }, times: number): void => {
-    use.wire.name(peer, "SUBSCRIBE", channel);
-    const wait = AGAIN_MS[times] ?? REFRESH_MS;
-    timers.set(
-      nameOf(peer, channel),
-      use.clock.after(wait, () => say(peer, channel, times + 1)),
-    );
+  const asked = new Map<string, Asked>();
+  const nameOf = (peer: PeerEntry, channel: WireChannel): string => `${peer.id} ${channel.name}`;
+  const say = (one: Asked, times: number): void => {
+    use.wire.name(one.peer, "SUBSCRIBE", one.channel);
+    one.cancel = use.clock.after(AGAIN_MS[times] ?? REFRESH_MS, () => say(one, times + 1));
+  };
+  const end = ({ peer, channel, cancel }: Asked): void => {
+    cancel();
+    use.wire.name(peer, "UNSUBSCRIBE", channel);
   };
   return {
     add(peer, channel) {
-      timers.get(nameOf(peer, channel))?.();
-      say(peer, channel, 0);
+      asked.get(nameOf(peer, channel))?.cancel();
+      const one: Asked = { peer, channel, cancel: () => undefined };
+      asked.set(nameOf(peer, channel), one);
+      say(one, 0);
     },
     remove(peer, channel) {
-      const name = nameOf(peer, channel);
-      timers.get(name)?.();
-      timers.delete(name);
-      use.wire.name(peer, "UNSUBSCRIBE", channel);
+      const one = asked.get(nameOf(peer, channel));
+      asked.delete(nameOf(peer, channel));
+      end(one ?? { peer, channel, cancel: () => undefined });
     },
     stop() {
-      for (const cancel of timers.values()) cancel();
-      timers.clear();
+      for (const one of asked.values()) end(one);
+      asked.clear();
     },
   };
+}
+
+interface Asked {
+  readonly peer: PeerEntry;
+  readonly channel: WireChannel;
+  cancel: CancelTimer;
 }

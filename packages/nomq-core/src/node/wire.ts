@@ -18,6 +18,12 @@ export const MAX_DEVICE_MESSAGE = 1339;
 export const DEFAULT_TTL = 3600;
 const LONGEST_TTL = 65_535;
 
+/** A channel as SUBSCRIBE names it. */
+export interface WireChannel {
+  readonly name: string;
+  readonly id: Uint8Array;
+}
+
 /** A message on its way out. */
 export interface Outbound {
   readonly channelId: Uint8Array;
@@ -43,7 +49,7 @@ export interface Wire {
   seal(peer: PeerEntry, message: Outbound, as: Stamp): Uint8Array;
   /** Answers a packet at once, to the address it came from. */
   reply(peer: PeerEntry, reply: Reply): void;
-  name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: { name: string; id: Uint8Array }): void;
+  name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: WireChannel): void;
   heartbeat(peer: PeerEntry, to: Endpoint): void;
   /** Hands a datagram to the network, counting it towards the peer's pace. */
   send(peer: PeerEntry, datagram: Uint8Array, to?: Endpoint): void;
@@ -128,7 +134,7 @@ class NodeWire implements Wire {
     this.send(peer, this.#encode(peer, { ...head, type, acknowledged: packetId }), to);
   }
 
-  name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: { name: string; id: Uint8Array }): void {
+  name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: WireChannel): void {
     const head = { ...this.#head(peer), flags: withMark(type, 0), channelId: channel.id };
     this.send(peer, this.#encode(peer, { ...head, type, channel: channel.name }));
   }
