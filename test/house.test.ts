@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
@@ -10,13 +9,16 @@ const MAX_FUNCTION_LINES = 40;
 const MAX_PARAMETERS = 3;
 const EMPTY_NAMES = /(^|\/)(utils?|helpers?|common|manager|types|misc|shared)(\.ts|\/)/;
 
-const tracked = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
-  cwd: root,
-  encoding: "utf8",
-})
-  .split("\n")
-  .filter((file) => file !== "" && existsSync(join(root, file)));
-const code = tracked.filter((file) => /\.(ts|mjs)$/.test(file));
+const code = globSync(
+  [
+    "*.ts",
+    "scripts/*.mjs",
+    "{test,examples}/**/*.ts",
+    "{packages,apps}/*/*.ts",
+    "{packages,apps}/*/{src,test}/**/*.ts",
+  ],
+  { cwd: root },
+).toSorted();
 const sources = code.filter((file) => /^(packages|apps)\/[^/]+\/src\//.test(file));
 
 const lineCount = (file: string): number =>
@@ -101,10 +103,9 @@ describe("what must not be in the repository", () => {
 });
 
 test("every package has what a reader and npm look for", () => {
-  const packages = new Set(tracked.flatMap((file) => /^packages\/[^/]+/.exec(file)?.[0] ?? []));
-  for (const folder of packages) {
-    for (const file of ["README.md", "package.json", "tsup.config.ts", "tsconfig.json", "src/index.ts"]) {
-      expect(tracked, `${folder}/${file}`).toContain(`${folder}/${file}`);
-    }
-  }
+  const wanted = ["README.md", "package.json", "tsup.config.ts", "tsconfig.json", "src/index.ts"];
+  const files = globSync("packages/*", { cwd: root }).flatMap((folder) =>
+    wanted.map((file) => join(folder, file)),
+  );
+  expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
 });

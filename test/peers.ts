@@ -10,7 +10,7 @@ interface PeerPackage {
 }
 
 /** The one command that brings the missing peers; said wherever a suite is skipped. */
-export const INSTALL_COMMAND = "sudo scripts/install-peers";
+const INSTALL_COMMAND = "sudo scripts/install-peers";
 
 const packages: readonly PeerPackage[] = readFileSync(
   new URL("../scripts/peers.txt", import.meta.url),
@@ -24,7 +24,7 @@ const packages: readonly PeerPackage[] = readFileSync(
   });
 
 /** Packages of the list whose commands are not all here. */
-export function missingPeers(names: readonly string[]): readonly string[] {
+function missingPeers(names: readonly string[]): readonly string[] {
   return names.filter((name) => {
     const found = packages.find((one) => one.name === name);
     if (found === undefined) throw new Error(`${name} is not in scripts/peers.txt`);

@@ -39,7 +39,6 @@ export interface Opened {
 }
 
 export const PUBLISH = 1;
-export const SUBSCRIBE = 2;
 export const ACK = 3;
 export const PUBREC = 6;
 export const PUBREL = 7;

@@ -5,6 +5,8 @@ import { type GroupKey, type Opened, type Outgoing, open, seal } from "./seal.ts
 /** A UDP socket that speaks for a device: sends what the test seals, keeps what it receives. */
 export interface UdpDevice extends AsyncDisposable {
   readonly port: number;
+  /** Sends to another port from now on. */
+  aim(gatewayPort: number): void;
   send(packet: Outgoing): Promise<void>;
   sendRaw(datagram: Uint8Array): Promise<void>;
   /** Everything received and readable with the key, in order. */
@@ -25,13 +27,17 @@ export async function openDevice(key: GroupKey, gatewayPort: number, host = "127
   });
   socket.bind(0, host);
   await once(socket, "listening");
+  let target = gatewayPort;
   const sendRaw = (datagram: Uint8Array): Promise<void> =>
     new Promise((resolve, reject) => {
-      socket.send(datagram, gatewayPort, host, (error) => (error ? reject(error) : resolve()));
+      socket.send(datagram, target, host, (error) => (error ? reject(error) : resolve()));
     });
   return {
     port: socket.address().port,
     received,
+    aim: (port) => {
+      target = port;
+    },
     sendRaw,
     send: (packet) => sendRaw(seal(key, packet)),
     next: (accepts) =>

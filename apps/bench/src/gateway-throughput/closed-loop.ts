@@ -1,0 +1,32 @@
+/** Sends and hears of arrivals. */
+export interface Loop {
+  send(index: number): void;
+  onArrivals(tell: (count: number) => void): void;
+}
+
+/** How many are on the way at once: enough to keep both sides busy, few enough that no buffer overflows. */
+const WINDOW = 64;
+const STALLED_MS = 10_000;
+
+/** Sends `from` up to `to`, never more than a window unanswered; resolves with arrivals per second. */
+export function runClosedLoop(loop: Loop, { from, to }: { from: number; to: number }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const started = performance.now();
+    let sent = from;
+    let arrived = from;
+    const stalled = setTimeout(() => {
+      reject(new Error(`stalled: ${sent - from} sent, ${arrived - from} arrived`));
+    }, STALLED_MS);
+    const fill = (): void => {
+      while (sent < to && sent - arrived < WINDOW) loop.send(sent++);
+    };
+    loop.onArrivals((count) => {
+      arrived += count;
+      stalled.refresh();
+      if (arrived < to) return fill();
+      clearTimeout(stalled);
+      resolve(((to - from) / (performance.now() - started)) * 1000);
+    });
+    fill();
+  });
+}

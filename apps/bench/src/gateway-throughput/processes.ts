@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Key } from "@nomq/core";
+
+/** A process under measurement. */
+export interface Measured extends AsyncDisposable {
+  readonly nomqPort: number;
+  readonly mqttPort: number;
+}
+
+/** Starts the bare echo. */
+export async function startEcho(): Promise<{ readonly port: number } & AsyncDisposable> {
+  const file = new URL("echo-server.ts", import.meta.url).pathname;
+  const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
+  // The one line it prints.
+  const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
+  return { port: Number(line), [Symbol.asyncDispose]: () => end(child) };
+}
+
+/** Starts the gateway from its sources with one key and one channel. */
+export async function startGateway(key: Key, channel: string): Promise<Measured> {
+  const folder = await mkdtemp(join(tmpdir(), "nomq-bench-"));
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+  const config = {
+    version: 1,
+    data: join(folder, "data"),
+    nomq: {
+      listen: ["udp://127.0.0.1:0"],
+      keys: [{ id: key.id, encryption: hex(key.encryption), mac: hex(key.mac) }],
+      channels: [channel],
+    },
+    mqtt: { listen: ["mqtt://127.0.0.1:0"] },
+    log: { format: "json", level: "warn" },
+  };
+  // Every JSON text is YAML too.
+  await writeFile(join(folder, "gateway.yaml"), JSON.stringify(config));
+  const main = new URL("main.ts", import.meta.resolve("@nomq/gateway")).pathname;
+  const args = ["--conditions=@nomq/source", main, "--config", join(folder, "gateway.yaml")];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (!line.includes('"ready"')) continue;
+    // The ready line's documented shape.
+    const { listen } = JSON.parse(line) as { listen: { nomq: [string]; mqtt: [string] } };
+    const port = (url: string): number => Number(url.slice(url.lastIndexOf(":") + 1));
+    return {
+      nomqPort: port(listen.nomq[0]),
+      mqttPort: port(listen.mqtt[0]),
+      [Symbol.asyncDispose]: async () => {
+        await end(child);
+        await rm(folder, { recursive: true, force: true });
+      },
+    };
+  }
+  throw new Error("the gateway ended before it was ready");
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, "exit");
+  child.kill("SIGTERM");
+  await gone;
+}

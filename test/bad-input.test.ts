@@ -1,0 +1,143 @@
+import { randomBytes } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { describeWithPeers } from "./peers.ts";
+import { type Gateway, launchGateway, type Rejected } from "./real/gateway.ts";
+import { publish, type Subscriber, subscribe } from "./real/mosquitto.ts";
+import { channelId, EPOCH_2000, type Outgoing, randomId, seal, unixSeconds } from "./real/seal.ts";
+import { openDevice, type UdpDevice } from "./real/udp-device.ts";
+import { vectorKey } from "./real/vectors.ts";
+
+const good = (message: string): Outgoing => ({
+  channel: "a/b",
+  message,
+  sessionId: randomId(),
+  timestamp: unixSeconds(),
+});
+
+interface Bench extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly device: UdpDevice;
+  readonly subscriber: Subscriber;
+}
+
+async function setUp(): Promise<Bench> {
+  await using stack = new AsyncDisposableStack();
+  const gateway = stack.use(await launchGateway({ nomq: { channels: ["a/b"] } }));
+  const device = stack.use(await openDevice(vectorKey, gateway.nomqPort));
+  const subscriber = stack.use(await subscribe(gateway.mqtt, "#", ["-q", "2"]));
+  const kept = stack.move();
+  return { gateway, device, subscriber, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Resolves when the gateway has counted this many under the reason; fails if a good message was lost over it. */
+async function counted(gateway: Gateway, reason: keyof Rejected, count: number): Promise<void> {
+  const health = await gateway.nomqHealth(({ rejected }) => rejected[reason] >= count);
+  expect(health.rejected[reason]).toBe(count);
+}
+
+/** After bad input a good packet still arrives, and it alone. */
+async function onlyGoodArrives({ device, subscriber }: Bench): Promise<void> {
+  await device.send(good("good"));
+  await subscriber.atLeast(1);
+  expect(subscriber.printed.map(({ text }) => text)).toEqual(["good"]);
+}
+
+describeWithPeers("bad datagrams into the real binary", ["mosquitto-clients"], () => {
+  test("a key we do not have", async () => {
+    await using bench = await setUp();
+    const stranger = { encryption: vectorKey.encryption, mac: randomBytes(32) };
+    await bench.device.sendRaw(seal(stranger, good("forged")));
+    await counted(bench.gateway, "bad-mac", 1);
+    await onlyGoodArrives(bench);
+  });
+
+  test("a replay, from the same and from another port", async () => {
+    await using bench = await setUp();
+    const datagram = seal(vectorKey, good("good"));
+    await bench.device.sendRaw(datagram);
+    await bench.subscriber.atLeast(1);
+    await bench.device.sendRaw(datagram);
+    await counted(bench.gateway, "replay", 1);
+    await using elsewhere = await openDevice(vectorKey, bench.gateway.nomqPort);
+    await elsewhere.sendRaw(datagram);
+    await counted(bench.gateway, "replay", 2);
+    await publish(bench.gateway.mqtt, "end", "end");
+    await bench.subscriber.atLeast(2);
+    expect(bench.subscriber.printed.map(({ text }) => text)).toEqual(["good", "end"]);
+  });
+
+  test.each([
+    ["40 s behind its session is stale", 40, "stale"],
+    ["61 s behind its session is a replay", 61, "replay"],
+  ] as const)("a timestamp %s", async (_what, behind, reason) => {
+    await using bench = await setUp();
+    const sessionId = randomId();
+    await bench.device.send({ ...good("good"), sessionId });
+    await bench.subscriber.atLeast(1);
+    await bench.device.send({ ...good("old"), sessionId, timestamp: unixSeconds() - behind });
+    await counted(bench.gateway, reason, 1);
+    expect(bench.subscriber.printed.map(({ text }) => text)).toEqual(["good"]);
+  });
+
+  test.each([
+    ["counts from 0", (): number => 7],
+    ["is a week behind", (): number => unixSeconds() - 7 * 86_400],
+    ["is 31 s ahead", (): number => unixSeconds() + 31 + 60],
+    ["is 100 s behind in epoch 2000", (): number => unixSeconds() - EPOCH_2000 - 100],
+  ])("a first clock that %s", async (_what, clock) => {
+    await using bench = await setUp();
+    await bench.device.send({ ...good("odd"), timestamp: clock() });
+    await counted(bench.gateway, "clock-unknown", 1);
+    await onlyGoodArrives(bench);
+  });
+
+  test("datagrams cut at every length and one with a byte too many", async () => {
+    await using bench = await setUp();
+    const datagram = seal(vectorKey, good("cut"));
+    for (let length = 0; length < datagram.length; length += 1) {
+      await bench.device.sendRaw(datagram.subarray(0, length));
+    }
+    await bench.device.sendRaw(Buffer.concat([datagram, Buffer.of(0)]));
+    await bench.gateway.nomqHealth(({ rejected }) => {
+      const { malformed, "bad-mac": badMac } = rejected;
+      return malformed + badMac === datagram.length + 1;
+    });
+    await onlyGoodArrives(bench);
+  });
+
+  test("the largest datagram that UDP carries, of noise and of our own key", async () => {
+    await using bench = await setUp();
+    await bench.device.sendRaw(randomBytes(65_507));
+    await bench.device.sendRaw(Buffer.concat([Buffer.from("NM\x01\x01"), randomBytes(65_000)]));
+    await bench.gateway.nomqHealth(({ rejected }) => {
+      const { malformed, "bad-mac": badMac } = rejected;
+      return malformed + badMac === 2;
+    });
+    await bench.device.send(good("z".repeat(65_000)));
+    await bench.subscriber.atLeast(1);
+    expect(bench.subscriber.printed[0]?.text).toHaveLength(65_000);
+  });
+
+  test("an unknown channel is told by hash, source and count, in the log and in /healthz", async () => {
+    await using bench = await setUp();
+    const hash = channelId("not/configured").toString("hex");
+    for (let count = 1; count <= 3; count += 1) {
+      await bench.device.send({ ...good("?"), channel: "not/configured" });
+    }
+    const health = await bench.gateway.nomqHealth(({ rejected }) => rejected["unknown-channel"] === 3);
+    const source = `127.0.0.1:${bench.device.port}`;
+    expect(health.unknownChannels).toEqual([{ hash, source, count: 3 }]);
+    expect(bench.gateway.output()).toContain(hash);
+    expect(bench.gateway.output()).toContain(source);
+    await onlyGoodArrives(bench);
+  });
+});
+
+describe("where peers are missing too", () => {
+  test("the gateway lives on after bad datagrams", async () => {
+    await using gateway = await launchGateway();
+    await using device = await openDevice(vectorKey, gateway.nomqPort);
+    await device.sendRaw(randomBytes(200));
+    await counted(gateway, "malformed", 1);
+  });
+});

@@ -1,0 +1,91 @@
+import { existsSync, readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { canUnshareNetwork, describeWithPeers } from "./peers.ts";
+import { runInNamespace } from "./real/namespace.ts";
+import { blocksIn, ciCommands, commandsIn, pages, readPage, root } from "./real/pages.ts";
+
+const sourceFiles = ["packages", "apps"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => /^[^/]+\/(src|test)\/.*\.ts$/.test(file))
+    .map((file) => join(folder, file)),
+);
+const namespaceTest = test.skipIf(!process.env["CI"] && !canUnshareNetwork());
+const examples = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
+
+describeWithPeers("commands of README.md", ["mosquitto-clients", "iproute2", "util-linux"], () => {
+  namespaceTest("do what the page says", async () => {
+    const stdout = await runInNamespace(join(root, "test/real/readme-session.ts"));
+    // The session's own line.
+    const typed = JSON.parse(stdout) as { command: string; output: string }[];
+    expect(typed.map(({ command }) => command)).toEqual(
+      commandsIn("README.md").filter((command) => !ciCommands.includes(command)),
+    );
+    const printed = typed.map(({ output }) => output).join("\n");
+    for (const { text } of blocksIn("README.md", "text")) {
+      for (const line of text.trim().split("\n")) expect(printed).toContain(line);
+    }
+  });
+});
+
+describeWithPeers("examples", ["iproute2", "util-linux"], () => {
+  namespaceTest.each(examples)("%s runs and says what its last line promises", async (file) => {
+    const promised = /^\/\/ Prints: (.*)$/m.exec(readPage(join("examples", file)))?.[1];
+    expect(promised).toBeDefined();
+    expect((await runInNamespace(join(root, "examples", file))).trimEnd().split("\n")).toContain(promised);
+  });
+});
+
+describe("pages", () => {
+  test.each(examples)("examples/%s has at most 40 lines", (file) => {
+    expect(readPage(join("examples", file)).trimEnd().split("\n").length).toBeLessThanOrEqual(40);
+  });
+
+  test("commands outside README.md are commands of README.md or of .ci/run", () => {
+    const others = pages.filter((page) => page !== "README.md").flatMap(commandsIn);
+    const known = [...commandsIn("README.md"), ...ciCommands];
+    expect(others.filter((command) => !known.includes(command))).toEqual([]);
+  });
+
+  test("every npm script that a page names exists", () => {
+    const { scripts } = JSON.parse(readPage("package.json")) as { scripts: Record<string, string> };
+    const named = pages.flatMap((page) => [...readPage(page).matchAll(/npm run (?:-s )?([\w:]+)/g)]);
+    expect(named.map(([, name = ""]) => name).filter((name) => !(name in scripts))).toEqual([]);
+  });
+
+  test("every ts block is part of an example", () => {
+    const texts = examples.map((file) => readPage(join("examples", file)));
+    const unknown = pages
+      .flatMap((page) => blocksIn(page, "ts"))
+      .filter(({ text }) => !texts.some((one) => one.includes(text)));
+    expect(unknown).toEqual([]);
+  });
+
+  test.each(pages.flatMap((page) => blocksIn(page, "yaml")))(
+    "$page: the gateway accepts its yaml",
+    async ({ text }) => {
+      const { parseConfig } = await import("../packages/gateway/src/config/load.ts");
+      expect(() => parseConfig({ name: "page", text, folder: root })).not.toThrow();
+    },
+  );
+
+  test.each(pages)("%s: links lead to files that are there", (page) => {
+    const links = [...readPage(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)[^)]*\)/g)];
+    const targets = links.map(([, to = ""]) => to);
+    expect(targets.filter((to) => !existsSync(join(root, dirname(page), to)))).toEqual([]);
+  });
+
+  test("pages that the code cites are there", () => {
+    const cited = sourceFiles.flatMap((file) => [...readPage(file).matchAll(/\b([a-z][\w-]*\.md)\b/g)]);
+    const known = new Set(pages.map((page) => basename(page)));
+    expect([...new Set(cited.map(([, page = ""]) => page))].filter((page) => !known.has(page))).toEqual([]);
+  });
+
+  test("docs/errors.md explains every error code", () => {
+    const source = readPage("packages/nomq-core/src/errors.ts");
+    const codes = [...source.matchAll(/^ {2}\| "([\w-]+)"/gm)].map(([, code = ""]) => code);
+    expect(codes.length).toBeGreaterThan(5);
+    const page = readPage("docs/errors.md");
+    expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([]);
+  });
+});
