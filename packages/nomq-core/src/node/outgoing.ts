@@ -115,7 +115,8 @@ class Transfer {
   readonly #frozen = new Map<number, Uint8Array>();
   #state: SendState = { is: "waiting" };
   #timer: CancelTimer | undefined;
-  #sent = false;
+  /** When a datagram first left, monotonic milliseconds. */
+  #firstAt: number | undefined;
 
   constructor(use: OutgoingUse, departure: Departure, packetId: number) {
     const { peer, message, ttl } = departure;
@@ -236,8 +237,14 @@ class Transfer {
     return this.#use.wire.seal(this.peer, this.#message, { clock, ttl: remaining });
   }
 
+  /** Whether nothing at all came from the peer since the message was first sent. */
+  #wasSilent(): boolean {
+    const { heardAt } = this.peer;
+    return this.#firstAt !== undefined && (heardAt === undefined || heardAt < this.#firstAt);
+  }
+
   #put(datagram: Uint8Array): void {
-    this.#sent = true;
+    this.#firstAt ??= this.#use.clock.monotonic();
     this.#use.wire.send(this.peer, datagram);
   }
 
@@ -246,8 +253,8 @@ class Transfer {
     this.#timer?.();
     this.#timer = undefined;
     this.peer.open -= 1;
-    if (this.#sent && outcome.is !== "delivered") this.peer.silent = true;
+    if (outcome.is !== "delivered" && this.#wasSilent()) this.peer.silent = true;
     this.#frozen.clear();
-    this.whenDone({ ...outcome, packetId: this.#message.packetId, sent: this.#sent });
+    this.whenDone({ ...outcome, packetId: this.#message.packetId, sent: this.#firstAt !== undefined });
   }
 }

@@ -5,10 +5,10 @@ import type { Endpoint } from "../transport.ts";
 const HOST_AND_PORT = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/;
 const SCHEME = "udp://";
 
-/** Reads `HOST:PORT`, IPv6 in brackets. Throws `config-invalid`; the host must be an IP literal, port 0 is for listeners. */
+/** Reads `HOST:PORT`, IPv6 in brackets. Throws `config-invalid`; the host is an IP literal or `localhost`. */
 export function parseEndpoint(text: string): Endpoint {
   const match = HOST_AND_PORT.exec(text);
-  const host = match?.[1] ?? match?.[2] ?? "";
+  const host = plainHost(match?.[1] ?? match?.[2] ?? "");
   const port = Number(match?.[3]);
   if (isIP(host) === 0 || !(port <= 65_535)) {
     throw new NomqError(
@@ -17,6 +17,14 @@ export function parseEndpoint(text: string): Endpoint {
     );
   }
   return { host, port };
+}
+
+/** One spelling for one address, the one in which datagrams name it. */
+function plainHost(host: string): string {
+  if (host === "localhost") return "127.0.0.1";
+  if (isIP(host) !== 6 || host.includes("%")) return host;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host);
+  return mapped?.[1] ?? new URL(`http://[${host}]`).hostname.slice(1, -1);
 }
 
 /** Reads `udp://HOST:PORT`; the scheme may be left out. Throws `config-invalid`. */

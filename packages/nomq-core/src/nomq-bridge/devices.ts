@@ -1,7 +1,7 @@
 import type { Attachment, Port } from "../bridge.ts";
+import { NomqError } from "../errors.ts";
 import type { NomqNode } from "../node/contract.ts";
 import { MAX_DEVICE_MESSAGE } from "../node/wire.ts";
-import { parseEndpoint } from "./addresses.ts";
 import type { NomqDeviceOptions } from "./options.ts";
 import { createOutbound } from "./outbound.ts";
 
@@ -9,14 +9,23 @@ import { createOutbound } from "./outbound.ts";
 export const WINDOW = { device: 4, node: 64 } as const;
 
 /** Attaches a configured device as `nomq:NAME`, durable, with its `subscribe` as filters. */
-export function attachDevice(port: Port, node: NomqNode, device: NomqDeviceOptions): Promise<Attachment> {
+export async function attachDevice(
+  port: Port,
+  node: NomqNode,
+  device: NomqDeviceOptions,
+): Promise<Attachment> {
   const { name, subscribe = [], kind = "device", binary = "refuse", outbox } = device;
-  // A node made elsewhere may know the device by its address only.
-  const to = node.peer(name) === undefined ? parseEndpoint(device.address) : name;
-  const { deliver } = createOutbound(node, { to, binary });
+  const peer = node.peer(name);
+  if (peer === undefined) {
+    throw new NomqError(
+      "config-invalid",
+      `the node given does not know the device "${name}" among its peers`,
+    );
+  }
+  const { deliver } = createOutbound(node, { to: name, binary });
   return port.attach({
     name: `nomq:${name}`,
-    as: `nomq:${device.key ?? node.peer(to)?.key ?? name}`,
+    as: `nomq:${peer.key}`,
     filters: subscribe,
     durable: true,
     retained: "deliver",

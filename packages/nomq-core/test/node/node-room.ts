@@ -44,8 +44,11 @@ export const text = (value: string): Uint8Array => new Uint8Array(Buffer.from(va
 export const read = (payload: Uint8Array): string => Buffer.from(payload).toString("utf8");
 
 /** Makes a world at the vectors' time. */
-export function createWorld(conditions: MemoryNetworkConditions & { seed?: number } = {}): World {
-  const clock = createFakeClock(vectors.time * 1000);
+export function createWorld({
+  start = vectors.time * 1000,
+  ...conditions
+}: MemoryNetworkConditions & { seed?: number; start?: number } = {}): World {
+  const clock = createFakeClock(start);
   const network = createMemoryNetwork({ clock, ...conditions });
   const closing: AsyncDisposable[] = [];
   return {

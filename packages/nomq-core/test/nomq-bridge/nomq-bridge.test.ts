@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Receipt } from "../../src/index.ts";
+import { createMemoryStore, type Receipt } from "../../src/index.ts";
 import { createV1Device } from "../../src/testing/index.ts";
-import { text, until } from "../node/node-room.ts";
+import { createWorld, text, until } from "../node/node-room.ts";
 import { vectorKey } from "../vectors.ts";
 import { type BridgeRoom, deviceAt, GATEWAY, openBridge, texts } from "./bridge-room.ts";
 
@@ -209,6 +209,50 @@ describe("from the hub to a device", () => {
     await room.world.clock.advance(10_000);
     expect(device.delivered.length).toBeGreaterThan(before);
     await room.stop();
+  });
+});
+
+describe("over a restart of the gateway with its store kept", () => {
+  test("replays are refused, packets of the same second taken, and a device's clock is remembered", async () => {
+    const store = createMemoryStore();
+    const first = await openBridge({ devices: [pumpDevice], hub: { store } });
+    const { world } = first;
+    const transport = world.network.open(pump.at);
+    const device = first.device({ transport, offsetSeconds: -946_684_800 + 12_600 });
+    const now = Math.floor(world.clock.now() / 1000) + device.offsetSeconds;
+    const sealed = ([0, 1, 2] as const).map(
+      (qos) => device.device.publish({ channel: "a/b", message: `m${qos}`, qos }, now).datagrams[0],
+    );
+    for (const datagram of sealed) await transport.send(datagram ?? text(""), GATEWAY);
+    await first.settle();
+    expect(texts(first.seen)).toEqual(["m0", "m1", "m2"]);
+    await first.hub[Symbol.asyncDispose]();
+
+    const second = await openBridge({ devices: [pumpDevice], hub: { store }, world });
+    const stranger = world.network.open();
+    for (const datagram of sealed) await stranger.send(datagram ?? text(""), GATEWAY);
+    await second.settle();
+    expect(second.seen).toEqual([]);
+    expect(second.bridge.counts().rejected.replay).toBe(3);
+    await device.publish({ channel: "a/b", message: "fresh", qos: 1 }, GATEWAY);
+    await second.settle();
+    expect(texts(second.seen)).toEqual(["fresh"]);
+    await second.stop();
+
+    const third = await openBridge({
+      devices: [pumpDevice],
+      hub: { store },
+      world: createWorld({ start: world.clock.now() }),
+    });
+    const listener = third.device({
+      transport: third.world.network.open(pump.at),
+      offsetSeconds: device.offsetSeconds,
+    });
+    await publish(third);
+    await third.world.clock.advance(1000);
+    expect(listener.received).toHaveLength(1);
+    expect(listener.delivered.map((one) => one.text)).toEqual(["go"]);
+    await third.stop();
   });
 });
 
