@@ -1,5 +1,5 @@
-import type { AttachmentState, Bridge, Hub } from "../bridge.ts";
-import { type Clock, systemClock } from "../clock.ts";
+import type { AbortOptions, AttachmentState, Bridge, Hub, Port } from "../bridge.ts";
+import { type CancelTimer, type Clock, systemClock } from "../clock.ts";
 import { NomqError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
 import { type Access, allowAll } from "../principal.ts";
@@ -35,76 +35,111 @@ const FLUSH_MS = 5_000;
 
 /** Makes the router between attachments. Nothing happens before `start()`. */
 export function createHub(options: HubOptions = {}): Hub {
-  const clock = options.clock ?? systemClock;
-  const log = options.log ?? silentLog;
-  const bridges: Bridge[] = [];
-  let core: Core | undefined;
-  let started: Promise<void> | undefined;
-  let closed: Promise<void> | undefined;
-  let isRunning = false;
-  let cancelLook = (): void => undefined;
+  return new LocalHub(options);
+}
 
-  const open = (): Core => {
-    if (core === undefined) throw notOpen();
-    return core;
-  };
-  const portOf = (name: string): ReturnType<typeof createPort> =>
-    createPort(name, { core: open, openCore: () => core, clock, log });
-  const join = async (bridge: Bridge): Promise<void> => {
-    await bridge.attach(portOf(bridge.name));
-    await bridge.start();
-  };
-  const look = (): void => {
-    cancelLook = clock.after(LOOK_MS, () => {
-      if (core !== undefined) forgetUnclaimed(core);
-      look();
+/** Composition, and the order of start and stop. */
+class LocalHub implements Hub {
+  private readonly options: HubOptions;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly bridges: Bridge[] = [];
+  private core: Core | undefined;
+  private started: Promise<void> | undefined;
+  private closed: Promise<void> | undefined;
+  private isRunning = false;
+  private isDisposed = false;
+  private cancelLook: CancelTimer = () => undefined;
+
+  constructor(options: HubOptions) {
+    this.options = options;
+    this.clock = options.clock ?? systemClock;
+    this.log = options.log ?? silentLog;
+  }
+
+  add(bridge: Bridge): void {
+    this.bridges.push(bridge);
+    if (!this.isRunning) return;
+    this.join(bridge).catch((error: unknown) => {
+      this.log.error("a bridge did not start", { bridge: bridge.name, error: String(error) });
     });
-  };
-  const start = async (signal: AbortSignal | undefined): Promise<void> => {
-    const store = options.store ?? createMemoryStore();
-    const limits = { ...DEFAULT_LIMITS, ...options.limits };
-    const access = options.access ?? allowAll;
-    core = await openCore({ store, limits, access, clock, log, channels: options.channels ?? [] });
-    look();
-    for (const bridge of bridges) await bridge.attach(portOf(bridge.name));
-    const passed = signal === undefined ? {} : { signal };
-    for (const bridge of bridges) await bridge.start(passed);
-    isRunning = true;
-  };
-  const close = async (): Promise<void> => {
-    isRunning = false;
-    // A start under way ends first: what it opened is closed below.
-    await started?.catch(() => undefined);
-    cancelLook();
-    for (const bridge of bridges.toReversed()) await stopOne(bridge, log);
-    if (core !== undefined) await closeCore(core);
-    core = undefined;
-  };
-  const dispose = (): Promise<void> => {
-    closed ??= close();
-    return closed;
-  };
+  }
 
-  return {
-    add: (bridge) => {
-      bridges.push(bridge);
-      if (!isRunning) return;
-      join(bridge).catch((error: unknown) => {
-        log.error("a bridge did not start", { bridge: bridge.name, error: String(error) });
-      });
-    },
-    start: (startOptions) => {
-      if (closed !== undefined)
-        return Promise.reject(new NomqError("closed", "the hub was disposed; make another"));
-      started ??= start(startOptions?.signal);
-      return started;
-    },
-    port: portOf,
-    attachments: () =>
-      core === undefined ? [] : [...core.places.values()].map((place) => stateOf(place, clock)),
-    forget: async (name) => forget(open(), name),
-    [Symbol.asyncDispose]: dispose,
-  };
+  start(options?: AbortOptions): Promise<void> {
+    if (this.isDisposed) return Promise.reject(new NomqError("closed", "the hub was disposed; make another"));
+    this.started ??= this.startOrClose(options ?? {});
+    return this.started;
+  }
+
+  port(name: string): Port {
+    return createPort(name, {
+      core: () => this.open(),
+      openCore: () => this.core,
+      clock: this.clock,
+      log: this.log,
+    });
+  }
+
+  attachments(): readonly AttachmentState[] {
+    return [...(this.core?.places.values() ?? [])].map((place) => stateOf(place, this.clock));
+  }
+
+  async forget(name: string): Promise<void> {
+    await forget(this.open(), name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.isDisposed = true;
+    // A start under way ends first: what it opened is closed here.
+    await this.started?.catch(() => undefined);
+    this.closed ??= this.close();
+    await this.closed;
+  }
+
+  private open(): Core {
+    if (this.core === undefined) throw notOpen();
+    return this.core;
+  }
+
+  private async join(bridge: Bridge): Promise<void> {
+    await bridge.attach(this.port(bridge.name));
+    await bridge.start();
+  }
+
+  private async startOrClose(options: AbortOptions): Promise<void> {
+    try {
+      await this.startAll(options);
+    } catch (error) {
+      this.closed ??= this.close();
+      await this.closed;
+      throw error;
+    }
+  }
+
+  private async startAll(options: AbortOptions): Promise<void> {
+    const { store = createMemoryStore(), access = allowAll, channels = [] } = this.options;
+    const limits = { ...DEFAULT_LIMITS, ...this.options.limits };
+    this.core = await openCore({ store, limits, access, clock: this.clock, log: this.log, channels });
+    this.look();
+    for (const bridge of this.bridges) await bridge.attach(this.port(bridge.name));
+    for (const bridge of this.bridges) await bridge.start(options);
+    this.isRunning = true;
+  }
+
+  private async close(): Promise<void> {
+    this.isRunning = false;
+    this.cancelLook();
+    for (const bridge of this.bridges.toReversed()) await stopOne(bridge, this.log);
+    if (this.core !== undefined) await closeCore(this.core);
+    this.core = undefined;
+  }
+
+  private look(): void {
+    this.cancelLook = this.clock.after(LOOK_MS, () => {
+      if (this.core !== undefined) forgetUnclaimed(this.core);
+      this.look();
+    });
+  }
 }
 
 async function stopOne(bridge: Bridge, log: Log): Promise<void> {

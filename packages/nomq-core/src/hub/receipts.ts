@@ -16,6 +16,10 @@ export class ReceiptRecord {
     this.channel = channel;
   }
 
+  get isWatched(): boolean {
+    return this.watchers !== undefined && this.watchers.size > 0;
+  }
+
   get isFinal(): boolean {
     return this.pending === 0;
   }
@@ -117,10 +121,18 @@ export class Receipts {
 
   keep(record: ReceiptRecord): void {
     this.byId.set(record.id, record);
-    if (this.byId.size > this.most) {
-      const oldest = this.byId.keys().next();
-      if (oldest.done !== true) this.byId.delete(oldest.value);
+    if (this.byId.size <= this.most) return;
+    for (const [id, oldest] of this.byId) {
+      this.byId.delete(id);
+      // Somebody waits for its end: it counts as new, once for each newcomer.
+      if (oldest.isWatched) this.byId.set(id, oldest);
+      return;
     }
+  }
+
+  /** Ends what is pending at one attachment. */
+  settleAll(attachment: string, end: { is: FinalOutcome; reason: string; at: number }): void {
+    for (const record of this.byId.values()) record.settle(record.placeOf(attachment), end);
   }
 
   find(id: string): ReceiptRecord | undefined {

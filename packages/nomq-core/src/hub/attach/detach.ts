@@ -64,10 +64,19 @@ function end(core: Core, place: Place, reason: "detached" | "forgotten"): void {
     core.engine.finish(place, entry, { is: "dropped", reason });
   for (const cancel of place.timers) cancel();
   place.timers.clear();
-  place.outbox.tail.messages = 0;
-  place.outbox.tail.bytes = 0;
+  dropTail(core, place, reason);
   core.places.delete(place.name);
   core.remember(place.name, place.counts);
+}
+
+/** What is in the store only: counted, and told to the receipts this run remembers. */
+function dropTail(core: Core, place: Place, reason: string): void {
+  const { tail } = place.outbox;
+  if (tail.messages === 0) return;
+  place.counts.drop(reason, tail.messages);
+  core.receipts.settleAll(place.name, { is: "dropped", reason, at: core.time.clock.now() });
+  tail.messages = 0;
+  tail.bytes = 0;
 }
 
 function leaveRoutes(core: Core, place: Place): Parameters<Core["writer"]["enqueue"]>[0] {
