@@ -73,7 +73,8 @@ function record(core: Core, place: Place, ended: { entry: Entry; end: End }): vo
 
 /** TTL 0: to whom can take it now. */
 function enterNow(core: Core, place: Place, entry: Entry): void {
-  if (!canTakeNow(place, entry)) {
+  // A retained change has waited for its commit: its moment may be over.
+  if (entry.deadline < core.time.monotonic() || !canTakeNow(place, entry)) {
     finish(core, place, entry, { is: "expired" });
     return;
   }

@@ -172,8 +172,9 @@ function isEcho(core: Core, source: Place, draft: Draft): boolean {
 
 function toMessage(core: Core, draft: Draft, origin: string): Message {
   const { channel, payload, qos = 0, retain = false, priority = 0, ttlMs } = draft;
-  const seq = core.numbers.next();
+  // Asked first: a step of the wall clock noticed here moves what was numbered before, not this message.
   const publishedAt = core.time.now();
+  const seq = core.numbers.next();
   const message: { -readonly [K in keyof Message]: Message[K] } = {
     id: core.numbers.idOf(seq),
     seq,

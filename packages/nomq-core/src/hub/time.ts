@@ -56,6 +56,8 @@ export class Time {
     const now = this.clock.now();
     const by = now - this.clock.monotonic() - this.offset;
     if (by > STEP_MS || by < -STEP_MS) this.rebase(by);
+    // What is said from now on is said in this wall time: a small step is no part of a later great one.
+    else this.offset += by;
     return now;
   }
 
@@ -68,8 +70,10 @@ export class Time {
   }
 
   isExpired(message: Message): boolean {
-    const at = this.expiresAt(message);
-    return at !== undefined && at <= this.now();
+    if (message.expiresAt === undefined) return false;
+    // Asked first: it may notice a step, which moves the expiry.
+    const now = this.now();
+    return (this.expiresAt(message) ?? now) <= now;
   }
 
   /** The message's end in monotonic time; Infinity without expiry. */

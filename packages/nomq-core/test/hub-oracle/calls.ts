@@ -39,7 +39,9 @@ export function createCallWatch(
     const { message } = call;
     if (called.has(message.id)) return;
     called.add(message.id);
-    const kind = `${message.qos === 0 && !message.retain} ${message.channel}`;
+    // What has nothing to wait for, now-or-never messages too, is in order among itself.
+    const isAtOnce = !message.retain && (message.qos === 0 || message.expiresAt === message.publishedAt);
+    const kind = `${isAtOnce} ${message.channel}`;
     const before = highest.get(kind) ?? -1;
     if (message.seq < before) broken(call, `out of order, after seq ${before}`);
     highest.set(kind, Math.max(before, message.seq));

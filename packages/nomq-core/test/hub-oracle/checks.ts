@@ -1,7 +1,7 @@
 import type { FinalOutcome, Receipt } from "@nomq/core";
 import { numberIn } from "./calls.ts";
 import { naiveMatch } from "./naive-match.ts";
-import type { Publish } from "./records.ts";
+import { leavesNothing, type Publish } from "./records.ts";
 import { endedOf, type World, type WorldPeer } from "./world.ts";
 
 const nameOf = (publish: Publish): string =>
@@ -26,7 +26,11 @@ export function checkPublishes(world: World): void {
   for (const publish of world.publishes) {
     const { receipt, must, may } = publish;
     if (publish.compared || receipt === undefined || must === undefined || may === undefined) continue;
+    // Accepted, and the store may still refuse it.
+    const isOpen = receipt.at === "accepted" && !leavesNothing(publish);
+    if (isOpen && publish.run === world.run.number) continue;
     publish.compared = true;
+    if (isOpen) continue;
     const first = world.byId.get(receipt.id);
     if (receipt.at === "refused") checkRefused(world, publish, receipt);
     else if (receipt.reason === "echo") checkEcho(world, publish, receipt);
@@ -96,41 +100,56 @@ function checkEcho(world: World, publish: Publish, receipt: Receipt): void {
 export async function recount(world: World): Promise<void> {
   const pending = new Map<string, number>();
   let unknown = 0;
+  const older = new Map<string, number>();
   for (const publish of new Set(world.publishes)) {
-    if (publish.lost) unknown += 1;
     const { receipt } = publish;
+    if (receipt === undefined) unknown += 1;
     if (receipt === undefined || receipt.at === "refused" || world.byId.get(receipt.id) !== publish) continue;
-    await refresh(world, publish, receipt);
+    if (!(await refresh(world, publish, receipt))) continue;
     for (const outcome of publish.receipt?.outcomes ?? []) {
       const durable = world.peers.find((peer) => peer.options.name === outcome.attachment)?.options.durable;
       if (outcome.is !== "pending" || (durable !== true && publish.run !== world.run.number)) continue;
-      pending.set(outcome.attachment, (pending.get(outcome.attachment) ?? 0) + 1);
+      // The receipts of an earlier process are the store's, which hears of an outcome a little later.
+      const counts = publish.run === world.run.number ? pending : older;
+      counts.set(outcome.attachment, (counts.get(outcome.attachment) ?? 0) + 1);
     }
   }
   for (const { name, ledger } of world.run.hub.attachments()) {
     const counted = pending.get(name) ?? 0;
     const peer = world.peers.find((one) => one.options.name === name);
-    // State sent again has no receipt; neither has what the last process could not acknowledge.
+    // State sent again has no receipt; neither has what nobody has acknowledged yet.
     const corrections = new Set(
       peer?.toy.calls.filter((call) => call.delivery.cause !== "live").map((call) => call.message.channel),
     ).size;
-    if (ledger.pending < counted || ledger.pending > counted + corrections + unknown) {
+    const most = corrections + (peer?.options.window ?? 0) + unknown + (older.get(name) ?? 0);
+    if (ledger.pending < counted || ledger.pending > counted + most) {
       world.problems.push(`row of ${name} has ${ledger.pending} pending, its receipts say ${counted}`);
     }
   }
 }
 
-async function refresh(world: World, publish: Publish, receipt: Receipt): Promise<void> {
-  if (receipt.outcomes.every((outcome) => outcome.is !== "pending")) return;
+/** False when nobody remembers the message: one that left nothing, of an earlier process. */
+async function refresh(world: World, publish: Publish, receipt: Receipt): Promise<boolean> {
+  const isFinal = receipt.outcomes.every((outcome) => outcome.is !== "pending");
+  if (isFinal && (receipt.at !== "accepted" || publish.run !== world.run.number)) return true;
   const found = await world.run.port.receipt(receipt.id);
   if (found === undefined) {
-    if (publish.run === world.run.number) world.problems.push(`${nameOf(publish)}: its receipt is gone`);
-    return;
+    const leftNothing = publish.qos === 0 || publish.ttlMs === 0 || receipt.at === "accepted";
+    const mayBeGone = publish.run !== world.run.number && leftNothing;
+    if (!mayBeGone) world.problems.push(`${nameOf(publish)}: its receipt is gone`);
+    return false;
   }
-  publish.receipt = found;
+  publish.receipt = publish.run === world.run.number ? found : merged(receipt, found);
   for (const outcome of found.outcomes) {
     if (outcome.is !== "pending") noteFinal(world, publish, outcome.attachment, outcome.is);
   }
+  return true;
+}
+
+/** Of an earlier process the store knows only what it keeps: who is durable. */
+function merged(known: Receipt, found: Receipt): Receipt {
+  const later = new Map(found.outcomes.map((outcome) => [outcome.attachment, outcome]));
+  return { ...found, outcomes: known.outcomes.map((one) => later.get(one.attachment) ?? one) };
 }
 
 /** What is final stays as it is, and nothing expires early. */
@@ -158,8 +177,8 @@ function possibleValues(world: World, channel: string): Set<string> {
     if (receipt?.at === "refused" || receipt?.reason === "echo") continue;
     const first = receipt === undefined ? undefined : world.byId.get(receipt.id);
     if (first !== undefined && first !== publish) continue;
-    // Acknowledged at "accepted" is not yet in the store.
-    if (receipt !== undefined && (receipt.at !== "accepted" || publish.run === world.run.number)) {
+    // Acknowledged at "accepted" is not yet in the store, and may be refused by it.
+    if (receipt !== undefined && receipt.at !== "accepted") {
       const earlier = world.publishes.find((one) => one.payload === publish.payload && one.lost);
       // A transfer repeated after a crash may have been stored where its first, unanswered call stood.
       if (publish.once === undefined || earlier === undefined) values.clear();
@@ -200,7 +219,8 @@ export function checkArrivals(world: World): void {
         world.problems.push(`${nameOf(publish)}: delivered to ${outcome.attachment}, which never saw it`);
       }
     }
-    if (publish.qos === 0 || receipt.at === "accepted") continue;
+    // Now or never: no row, nothing to come again after a crash.
+    if (publish.qos === 0 || publish.ttlMs === 0 || receipt.at === "accepted") continue;
     for (const own of publish.must?.values() ?? []) {
       if (!own.durable || own.ended) continue;
       checkEnd(world, publish, receipt, own.name, arrived.get(own.name)?.get(receipt.id) ?? 0);
@@ -248,11 +268,11 @@ export function checkCopies(world: World, state: ReadonlyMap<string, string>): v
       if (peer.unsure.has(channel) || ![...own.filters].some((filter) => naiveMatch(filter, channel)))
         continue;
       const held = peer.toy.copy.get(channel);
-      const value = held === undefined || held.expiresAt !== undefined ? "" : `${numberIn(held)}`;
-      if (value !== (state.get(channel) ?? "")) {
-        world.problems.push(
-          `${peer.options.name} holds "${value}" for ${channel}, the hub "${state.get(channel) ?? ""}"`,
-        );
+      const truth = state.get(channel) ?? "";
+      const value = held === undefined ? "" : `${numberIn(held)}`;
+      const hasExpired = held?.expiresAt !== undefined && truth === "";
+      if (value !== truth && !hasExpired) {
+        world.problems.push(`${peer.options.name} holds "${value}" for ${channel}, the hub "${truth}"`);
       }
     }
   }

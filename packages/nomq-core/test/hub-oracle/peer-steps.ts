@@ -6,16 +6,20 @@ import type { World, WorldPeer } from "./world.ts";
 /** Follows a call that changes interest and tells the model how it ended. */
 function follow(world: World, operation: Operation, work: PromiseLike<unknown>, ended: () => void): void {
   const { run } = world;
-  world.model.add(operation);
+  const isEnd = operation.what === "leave" || operation.what === "forget";
+  if (isEnd) world.model.leave(operation.name);
+  else world.model.add(operation);
   Promise.resolve(work).then(
     () => {
       if (run !== world.run) return;
       operation.is = "done";
+      if (isEnd) world.model.add(operation);
       ended();
     },
     () => {
       if (run !== world.run) return;
       operation.is = "failed";
+      if (isEnd) world.model.add(operation);
       ended();
     },
   );
@@ -64,11 +68,17 @@ export function detach(world: World, at: number): void {
   if (peer?.attachment === undefined || peer.state !== "here") return;
   peer.state = "leaving";
   const { attachment } = peer;
+  const work = attachment[Symbol.asyncDispose]();
+  if (peer.options.durable) {
+    // Its interest outlives its attachment.
+    const { run } = world;
+    void Promise.resolve(work).then(() => {
+      if (run === world.run) gone(peer);
+    });
+    return;
+  }
   const operation: Operation = { what: "leave", name: peer.options.name, is: "pending" };
-  follow(world, operation, attachment[Symbol.asyncDispose](), () => {
-    if (operation.is === "failed") world.problems.push(`detaching ${peer.options.name} failed`);
-    gone(peer);
-  });
+  follow(world, operation, work, () => gone(peer));
 }
 
 function gone(peer: WorldPeer): void {

@@ -42,7 +42,7 @@ export function release(world: World, back: number): void {
   const first = known.at(-1 - back);
   if (first?.once === undefined) return;
   world.run.port.release(first.once);
-  released.add(first);
+  for (const one of known) if (one.once === first.once) released.add(one);
 }
 
 /** Transfers that were released: their key may name another message from then on. */
@@ -80,6 +80,7 @@ function send(world: World, sending: Sending): void {
     must: undefined,
     may: undefined,
     finals: new Map(),
+    leavers: [],
     earlier: [],
   };
   if (sending.payload !== "" && sending.payload !== `${own.number}`) world.repeated.add(sending.payload);
@@ -140,9 +141,10 @@ function allowForEarlier(world: World, own: Publish): void {
   }
 }
 
-/** Its key holds: in this process, and in later ones if it was acknowledged as stored. */
-const isKept = (world: World, one: Publish): boolean =>
-  one.receipt !== undefined &&
-  one.receipt.at !== "refused" &&
-  one.receipt.reason !== "echo" &&
-  (one.run === world.run.number || (one.receipt.at !== "accepted" && (one.ttlMs !== 0 || one.retain)));
+/** Its key holds: acknowledged as stored, or in this process where there was nothing to store. */
+const isKept = (world: World, one: Publish): boolean => {
+  const { receipt } = one;
+  if (receipt === undefined || receipt.at === "refused" || receipt.reason === "echo") return false;
+  if (one.ttlMs === 0 && !one.retain) return one.run === world.run.number;
+  return receipt.at !== "accepted";
+};

@@ -28,6 +28,8 @@ export interface Publish {
   may: ReadonlySet<string> | undefined;
   /** Outcomes known to be final. */
   readonly finals: Map<string, FinalOutcome>;
+  /** Who was about to go at the call. */
+  leavers: readonly Interest[];
   /** Calls of the same transfer before this one that were never answered. */
   readonly earlier: Publish[];
 }
@@ -68,6 +70,8 @@ export type Operation =
 export interface Model {
   readonly interest: ReadonlyMap<string, Interest>;
   add(operation: Operation): void;
+  /** A volatile peer, or a name to be forgotten, begins to go: until it has gone, what it gets is open. */
+  leave(name: string): void;
   /** Goes on in the order of the calls as far as the calls have ended. */
   settle(): void;
   /** The process died: calls without an answer may have counted or not. */
@@ -79,8 +83,8 @@ export interface Model {
 }
 
 /** Nothing to commit, so it waits for nobody's commit. */
-const leavesNothing = (publish: Publish): boolean =>
-  !publish.retain && publish.once === undefined && (publish.qos === 0 || publish.ttlMs === 0);
+export const leavesNothing = (publish: Publish): boolean =>
+  !publish.retain && (publish.qos === 0 || publish.ttlMs === 0);
 
 /** Makes an empty model. */
 export function createModel(): Model {
@@ -128,9 +132,15 @@ export function createModel(): Model {
       if (own.leaving) may.add(own.name);
       else must.set(own.name, own);
     }
+    for (const own of publish.leavers) {
+      if (![...own.filters].some((one) => naiveMatch(one, publish.channel))) continue;
+      must.delete(own.name);
+      if (own.name !== publish.from) may.add(own.name);
+    }
     publish.must = must;
     publish.may = may;
   };
+  const leavers = (): Interest[] => [...interest.values()].filter((own) => own.leaving);
   /** QoS 0 flows while changes wait for the store: who gets it while one is under way is open. */
   const expectAtOnce = (publish: Publish): void => {
     expect(publish);
@@ -152,13 +162,13 @@ export function createModel(): Model {
         expectAtOnce(operation.publish);
         return;
       }
-      // A durable peer's interest outlives its attachment.
-      if (operation.what === "leave" && interest.get(operation.name)?.durable !== false) return;
-      if (operation.what === "leave" || operation.what === "forget") {
-        const own = interest.get(operation.name);
-        if (own !== undefined && (operation.what === "forget" || !own.durable)) own.leaving = true;
-      }
+      // What still goes when the call is made is not known to be gone when its turn comes.
+      if (operation.what === "publish") operation.publish.leavers = leavers();
       queue.push(operation);
+    },
+    leave(name) {
+      const own = interest.get(name);
+      if (own !== undefined) own.leaving = true;
     },
     settle() {
       let at = 0;

@@ -122,6 +122,7 @@ async function rest(world: World): Promise<void> {
 
 async function atRest(world: World): Promise<void> {
   await check(world, true, "at rest");
+  checkPublishes(world);
   for (const { name, ledger, state } of world.run.hub.attachments()) {
     if (ledger.pending > 0) world.problems.push(`${name} (${state}) has ${ledger.pending} pending at rest`);
   }
