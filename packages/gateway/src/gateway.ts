@@ -11,7 +11,7 @@ import {
   type NomqBridgeOptions,
   silentLog,
 } from "@nomq/core";
-import { createMqttBridge } from "@nomq/mqtt-bridge";
+import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
 import { createApi } from "./api/api.ts";
 import { type Health, healthOf } from "./api/health.ts";
 import type { Config, NomqConfig } from "./config/config.ts";
@@ -64,6 +64,7 @@ class OneGateway implements Gateway {
   readonly #closers: (() => PromiseLike<void> | void)[] = [];
   #bridges: readonly Bridge[] = [];
   #nomq: NomqBridge | undefined;
+  #mqtt: MqttBridge | undefined;
   #isOpen = false;
   #ending: Promise<void> | undefined;
 
@@ -99,6 +100,7 @@ class OneGateway implements Gateway {
       bridges: this.#bridges,
       attachments: () => this.#hub.attachments(),
       nomq: () => this.#nomq?.counts(),
+      mqtt: () => this.#mqtt?.counts(),
     });
   }
 
@@ -132,8 +134,8 @@ class OneGateway implements Gateway {
     if (nomq.length > 0) {
       this.#nomq = createNomqBridge(nomqOptions({ ...this.#config.nomq, listen: nomq }, keys));
     }
-    const broker = mqtt.length > 0 ? createMqttBridge({ listen: mqtt }) : undefined;
-    this.#bridges = [this.#nomq, broker].filter((bridge) => bridge !== undefined);
+    if (mqtt.length > 0) this.#mqtt = createMqttBridge({ listen: mqtt });
+    this.#bridges = [this.#nomq, this.#mqtt].filter((bridge) => bridge !== undefined);
   }
 
   async #close(): Promise<void> {

@@ -90,6 +90,7 @@ describe("GET /healthz", () => {
         unknownChannels: [],
         unknownClocks: [],
       }),
+      mqtt: { clientsRefused: {}, messagesRefused: {}, messagesDropped: {}, connectionsCut: {} },
     });
   });
 

@@ -1,4 +1,5 @@
 import type { AttachmentState, Bridge, BridgeStatus, NomqBridgeCounts } from "@nomq/core";
+import type { MqttCounts } from "@nomq/mqtt-bridge";
 
 /** What `GET /healthz` answers. */
 export interface Health {
@@ -14,6 +15,8 @@ export interface Health {
    * a name for, devices whose clock no rule accepts. Absent without NoMQ listeners.
    */
   readonly nomq?: NomqBridgeCounts;
+  /** The MQTT side: clients refused, messages refused and dropped, connections cut, by reason. Absent without listeners. */
+  readonly mqtt?: MqttCounts;
 }
 
 /** Who is asked for the health of a gateway. */
@@ -21,12 +24,14 @@ export interface HealthSources {
   readonly bridges: readonly Bridge[];
   attachments(): readonly AttachmentState[];
   nomq(): NomqBridgeCounts | undefined;
+  mqtt(): MqttCounts | undefined;
 }
 
 /** The health now. */
 export function healthOf(sources: HealthSources): Health {
   const bridges = Object.fromEntries(sources.bridges.map((bridge) => [bridge.name, bridge.status()]));
   const nomq = sources.nomq();
+  const mqtt = sources.mqtt();
   return {
     live: true,
     // A remote that is away makes a bridge `reconnecting`; the gateway still serves everyone else.
@@ -37,5 +42,6 @@ export function healthOf(sources: HealthSources): Health {
       .filter(({ state }) => state === "unclaimed")
       .map(({ name }) => name),
     ...(nomq === undefined ? {} : { nomq }),
+    ...(mqtt === undefined ? {} : { mqtt }),
   };
 }
