@@ -87,6 +87,7 @@ class Node implements NomqNode {
     const refused = (reason: string): PublishOutcome => ({ is: "refused", reason, packetId: 0, sent: false });
     if (this.#transport === undefined || this.#stopped !== undefined) return refused("closed");
     if (!isValidChannel(channel)) return refused("channel-invalid");
+    if (!(options.ttl === undefined || options.ttl >= 0)) return refused("ttl-invalid");
     const to = this.#receivers(channel, options.to);
     if (to.length === 0) return refused(options.to === undefined ? "no-subscriber" : "peer-unknown");
     const outcomes = await Promise.all(

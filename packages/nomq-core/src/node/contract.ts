@@ -119,7 +119,10 @@ export interface NodePublishOptions {
   readonly qos?: Qos;
   /** Default false. */
   readonly retain?: boolean;
-  /** Seconds on the wire and until the outcome is `expired`; above 65,535 the wire says 65,535. Default 3,600. */
+  /**
+   * Seconds until the outcome is `expired`, and what the wire says (at most 65,535); 0 = now or never. Absent: the
+   * wire says 3,600 and nothing expires.
+   */
   readonly ttl?: number;
   /** 0 to 15, default 0. */
   readonly priority?: number;
@@ -146,7 +149,7 @@ export type PublishOutcome = {
       readonly reason: string;
     }
   | {
-      /** `too-large`, `channel-invalid`, `no-subscriber`, `busy`, `closed`. */ readonly is: "refused";
+      /** `too-large`, `channel-invalid`, `ttl-invalid`, `no-subscriber`, `peer-unknown`, `busy`, `closed`. */ readonly is: "refused";
       readonly reason: string;
     }
   | {

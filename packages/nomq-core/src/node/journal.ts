@@ -29,6 +29,7 @@ const MOST_NOTES = 262_144;
 /** Makes a journal. */
 export function createJournal(use: JournalUse): Journal {
   let notes: Noted[] = [];
+  let swept: readonly StateChange[] = [];
   let writing: Promise<void> | undefined;
   let flushTimer: CancelTimer | undefined;
   let sweepTimer: CancelTimer | undefined;
@@ -50,9 +51,9 @@ export function createJournal(use: JournalUse): Journal {
     flushTimer?.();
     flushTimer = undefined;
     if (writing !== undefined || use.remember() === undefined) return;
-    const batch = notes;
+    const changes = [...changesOfAll(notes), ...swept];
     notes = [];
-    const changes = [...changesOfAll(batch), ...use.windows.sweep(Math.floor(use.clock.now() / 1000))];
+    swept = [];
     if (changes.length === 0) return;
     writing = write(changes);
     await writing;
@@ -62,8 +63,14 @@ export function createJournal(use: JournalUse): Journal {
   const flushLater = (): void => {
     if (flushTimer === undefined && !stopped) flushTimer = use.clock.after(FLUSH_MS, () => void flush());
   };
+  const sweep = (): void => {
+    const changes = use.windows.sweep(Math.floor(use.clock.now() / 1000));
+    // What is not deleted now is found out of date at the next start.
+    if (use.remember() !== undefined && swept.length < MOST_NOTES) swept = swept.concat(changes);
+  };
   const sweepLater = (): void => {
     sweepTimer = use.clock.after(SWEEP_MS, () => {
+      sweep();
       void flush();
       if (!stopped) sweepLater();
     });
@@ -82,6 +89,7 @@ export function createJournal(use: JournalUse): Journal {
       sweepTimer?.();
       const { promise, resolve } = Promise.withResolvers<void>();
       const cancel = use.clock.after(END_MS, resolve);
+      sweep();
       await Promise.race([writing, promise]);
       await Promise.race([flush(), promise]);
       cancel();

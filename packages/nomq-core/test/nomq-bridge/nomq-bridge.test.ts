@@ -212,6 +212,33 @@ describe("from the hub to a device", () => {
   });
 });
 
+describe("time to live 0 is now or never", () => {
+  test("in: delivered to who is there, kept for no one, and acknowledged", async () => {
+    const room = await openBridge({ devices: [pumpDevice] });
+    const device = room.device();
+    await device.publish({ channel: "a/b", message: "now", qos: 1, ttl: 0 }, GATEWAY);
+    await room.settle();
+    expect(texts(room.seen)).toEqual(["now"]);
+    expect(device.pending().size).toBe(0);
+    await room.world.clock.advance(5000);
+    const pump7 = room.hub.attachments().find(({ name }) => name === "nomq:pump-7");
+    expect(pump7?.ledger).toMatchObject({ pending: 0, delivered: 0, expired: 1 });
+    await room.stop();
+  });
+
+  test.each([0, 1, 2] as const)("out at QoS %s: with 0 on the wire, once", async (qos) => {
+    const room = await openBridge({ devices: [pumpDevice] });
+    const device = room.device({ transport: room.world.network.open(pump.at) });
+    await device.publish({ channel: "other", message: "here I am" }, GATEWAY);
+    const { id } = await publish(room, { qos, ttlMs: 0 });
+    await room.world.clock.advance(3000);
+    expect(device.delivered.map((one) => one.text)).toEqual(["go"]);
+    expect(device.received[0]?.datagram.subarray(13, 15)).toEqual(new Uint8Array([0, 0]));
+    expect(await outcomeAt(room, id)).toMatchObject({ is: "delivered" });
+    await room.stop();
+  });
+});
+
 describe("over a restart of the gateway with its store kept", () => {
   test("replays are refused, packets of the same second taken, and a device's clock is remembered", async () => {
     const store = createMemoryStore();
