@@ -93,6 +93,8 @@ interface Bound {
 function wrap(socket: Socket, { family, log }: Bound): Transport {
   const address = socket.address();
   const local = { host: address.address, port: address.port };
+  // The kernel caps what is asked at net.core.rmem_max and reports twice what it granted on Linux.
+  log.debug("UDP socket bound", { ...local, receiveBuffer: socket.getRecvBufferSize() });
   let receiver: ((datagram: Uint8Array, from: Endpoint) => void) | undefined;
   let closed: Promise<void> | undefined;
 

@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -168,6 +169,24 @@ describe("UDP", () => {
     await expect(openUdpTransport({ host: "192.0.2.1" })).rejects.toMatchObject({ code: "listen-failed" });
     await expect(openUdpTransport({ host: "localhost" })).rejects.toMatchObject({ code: "listen-failed" });
   });
+
+  test("closed, it leaves no handle behind: a process that used one ends by itself", async () => {
+    const source = new URL("../src/index.ts", import.meta.url).href;
+    const script = `
+      import { openUdpTransport } from ${JSON.stringify(source)};
+      await using one = await openUdpTransport({ host: "127.0.0.1" });
+      const echoed = new Promise((resolve) => one.onDatagram(resolve));
+      await one.send(Buffer.from("x"), one.local);
+      await echoed;
+      await openUdpTransport({ host: "127.0.0.1", port: one.local.port }).catch((error) => console.log(error.code));`;
+    const ended = await new Promise<string>((resolve) => {
+      const options = { timeout: 20_000 };
+      execFile(process.execPath, ["--input-type=module", "-e", script], options, (error, out) => {
+        resolve(error === null ? out.trim() : `did not end: ${error.message}`);
+      });
+    });
+    expect(ended).toBe("port-in-use");
+  }, 30_000);
 
   test("a receiver that throws ends nothing", async () => {
     await using one = await openUdpTransport({ host: "127.0.0.1" });

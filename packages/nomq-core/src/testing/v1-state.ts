@@ -22,7 +22,7 @@ export const DEFAULT_TTL = 3_600;
 export const MAX_PENDING = 50;
 
 /** An exchange of the pending table; `expires` in seconds of the device. */
-export interface Exchange {
+interface Exchange {
   state: V1Pending;
   readonly expires: number;
 }
