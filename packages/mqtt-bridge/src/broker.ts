@@ -35,6 +35,8 @@ export interface Broker {
   connect(arrival: Arrival, admits: AddressCheck): void;
   /** A message from the hub, for every matching session. */
   deliver(message: Message, expiresInMs: number | undefined): Promise<Outcome>;
+  /** Resolves when no publish of a client waits for the hub. */
+  idle(): Promise<void>;
   /** Ends all connections. */
   close(): Promise<void>;
 }
@@ -141,6 +143,7 @@ export function createBroker(options: BrokerOptions): Broker {
           resolve(error ? { is: "retry", reason: error.message } : { is: "delivered" });
         });
       }),
+    idle: () => ingress.idle(),
     async close() {
       isStopping = true;
       const closing = aedes;

@@ -26,11 +26,14 @@ export interface Ingress {
   publish(packet: IPublishPacket, options: IngressOptions): Promise<Verdict>;
   /** Retained changes that the hub has not answered yet, which subscribers must see already. */
   uncommitted(filters: readonly string[]): ReadonlyMap<string, IPublishPacket>;
+  /** Resolves when no publish waits for the hub. */
+  idle(): Promise<void>;
 }
 
 /** Makes the way in; `refused` counts by reason. */
 export function createIngress(port: Port, refused: (reason: string) => void): Ingress {
   const retaining = new Map<string, IPublishPacket>();
+  const underWay = new Set<Promise<Verdict>>();
 
   const send = async (packet: IPublishPacket, options: IngressOptions): Promise<Receipt> => {
     const { ack, ackTimeout } = options.listener;
@@ -61,17 +64,33 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
     return { code: hasOutcomes || options.hasReaders ? REASON.success : REASON.noMatchingSubscribers };
   };
 
+  const publish: Ingress["publish"] = async (packet, options) => {
+    if (packet.retain) retaining.set(packet.topic, packet);
+    try {
+      return verdictOf(await send(packet, options), packet, options);
+    } catch (error) {
+      if (options.listener.ack !== "delivered" || !isAbort(error)) throw error;
+      return { code: REASON.quotaExceeded, reason: "not delivered in time" };
+    } finally {
+      if (retaining.get(packet.topic) === packet) retaining.delete(packet.topic);
+    }
+  };
+
   return {
     async publish(packet, options) {
-      if (packet.retain) retaining.set(packet.topic, packet);
+      const work = publish(packet, options);
+      underWay.add(work);
       try {
-        return verdictOf(await send(packet, options), packet, options);
-      } catch (error) {
-        if (options.listener.ack !== "delivered" || !isAbort(error)) throw error;
-        return { code: REASON.quotaExceeded, reason: "not delivered in time" };
+        return await work;
       } finally {
-        if (retaining.get(packet.topic) === packet) retaining.delete(packet.topic);
+        underWay.delete(work);
       }
+    },
+    async idle() {
+      while (underWay.size > 0) await Promise.allSettled(underWay);
+      // What has been answered now leaves with the next turns.
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
     },
     uncommitted(filters) {
       const found = new Map<string, IPublishPacket>();

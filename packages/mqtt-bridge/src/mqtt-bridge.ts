@@ -20,6 +20,8 @@ export interface MqttBridge extends Bridge {
 
 /** Calls of `deliver` open at once. Sessions have queues of their own, so each is short. */
 const WINDOW = 256;
+/** How long a stop waits for publishes that the hub has not answered. */
+const GRACE_MS = 5_000;
 
 /** What a bridge holds between `attach` and `stop`. */
 interface Attached {
@@ -63,6 +65,13 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
     await broker.open(attachment);
   };
 
+  /** Publishes under way are answered, unless the hub does not. */
+  const drain = async ({ broker, port }: Attached): Promise<void> => {
+    const grace = Promise.withResolvers<void>();
+    const cancel = port.clock.after(GRACE_MS, grace.resolve);
+    await Promise.race([broker.idle(), grace.promise]);
+    cancel();
+  };
   const openAll = async ({ broker, port }: Attached): Promise<void> => {
     const refusals = createRefusalLog(port.log);
     for (const { settings, admits } of listeners) {
@@ -79,6 +88,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
   const start = async ({ signal }: AbortOptions = {}): Promise<void> => {
     if (attached === undefined)
       throw new NomqError("closed", "the MQTT bridge is not attached to a hub: hub.add() it");
+    if (open.length > 0) return;
     try {
       await openAll(attached);
       if (signal?.aborted === true) throw new NomqError("aborted", "the MQTT bridge was told not to start");
@@ -97,9 +107,11 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
   const stopOnce = async (): Promise<void> => {
     const current = attached;
     const closing = closeListeners();
-    // The hub's last calls are answered before the sessions end.
-    await current?.attachment[Symbol.asyncDispose]();
-    await current?.broker.close();
+    if (current !== undefined) {
+      // Both ways end before the sessions do.
+      await Promise.all([drain(current), current.attachment[Symbol.asyncDispose]()]);
+      await current.broker.close();
+    }
     await closing;
     feed.set("closed");
     attached = undefined;

@@ -39,6 +39,8 @@ export async function startBench(options?: MqttBridgeOptions): Promise<Bench> {
       return made;
     },
     async [Symbol.asyncDispose]() {
+      hub.holding = false;
+      for (const one of hub.published) one.answer({});
       await bridge.stop();
       for (const one of clients) await one.end();
     },

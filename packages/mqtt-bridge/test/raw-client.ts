@@ -48,7 +48,12 @@ export async function connectRaw(options: RawOptions): Promise<RawClient> {
   const socket = connectTcp({ port, host: "127.0.0.1", noDelay: true });
   const got: Packet[] = [];
   const taken = new WeakSet<Packet>();
-  let wake: () => void = () => undefined;
+  let waiters: (() => void)[] = [];
+  const wake = (): void => {
+    const woken = waiters;
+    waiters = [];
+    for (const resume of woken) resume();
+  };
   let isClosed = false;
 
   const decoder = parser(version);
@@ -79,9 +84,7 @@ export async function connectRaw(options: RawOptions): Promise<RawClient> {
         return found as Extract<Packet, { cmd: C }>;
       }
       if (isClosed) throw new Error(`closed before ${cmd}; got ${got.map((one) => one.cmd).join(", ")}`);
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+      await new Promise<void>((resolve) => waiters.push(resolve));
     }
   };
   const end = async (): Promise<void> => {

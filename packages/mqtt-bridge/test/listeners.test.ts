@@ -1,0 +1,172 @@
+import { connect as connectTcp, createServer } from "node:net";
+import { NomqError } from "@nomq/core";
+import { describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { anonymousCheck } from "../src/admission.ts";
+import type { MqttListener } from "../src/index.ts";
+import { createMqttBridge } from "../src/index.ts";
+import { startBench } from "./bench.ts";
+import { createToyHub } from "./toy-hub.ts";
+
+/** Opens a WebSocket by hand and resolves with the status line, or the close code of what came after. */
+function upgrade(port: number, headers: Readonly<Record<string, string>>): Promise<string> {
+  const all: Record<string, string> = {
+    Host: `127.0.0.1:${port}`,
+    Connection: "Upgrade",
+    Upgrade: "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": "mqtt",
+    ...headers,
+  };
+  const lines = Object.entries(all).filter(([, value]) => value !== "");
+  return new Promise((resolve) => {
+    const socket = connectTcp(port, "127.0.0.1", () => {
+      socket.write(`GET / HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`);
+    });
+    socket.once("data", (data) => {
+      socket.destroy();
+      resolve(data.toString().split("\r\n")[0] ?? "");
+    });
+    socket.once("close", () => resolve("closed"));
+  });
+}
+
+describe("WebSocket", () => {
+  const listen: MqttListener[] = [{ url: "ws://127.0.0.1:0", origins: ["https://dash.example"] }];
+
+  test.each([
+    ["no Origin, as programs send", {}, "101"],
+    ["our own Origin", { Origin: "http://127.0.0.1:PORT" }, "101"],
+    ["a configured Origin", { Origin: "https://dash.example" }, "101"],
+    ["a foreign Origin", { Origin: "https://evil.example" }, "403"],
+    ["a sandboxed page's Origin", { Origin: "null" }, "403"],
+    ["another page of this machine", { Origin: "http://127.0.0.1:1" }, "403"],
+    [
+      "a Host that is not ours (DNS rebinding)",
+      { Host: "evil.example", Origin: "http://evil.example" },
+      "403",
+    ],
+    ["localhost as Host", { Host: "localhost:PORT" }, "101"],
+    ["a configured origin's Host", { Host: "dash.example" }, "101"],
+    ["no Host", { Host: "" }, "403"],
+    ["no MQTT among the subprotocols [MQTT-6.0.0-3]", { "Sec-WebSocket-Protocol": "soap" }, "400"],
+    ["several subprotocols", { "Sec-WebSocket-Protocol": "soap, mqtt" }, "101"],
+  ])("%s", async (_name, headers, status) => {
+    await using bench = await startBench({ listen });
+    const real = Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, value.replace("PORT", String(bench.port))]),
+    );
+    expect(await upgrade(bench.port, real)).toContain(status);
+  });
+
+  test("a text frame closes the connection [MQTT-6.0.0-1]", async () => {
+    await using bench = await startBench({ listen });
+    const socket = new WebSocket(`ws://127.0.0.1:${bench.port}`, "mqtt");
+    await new Promise((resolve) => socket.once("open", resolve));
+    expect(socket.protocol).toBe("mqtt");
+    socket.send("hello");
+    await new Promise((resolve) => socket.once("close", resolve));
+  });
+
+  test("a refused page is in the log once, with the line that would admit it", async () => {
+    await using bench = await startBench({ listen });
+    for (let count = 0; count < 3; count += 1) await upgrade(bench.port, { Origin: "https://evil.example" });
+    expect(bench.hub.warnings).toHaveLength(1);
+    expect(bench.hub.warnings[0]?.[1]).toMatchObject({
+      reason: "origin-foreign",
+      admit: expect.stringContaining("origins"),
+    });
+    expect(bench.bridge.counts().clientsRefused).toEqual({ "origin-foreign": 3 });
+  });
+});
+
+describe("clients without credentials", () => {
+  const at = { url: "mqtt://127.0.0.1:0" };
+
+  test.each([4, 5] as const)("are refused where `anonymous: none`, MQTT %i", async (protocolVersion) => {
+    await using bench = await startBench({ listen: [{ ...at, anonymous: "none" }] });
+    for (let count = 0; count < 2; count += 1) {
+      const client = await bench.client({ bare: true, protocolVersion });
+      const connack = await client.take("connack");
+      expect(protocolVersion === 5 ? connack.reasonCode : connack.returnCode).toBe(
+        protocolVersion === 5 ? 0x87 : 5,
+      );
+      await client.closed;
+    }
+    expect(bench.hub.warnings).toHaveLength(1);
+    expect(bench.hub.warnings[0]?.[1]).toMatchObject({
+      reason: "anonymous",
+      address: "127.0.0.1",
+      admit: `- { url: "mqtt://127.0.0.1:0", anonymous: ["127.0.0.1/32"] }`,
+    });
+  });
+
+  test.each([
+    ["loopback", "127.0.0.1", true],
+    ["loopback", "127.8.9.1", true],
+    ["loopback", "::1", true],
+    ["loopback", "::ffff:127.0.0.1", true],
+    ["loopback", "192.168.1.4", false],
+    ["loopback", "::ffff:192.168.1.4", false],
+    ["loopback", "fe80::1", false],
+    ["loopback", "", false],
+    ["none", "127.0.0.1", false],
+    [["192.168.0.0/16"], "192.168.3.4", true],
+    [["192.168.0.0/16"], "::ffff:192.168.3.4", true],
+    [["192.168.0.0/16"], "127.0.0.1", false],
+    [["fd00::/8", "10.1.2.3"], "fd12::1", true],
+    [["fd00::/8", "10.1.2.3"], "10.1.2.3", true],
+    [["fd00::/8", "10.1.2.3"], "10.1.2.4", false],
+  ] as const)("%s and %s: %s", (rule, address, admitted) => {
+    expect(anonymousCheck(rule, "x")(address)).toBe(admitted);
+  });
+
+  test.each(["10.0.0.0/33", "everyone", "10.0.0/8", "::1/129", "10.0.0.0/x"])(
+    "%s is no network",
+    (network) => {
+      expect(() => createMqttBridge({ listen: [{ ...at, anonymous: [network] }] })).toThrow(
+        /config-invalid.*anonymous/,
+      );
+    },
+  );
+});
+
+describe("addresses", () => {
+  test("a port that is taken ends the start with its address, and nothing stays open", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const address = taken.address();
+    const port = address !== null && typeof address === "object" ? address.port : 0;
+    const hub = createToyHub();
+    await using bridge = createMqttBridge({ listen: ["mqtt://127.0.0.1:0", `ws://127.0.0.1:${port}`] });
+    await bridge.attach(hub.port);
+    const failure = await bridge.start().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(NomqError);
+    expect(failure).toMatchObject({
+      code: "port-in-use",
+      message: expect.stringContaining(`ws://127.0.0.1:${port}`),
+    });
+    expect(bridge.addresses()).toEqual([]);
+    await new Promise((resolve) => taken.close(resolve));
+    await bridge.start();
+    expect(bridge.addresses()).toHaveLength(2);
+  });
+
+  test("[::] takes IPv4 clients too", async () => {
+    await using bench = await startBench({ listen: ["mqtt://[::]:0"] });
+    const client = await bench.client();
+    await client.settled();
+    expect(bench.bridge.addresses()[0]).toMatch(/^mqtt:\/\/(\[::\]|0\.0\.0\.0):\d+$/);
+  });
+
+  test.each([
+    ["mqtts://127.0.0.1:8883", "not-available-yet"],
+    ["wss://127.0.0.1", "not-available-yet"],
+    ["http://127.0.0.1", "config-invalid"],
+    ["127.0.0.1:1883", "config-invalid"],
+    ["mqtt://", "config-invalid"],
+  ])("%s is %s", (url, code) => {
+    expect(() => createMqttBridge({ listen: [url] })).toThrow(new RegExp(`^${code}: mqtt.listen\\[0\\]`));
+  });
+});
