@@ -66,6 +66,7 @@ class OneGateway implements Gateway {
   #nomq: NomqBridge | undefined;
   #mqtt: MqttBridge | undefined;
   #isOpen = false;
+  #opening: Promise<Running> | undefined;
   #ending: Promise<void> | undefined;
 
   constructor({ config, log = silentLog, portOffset = 0 }: GatewayOptions) {
@@ -78,8 +79,9 @@ class OneGateway implements Gateway {
   }
 
   async start(): Promise<Running> {
+    this.#opening ??= this.#open();
     try {
-      return await this.#open();
+      return await this.#opening;
     } catch (error) {
       await this.stop();
       throw namingTheKey(error, this.#listen);
@@ -139,6 +141,8 @@ class OneGateway implements Gateway {
   }
 
   async #close(): Promise<void> {
+    // A start under way ends first: what it opened is closed below.
+    await this.#opening?.catch(() => undefined);
     this.#isOpen = false;
     for (const closer of this.#closers.reverse()) await closer();
   }

@@ -223,6 +223,20 @@ describe("signals", () => {
     },
   );
 
+  test("while a silent device holds up the drain, a second signal ends at once", async () => {
+    using folder = testFolder();
+    const config =
+      "nomq: { listen: ['udp://127.0.0.1:0'], devices: [{ name: a, address: '127.0.0.1:9', subscribe: [a] }] }\n";
+    await using gateway = await launchGateway({ folder, config });
+    await createControlClient(gateway.controlSocket).publish({ channel: "a", payload: "x", qos: 1 });
+    gateway.signal("SIGTERM");
+    await gateway.said("draining", "stderr");
+    gateway.signal("SIGTERM");
+    const { code, stderr } = await gateway.ended;
+    expect(code).toBe(1);
+    expect(stderr).not.toContain("stopped");
+  });
+
   test("an open stream does not hold up the end; its reader is told", async () => {
     using folder = testFolder();
     await using gateway = await launchGateway({ folder });

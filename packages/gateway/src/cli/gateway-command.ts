@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { basename, relative, resolve } from "node:path";
 import { type BannerOptions, banner, readyLine } from "../banner.ts";
-import { createGateway, type Gateway, type Running } from "../gateway.ts";
+import { createGateway, type Running } from "../gateway.ts";
 import { openLog } from "../log.ts";
 import { gatewayVersion } from "../version.ts";
+import { endSignal } from "./end-signal.ts";
 import { type Placed, placedConfig } from "./place.ts";
 
 /** Options of `nomq gateway`. */
@@ -18,33 +20,20 @@ export async function runGateway(options: GatewayCommandOptions): Promise<number
   const { config } = placed;
   await using log = openLog(config.log);
   await using gateway = createGateway({ config, log, portOffset: options.portOffset });
-  const ended = untilSignal(gateway);
+  const signal = endSignal();
   const running = await gateway.start();
-  process.stdout.write(
-    config.log.format === "json"
-      ? readyLine(running)
-      : banner(running, bannerOptions(placed, options, running)),
-  );
-  await ended;
-  log.info("draining");
+  if (!signal.aborted) {
+    process.stdout.write(
+      config.log.format === "json"
+        ? readyLine(running)
+        : banner(running, bannerOptions(placed, options, running)),
+    );
+    await once(signal, "abort");
+  }
+  log.info("draining; a second signal ends at once");
   await gateway.stop();
   log.info("stopped");
   return 0;
-}
-
-/** Resolves at the first signal; the second ends the process at once. */
-function untilSignal(gateway: Gateway): Promise<void> {
-  const ended = Promise.withResolvers<void>();
-  let asked = 0;
-  const onSignal = (): void => {
-    asked += 1;
-    if (asked > 1) process.exit(1);
-    // Also ends a start that still waits, for a store or a port.
-    ended.resolve(gateway.stop());
-  };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
-  return ended.promise;
 }
 
 function bannerOptions(
