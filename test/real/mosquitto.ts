@@ -120,6 +120,7 @@ function parse(line: string): Printed | undefined {
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, "exit");
-  child.kill("SIGTERM");
+  // mosquitto_sub 2.0 may lock itself up in its handler of SIGTERM.
+  child.kill("SIGKILL");
   await gone;
 }

@@ -27,7 +27,7 @@ while (printed.length === 0) await promisify(execFile)("sh", ["-c", PUBLISH]);
 // A device that was never heard gets one copy for each epoch; it accepts the one with its clock.
 const copies = [await device.next(({ timestamp }) => timestamp > EPOCH_2000)];
 const received = copies.filter(({ timestamp }) => Math.abs(timestamp - unixSeconds()) <= 30);
-subscriber.kill("SIGTERM");
+subscriber.kill("SIGKILL");
 process.stdout.write(
   `${JSON.stringify({ line: printed[0], device: received.map(({ message }) => message) })}\n`,
 );
