@@ -1,5 +1,6 @@
 import type { ChannelsOptions } from "../bridge.ts";
 import { filterMatches } from "../message.ts";
+import { AgedMap } from "./aged-map.ts";
 
 interface Watcher {
   readonly filter: string;
@@ -10,7 +11,7 @@ interface Watcher {
 /** Names the hub has seen: bounded, configured ones stay, new ones are announced. */
 export class Channels {
   private readonly configured: ReadonlySet<string>;
-  private readonly seen = new Set<string>();
+  private readonly seen = new AgedMap<string, true>();
   private readonly most: number;
   private readonly watchers = new Set<Watcher>();
   private isClosed = false;
@@ -22,13 +23,9 @@ export class Channels {
 
   learn(name: string): void {
     if (this.seen.has(name) || this.configured.has(name)) return;
-    this.seen.add(name);
-    if (this.seen.size > this.most) {
-      for (const oldest of this.seen) {
-        this.seen.delete(oldest);
-        break;
-      }
-    }
+    this.seen.set(name, true);
+    const oldest = this.seen.oldest();
+    if (this.seen.size > this.most && oldest !== undefined) this.seen.delete(oldest);
     for (const watcher of this.watchers) this.announce(watcher, name);
   }
 
@@ -36,7 +33,7 @@ export class Channels {
   async *list(filter: string, options: ChannelsOptions = {}): AsyncGenerator<string> {
     const { signal, follow = true } = options;
     const watcher: Watcher = { filter, names: [], wake: undefined };
-    for (const name of [...this.configured, ...this.seen]) this.announce(watcher, name);
+    for (const name of [...this.configured, ...this.seen.keys()]) this.announce(watcher, name);
     this.watchers.add(watcher);
     const aborted = (): void => watcher.wake?.();
     signal?.addEventListener("abort", aborted);

@@ -1,3 +1,4 @@
+import { AgedMap } from "./aged-map.ts";
 import type { ReceiptRecord } from "./receipts.ts";
 
 /** How long a transfer's name is kept when nobody releases it (hub.md, "Deduplication"). */
@@ -19,8 +20,8 @@ export interface Transfer {
 
 /** Names of transfers that must not be routed twice. */
 export class OnceKeys {
-  private readonly byKey = new Map<string, Transfer>();
-  private readonly byScope = new Map<string, Set<string>>();
+  private readonly byKey = new AgedMap<string, Transfer>();
+  private readonly byScope = new Map<string, AgedMap<string, true>>();
   private readonly most: number;
   private readonly forgotten: (key: string) => void;
 
@@ -45,9 +46,11 @@ export class OnceKeys {
       isReleased: false,
     };
     this.byKey.set(key, transfer);
-    const keys = this.byScope.get(scope) ?? new Set();
-    this.byScope.set(scope, keys.add(key));
-    if (keys.size > this.most) this.endOldest(keys);
+    const keys = this.byScope.get(scope) ?? new AgedMap();
+    this.byScope.set(scope, keys);
+    keys.set(key, true);
+    const oldest = keys.oldest();
+    if (keys.size > this.most && oldest !== undefined) this.forget(oldest);
     return transfer;
   }
 
@@ -60,19 +63,15 @@ export class OnceKeys {
     if (keys?.size === 0) this.byScope.delete(transfer.scope);
   }
 
-  private endOldest(keys: ReadonlySet<string>): void {
-    for (const key of keys) {
-      this.end(key);
-      this.forgotten(key);
-      return;
+  private prune(now: number): void {
+    for (let key = this.byKey.oldest(); key !== undefined; key = this.byKey.oldest()) {
+      if ((this.byKey.get(key)?.until ?? 0) > now) return;
+      this.forget(key);
     }
   }
 
-  private prune(now: number): void {
-    for (const [key, transfer] of this.byKey) {
-      if (transfer.until > now) return;
-      this.end(key);
-      this.forgotten(key);
-    }
+  private forget(key: string): void {
+    this.end(key);
+    this.forgotten(key);
   }
 }

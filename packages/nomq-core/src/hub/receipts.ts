@@ -1,4 +1,5 @@
 import type { AckPoint, FinalOutcome, Receipt, ReceiptOutcome } from "../bridge.ts";
+import { AgedMap } from "./aged-map.ts";
 
 /** What is known of one published message while this run remembers it. */
 export class ReceiptRecord {
@@ -112,7 +113,7 @@ export class ReceiptRecord {
 
 /** The receipts this run remembers, newest last; older ones are the store's. */
 export class Receipts {
-  private readonly byId = new Map<string, ReceiptRecord>();
+  private readonly byId = new AgedMap<string, ReceiptRecord>();
   private readonly most: number;
 
   constructor(most: number) {
@@ -121,13 +122,12 @@ export class Receipts {
 
   keep(record: ReceiptRecord): void {
     this.byId.set(record.id, record);
-    if (this.byId.size <= this.most) return;
-    for (const [id, oldest] of this.byId) {
-      this.byId.delete(id);
-      // Somebody waits for its end: it counts as new, once for each newcomer.
-      if (oldest.isWatched) this.byId.set(id, oldest);
-      return;
-    }
+    const id = this.byId.oldest();
+    if (this.byId.size <= this.most || id === undefined) return;
+    const oldest = this.byId.get(id);
+    this.byId.delete(id);
+    // Somebody waits for its end: it counts as new, once for each newcomer.
+    if (oldest?.isWatched === true) this.byId.set(id, oldest);
   }
 
   /** Ends what is pending at one attachment. */

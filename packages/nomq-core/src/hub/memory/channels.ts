@@ -1,4 +1,5 @@
 import { filterMatches, type Message } from "../../message.ts";
+import { AgedMap } from "../aged-map.ts";
 import type { HistoryRange, RetainedPage } from "../store.ts";
 
 /** Retained values and history by channel. */
@@ -7,8 +8,8 @@ export class Channels {
   /** Names with a value or tombstone, sorted; undefined when one has come since. */
   private sorted: string[] | undefined;
   /** Cleared channels, the longest cleared first. */
-  private readonly tombstones = new Set<string>();
-  private readonly past = new Map<string, Message[]>();
+  private readonly tombstones = new AgedMap<string, true>();
+  private readonly past = new AgedMap<string, Message[]>();
   private readonly limits: { readonly perChannel: number; readonly channels: number };
 
   constructor(limits: { readonly perChannel: number; readonly channels: number }) {
@@ -52,14 +53,12 @@ export class Channels {
   }
 
   private bury(channel: string): void {
-    this.tombstones.add(channel);
-    if (this.tombstones.size <= this.limits.channels) return;
-    for (const oldest of this.tombstones) {
-      this.tombstones.delete(oldest);
-      this.values.delete(oldest);
-      this.sorted = undefined;
-      return;
-    }
+    this.tombstones.set(channel, true);
+    const oldest = this.tombstones.oldest();
+    if (this.tombstones.size <= this.limits.channels || oldest === undefined) return;
+    this.tombstones.delete(oldest);
+    this.values.delete(oldest);
+    this.sorted = undefined;
   }
 
   private note(message: Message): void {
@@ -71,11 +70,8 @@ export class Channels {
     list.push(message);
     if (list.length > perChannel) list.shift();
     this.past.set(message.channel, list);
-    if (this.past.size <= channels) return;
-    for (const silent of this.past.keys()) {
-      this.past.delete(silent);
-      return;
-    }
+    const silent = this.past.oldest();
+    if (this.past.size > channels && silent !== undefined) this.past.delete(silent);
   }
 
   private names(): string[] {

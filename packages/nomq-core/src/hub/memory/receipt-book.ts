@@ -1,5 +1,6 @@
 import type { FinalOutcome, Receipt, ReceiptOutcome } from "../../bridge.ts";
 import type { Message } from "../../message.ts";
+import { AgedMap } from "../aged-map.ts";
 
 interface Page {
   readonly channel: string;
@@ -10,7 +11,7 @@ interface Page {
 
 /** Receipts of stored messages, the newest ones. */
 export class ReceiptBook {
-  private readonly pages = new Map<string, Page>();
+  private readonly pages = new AgedMap<string, Page>();
   private readonly most: number;
 
   constructor(most: number) {
@@ -24,11 +25,8 @@ export class ReceiptBook {
       to,
       ended: undefined,
     });
-    if (this.pages.size <= this.most) return;
-    for (const oldest of this.pages.keys()) {
-      this.pages.delete(oldest);
-      return;
-    }
+    const oldest = this.pages.oldest();
+    if (this.pages.size > this.most && oldest !== undefined) this.pages.delete(oldest);
   }
 
   settle(message: Message, end: { name: string; is: FinalOutcome; reason?: string; at: number }): void {
