@@ -73,11 +73,11 @@ function optionsFor(
   delivery: Delivery,
   way: { readonly to: string | Endpoint; readonly before: Open | undefined },
 ): NodePublishOptions {
-  const { expiresInMs, cause, signal } = delivery;
+  const { expiresInMs, signal } = delivery;
   return {
     to: way.to,
     qos: message.qos,
-    retain: message.retain || cause !== "live",
+    retain: message.retain,
     priority: message.priority,
     ttl: expiresInMs === undefined ? NO_EXPIRY_TTL : expiresInMs / 1000,
     signal,

@@ -169,6 +169,19 @@ describe("a node", () => {
     await world.stop();
   });
 
+  test("knows another node by the mark on whatever it sends first (section 7)", async () => {
+    const world = createWorld();
+    const [one, two] = await pair(world);
+    expect(two.node.peer(addressOf(one))).toBeUndefined();
+    await one.node.publish("a/b", text("m"), { to: addressOf(two) });
+    await world.clock.advance(0);
+    expect(two.taken[0]?.peer.kind).toBe("node");
+    await two.node.subscribe("a/b", addressOf(one));
+    await world.clock.advance(0);
+    expect(one.node.peer(addressOf(two))?.kind).toBe("node");
+    await world.stop();
+  });
+
   test("drops its own packets and tells so", async () => {
     const world = createWorld();
     const room = await world.node();

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodePacket, type NodePublishOptions, type PublishOutcome } from "../../src/index.ts";
-import { openV1, type V1Driver } from "../../src/testing/index.ts";
+import { createV1Device, openV1, type V1Driver } from "../../src/testing/index.ts";
 import { vectorKey, vectorRing } from "../vectors.ts";
 import { createWorld, type Room, text, until, type World } from "./node-room.ts";
 
@@ -173,6 +173,27 @@ describe("towards a v1 device", () => {
       { numRuns: RUNS, seed: 13 },
     );
   });
+});
+
+test("an answer from anywhere but the peer ends no transfer, though it has the key and the number", async () => {
+  const world = createWorld();
+  const room = await world.node();
+  const device = world.device({ cut: ["ACK"] });
+  let outcome: PublishOutcome | undefined;
+  void room.node.publish("a/b", text("m"), { qos: 1, to: device.local, ttl: 5 }).then((value) => {
+    outcome = value;
+  });
+  await world.clock.advance(100);
+  const { encryption, mac } = vectorKey();
+  const forger = createV1Device({ encryption, mac, channels: ["a/b"] });
+  const now = Math.floor(world.clock.now() / 1000);
+  const { datagram } = device.received[0] ?? { datagram: text("") };
+  const ack = forger.receive(datagram, device.local, now).reply?.datagram ?? text("");
+  await world.network.open().send(ack, room.node.local() ?? device.local);
+  await world.clock.advance(10_000);
+  expect(room.node.status().accepted).toBe(1);
+  expect(outcome).toMatchObject({ is: "expired" });
+  await world.stop();
 });
 
 describe("from a v1 device", () => {

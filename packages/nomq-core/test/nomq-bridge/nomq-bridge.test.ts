@@ -212,6 +212,21 @@ describe("from the hub to a device", () => {
   });
 });
 
+test("a device that is alive but never answers one channel is not sent its retained state over and over", async () => {
+  const room = await openBridge({ devices: [{ ...pumpDevice, subscribe: ["a/b", "deaf"] }] });
+  await publish(room, { retain: true, payload: text("setpoint") });
+  const device = room.device({ transport: room.world.network.open(pump.at) });
+  await publish(room, { channel: "deaf", qos: 1, ttlMs: 8000 });
+  for (let second = 0; second < 60; second += 1) {
+    await device.publish({ channel: "other", message: "alive" }, GATEWAY);
+    await room.world.clock.advance(1000);
+  }
+  const copies = device.delivered.filter((one) => one.text === "setpoint").length;
+  expect(copies).toBeGreaterThanOrEqual(1);
+  expect(copies).toBeLessThanOrEqual(2);
+  await room.stop();
+});
+
 describe("time to live 0 is now or never", () => {
   test("in: delivered to who is there, kept for no one, and acknowledged", async () => {
     const room = await openBridge({ devices: [pumpDevice] });
@@ -280,6 +295,51 @@ describe("over a restart of the gateway with its store kept", () => {
     expect(listener.received).toHaveLength(1);
     expect(listener.delivered.map((one) => one.text)).toEqual(["go"]);
     await third.stop();
+  });
+
+  test("what the hub refused is refused as a replay too: it was never acknowledged, and its state was kept", async () => {
+    const store = createMemoryStore();
+    const denied = { may: (_: unknown, action: string) => action !== "publish" };
+    const first = await openBridge({ hub: { store, access: denied } });
+    const { world } = first;
+    const device = first.device();
+    const now = Math.floor(world.clock.now() / 1000);
+    const sealed =
+      device.device.publish({ channel: "a/b", message: "m", qos: 1 }, now).datagrams[0] ?? text("");
+    const sender = world.network.open();
+    await sender.send(sealed, GATEWAY);
+    await first.settle();
+    expect(first.bridge.counts().refused).toEqual({ access: 1 });
+    await first.hub[Symbol.asyncDispose]();
+    const second = await openBridge({ hub: { store }, world });
+    await sender.send(sealed, GATEWAY);
+    await second.settle();
+    expect(second.seen).toEqual([]);
+    expect(second.bridge.counts().rejected.replay).toBe(1);
+    await second.stop();
+  });
+
+  test("a node's QoS 2 message that was taken before and not answered is answered, and routed once", async () => {
+    const store = createMemoryStore();
+    const first = await openBridge({ hub: { store } });
+    const { world } = first;
+    const peer = await world.node({
+      peers: [{ name: "gateway", address: GATEWAY, kind: "node" }],
+    });
+    world.network.change({ drop: (_, from) => from.port === GATEWAY.port });
+    let outcome: unknown;
+    void peer.node.publish("a/b", text("m"), { qos: 2, to: "gateway" }).then((value) => {
+      outcome = value;
+    });
+    await world.clock.advance(500);
+    expect(texts(first.seen)).toEqual(["m"]);
+    await first.hub[Symbol.asyncDispose]();
+    world.network.change({ drop: () => false });
+    const second = await openBridge({ hub: { store }, world });
+    await world.clock.advance(10_000);
+    expect(outcome).toMatchObject({ is: "delivered" });
+    expect(second.seen).toEqual([]);
+    await second.stop();
   });
 });
 
