@@ -113,24 +113,12 @@ describe("start", () => {
     expect(existsSync(join(folder.path, "data", "control.sock"))).toBe(true);
   });
 
-  test("--port-offset shifts every port that is not 0, and --data takes another folder", async () => {
+  test("--data takes another folder than the file's", async () => {
     using folder = testFolder();
-    let ports: { tcp: number; udp: number };
-    {
-      await using taken = await takenPorts();
-      ports = taken;
-    }
-    const { tcp, udp } = ports;
-    const config = `nomq: { listen: ['udp://127.0.0.1:${udp - 100}'] }\nmqtt: { listen: ['mqtt://127.0.0.1:${tcp - 100}', 'ws://127.0.0.1:0'] }\n`;
     const data = join(folder.path, "elsewhere");
-    await using gateway = await launchGateway({
-      folder,
-      config,
-      args: ["--port-offset", "100", "--data", data],
-    });
-    expect(gateway.port("nomq")).toBe(udp);
-    expect(gateway.port("mqtt", "mqtt:")).toBe(tcp);
+    await using gateway = await launchGateway({ folder, args: ["--data", data] });
     expect(gateway.controlSocket).toBe(join(data, "control.sock"));
+    expect(existsSync(join(folder.path, "data"))).toBe(false);
   });
 });
 
@@ -156,6 +144,20 @@ describe("refusal to start", () => {
       expect(stderr).toContain(`port-in-use: ${key}: port ${port}: `);
       expect(existsSync(join(folder.path, "data", "control.sock"))).toBe(false);
     }
+  });
+
+  test("--port-offset shifts every port that is not 0", async () => {
+    using folder = testFolder();
+    await using taken = await takenPorts();
+    const listen = `['mqtt://127.0.0.1:0', 'ws://127.0.0.1:${taken.tcp - 100}']`;
+    const config = `nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ${listen} }\n`;
+    const file = folder.file("gateway.yaml", config);
+    const { code, stderr } = await nomq(["--config", file, "--port-offset", "100"]).ended;
+    expect(code).toBe(1);
+    expect(stderr).toContain(`port-in-use: mqtt.listen[1]: port ${taken.tcp}: `);
+    const beyond = await nomq(["--config", file, "--port-offset", "65535"]).ended;
+    expect(beyond.code).toBe(1);
+    expect(beyond.stderr).toMatch(/^config-invalid: --port-offset 65535 takes ws:.* beyond port 65535/m);
   });
 
   test("a bad file: exit 1 with every fault, and no folder is made", async () => {
@@ -208,25 +210,19 @@ describe("refusal to start", () => {
 });
 
 describe("signals", () => {
-  test.each(["SIGTERM", "SIGINT"] as const)(
-    "%s drains and ends with 0, and the ports are free",
-    async (name) => {
-      using folder = testFolder();
-      await using gateway = await launchGateway({ folder });
-      const port = gateway.port("mqtt", "mqtt:");
-      gateway.signal(name);
-      expect((await gateway.ended).code).toBe(0);
-      expect(existsSync(gateway.controlSocket)).toBe(false);
-      const server = createServer().listen(port, "127.0.0.1");
-      await once(server, "listening");
-      server.close();
-    },
-  );
+  test.each(["SIGTERM", "SIGINT"] as const)("%s drains and ends with 0", async (name) => {
+    using folder = testFolder();
+    await using gateway = await launchGateway({ folder });
+    gateway.signal(name);
+    expect((await gateway.ended).code).toBe(0);
+    expect(existsSync(gateway.controlSocket)).toBe(false);
+  });
 
   test("while a silent device holds up the drain, a second signal ends at once", async () => {
     using folder = testFolder();
-    const config =
-      "nomq: { listen: ['udp://127.0.0.1:0'], devices: [{ name: a, address: '127.0.0.1:9', subscribe: [a] }] }\n";
+    await using silent = await takenPorts();
+    const device = `{ name: a, address: '127.0.0.1:${silent.udp}', subscribe: [a] }`;
+    const config = `nomq: { listen: ['udp://127.0.0.1:0'], devices: [${device}] }\n`;
     await using gateway = await launchGateway({ folder, config });
     await createControlClient(gateway.controlSocket).publish({ channel: "a", payload: "x", qos: 1 });
     gateway.signal("SIGTERM");
@@ -253,12 +249,13 @@ describe("signals", () => {
 
 test("a device's outbox limits reach its place at the hub", async () => {
   using folder = testFolder();
-  const device =
-    "{ name: pump, address: '127.0.0.1:9', subscribe: [a], outbox: { messages: 1, whenFull: refuse } }";
+  await using silent = await takenPorts();
+  const outbox = "{ messages: 1, whenFull: refuse }";
+  const device = `{ name: pump, address: '127.0.0.1:${silent.udp}', subscribe: [a], outbox: ${outbox} }`;
   const config = `nomq: { listen: ['udp://127.0.0.1:0'], devices: [${device}] }\n`;
   await using gateway = await launchGateway({ folder, config });
   const client = createControlClient(gateway.controlSocket);
-  // Nobody answers at port 9: the first stays open, the second meets a full outbox.
+  // Nobody answers there: the first stays open, the second meets a full outbox.
   expect((await client.publish({ channel: "a", payload: "1", qos: 1 })).at).toBe("stored");
   expect(await client.publish({ channel: "a", payload: "2", qos: 1 })).toMatchObject({
     at: "refused",
