@@ -5,7 +5,7 @@ export interface Loop {
 }
 
 /** How many are on the way at once: enough to keep both sides busy, few enough that no buffer overflows. */
-const WINDOW = 64;
+const WINDOW = 256;
 const STALLED_MS = 10_000;
 
 /** Sends `from` up to `to`, never more than a window unanswered; resolves with arrivals per second. */
