@@ -149,6 +149,11 @@ export class Changes {
     return this.waiting.has(channel);
   }
 
+  /** Channels with a change that waits. */
+  channels(): Iterable<string> {
+    return this.waiting.keys();
+  }
+
   park(channel: string, place: Place): void {
     const places = this.parked.get(channel) ?? new Set();
     this.parked.set(channel, places.add(place));

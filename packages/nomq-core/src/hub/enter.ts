@@ -40,7 +40,10 @@ export function finish(core: Core, place: Place, entry: Entry, end: End): void {
   if (entry.cause !== "live" && end.is === "delivered") place.owed.failures.delete(message.channel);
   if (message.retain && isLost && place.goneAs === undefined)
     core.engine.owe(place, message.channel, "repair");
-  if (lane === undefined) return;
+  if (lane === undefined) {
+    if (entry.isStored) leaveUnread(core, place, message.seq);
+    return;
+  }
   if (lane.isIdle) {
     place.outbox.lanes.delete(lane.channel);
     core.engine.route(place, lane.channel);
@@ -89,6 +92,8 @@ function enterNow(core: Core, place: Place, entry: Entry): void {
 
 function canTakeNow(place: Place, entry: Entry): boolean {
   const binding = place.active();
+  // Older changes of the channel may wait in the store.
+  if (entry.message.retain && place.outbox.tail.messages > 0) return false;
   if (binding === undefined || binding.open >= binding.window || !place.outbox.hasRoom(entry.bytes))
     return false;
   const lane = place.outbox.lanes.get(entry.message.channel);
@@ -115,6 +120,17 @@ function precede(core: Core, place: Place, entry: Entry): void {
   }
 }
 
+/** The row of a newcomer that was not taken stays in the store until its end is committed. */
+function leaveUnread(core: Core, place: Place, seq: number): void {
+  const { tail } = place.outbox;
+  tail.ended.set(seq, false);
+  void core.writer.landing().then(() => {
+    // A reading under way may have begun before.
+    if (tail.isReading) tail.ended.set(seq, true);
+    else tail.ended.delete(seq);
+  });
+}
+
 /** Whether the row is only counted now and read ahead later. */
 function staysInStore(core: Core, place: Place): boolean {
   const { outbox, binding } = place;
@@ -126,7 +142,10 @@ function addToTail(core: Core, place: Place, entry: Entry): void {
   if (tail.messages === 0) tail.after = Math.max(tail.after, entry.message.seq - 1);
   tail.messages += 1;
   tail.bytes += entry.bytes;
-  if (entry.message.retain) place.owed.strike(entry.message.channel);
+  const { channel, retain } = entry.message;
+  const lane = place.outbox.lanes.get(channel);
+  if (retain && lane !== undefined) lane.isOwedFirst = false;
+  if (retain) place.owed.strike(channel);
   core.engine.readTail(place);
 }
 

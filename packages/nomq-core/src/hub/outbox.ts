@@ -105,6 +105,11 @@ export interface Tail {
   /** Rows up to this `seq` are in memory or done. */
   after: number;
   isReading: boolean;
+  /**
+   * Rows above `after` that ended without being held: until the end is committed, a reading may still find them.
+   * True once it is.
+   */
+  readonly ended: Map<number, boolean>;
 }
 
 /** Messages accepted for one attachment and not yet delivered: lanes, order between them, limits. */
@@ -112,7 +117,7 @@ export class Outbox {
   limits: OutboxLimits;
   readonly lanes: Map<string, Lane> = new Map();
   readonly victims: Victims = new Victims();
-  readonly tail: Tail = { messages: 0, bytes: 0, after: 0, isReading: false };
+  readonly tail: Tail = { messages: 0, bytes: 0, after: 0, isReading: false, ended: new Map() };
   held = 0;
   heldBytes = 0;
   /** Room promised to messages that wait for their commit. */

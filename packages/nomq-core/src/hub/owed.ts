@@ -56,7 +56,8 @@ export class Owed {
   sees(channel: string, isRetained: boolean): boolean {
     let isNew = false;
     for (const scan of this.scans) {
-      if (scan.seen.has(channel)) continue;
+      // A correction is needed all the same: only a change carries the value itself.
+      if (scan.seen.has(channel) || (scan.cause === "repair" && !isRetained)) continue;
       scan.seen.add(channel);
       isNew ||= !isRetained && scan.cause === "retained";
     }

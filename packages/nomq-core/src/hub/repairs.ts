@@ -1,4 +1,4 @@
-import type { Message } from "../message.ts";
+import { filterMatches, type Message } from "../message.ts";
 import { type Core, isTombstone } from "./core.ts";
 import { schedule } from "./enter.ts";
 import { Entry, type Lane, messageBytes } from "./outbox.ts";
@@ -84,6 +84,10 @@ export function sendOwed(core: Core, place: Place, sending: { binding: Binding; 
 export function scan(core: Core, place: Place, filters: readonly string[], cause: OwedCause): void {
   if (filters.length === 0) return;
   place.owed.scans.push({ filters, cause, seen: new Set() });
+  // A change that waits for its commit stood before this interest in the queue: it is read once it has landed.
+  for (const channel of core.changes.channels()) {
+    if (filters.some((filter) => filterMatches(filter, channel))) owe(core, place, channel, cause);
+  }
   if (!place.isScanning) void runScans(core, place);
 }
 

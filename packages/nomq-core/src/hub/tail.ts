@@ -47,7 +47,13 @@ function take(core: Core, place: Place, rows: readonly Row[]): void {
   const { tail } = outbox;
   // Rows whose commit has not been told yet come with it.
   const due = rows.filter((row) => row.message.seq <= core.appliedSeq);
-  for (const row of due) hold(core, place, entryOf(core, place, row));
+  for (const row of due) {
+    if (tail.ended.has(row.message.seq)) tail.after = row.message.seq;
+    else hold(core, place, entryOf(core, place, row));
+  }
+  for (const [seq, isCommitted] of tail.ended) {
+    if (isCommitted || seq <= tail.after) tail.ended.delete(seq);
+  }
   if (rows.length === 0) lose(core, place);
   core.engine.pump(place);
   if (due.length > 0 && tail.messages > 0) readTail(core, place);

@@ -279,6 +279,8 @@ export class Writer {
       if (write.write === "count") this.countsOf(write.name).add(write.add);
       else if (write.write === "state") this.states.set(stateKey(write), write);
       else this.facts.push(write);
+      // What was counted before goes with the row.
+      if (write.write === "forget") this.discountsOf(write.name);
     }
     for (const write of later) this.facts.push(write);
     this.landed.unshift(...lost.landed);

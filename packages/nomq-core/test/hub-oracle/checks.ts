@@ -45,7 +45,11 @@ export function checkPublishes(world: World): void {
 function widen(publish: Publish, earlier: Publish): void {
   const may = new Set([...(publish.may ?? []), ...(publish.must?.keys() ?? [])]);
   for (const name of [...(earlier.must?.keys() ?? []), ...(earlier.may ?? [])]) may.add(name);
-  const both = [...(publish.must ?? [])].filter(([name]) => earlier.must?.has(name) === true);
+  // What the store gives back of an earlier process names those who have rows.
+  const hasRows = publish.qos > 0 && publish.ttlMs !== 0;
+  const both = [...(publish.must ?? [])].filter(
+    ([name, own]) => hasRows && own.durable && earlier.must?.has(name) === true,
+  );
   publish.must = new Map(both);
   publish.may = may;
 }
@@ -229,7 +233,9 @@ export function checkArrivals(world: World): void {
   for (const peer of world.peers) {
     for (const [id, times] of idsOf(peer)) {
       const publish = world.byId.get(id);
-      if (times > 1 && publish !== undefined && publish.qos !== 1) {
+      // A change of QoS 0 is state: it may come again after a crash.
+      const mayRepeat = publish?.qos === 1 || (publish?.qos === 0 && publish.retain);
+      if (times > 1 && publish !== undefined && !mayRepeat) {
         world.problems.push(`${nameOf(publish)} arrived ${times} times at ${peer.options.name}`);
       }
     }

@@ -168,6 +168,7 @@ export function createModel(): Model {
     },
     leave(name) {
       const own = interest.get(name);
+      if (own?.durable === true) doubted.add(name);
       if (own !== undefined) own.leaving = true;
     },
     settle() {
