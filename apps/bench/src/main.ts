@@ -3,6 +3,7 @@
 /** Resolves with whether every target was met. */
 const benches: Readonly<Record<string, () => Promise<boolean>>> = {
   packet: async () => (await import("./packet.ts")).benchPacket(),
+  hub: async () => (await import("./hub/hub.ts")).benchHub(),
   gateway: async () => (await import("./gateway-throughput/gateway-throughput.ts")).benchGateway(),
 };
 

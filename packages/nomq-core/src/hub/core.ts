@@ -3,12 +3,13 @@ import type { Log } from "../log.ts";
 import type { Message } from "../message.ts";
 import type { Access } from "../principal.ts";
 import type { Channels } from "./channels.ts";
+import type { Prints } from "./echo.ts";
 import type { Counts } from "./ledger.ts";
 import type { OnceKeys } from "./once.ts";
-import type { Entry } from "./outbox.ts";
+import type { Arrival, Entry } from "./outbox.ts";
 import type { OwedCause } from "./owed.ts";
 import type { Place } from "./place.ts";
-import type { ReceiptRecord, Receipts } from "./receipts.ts";
+import type { Receipts } from "./receipts.ts";
 import type { Routes } from "./routes.ts";
 import type { Store } from "./store.ts";
 import type { Time } from "./time.ts";
@@ -53,17 +54,6 @@ export interface Numbers {
   /** The last one given. */
   last(): number;
   idOf(seq: number): string;
-}
-
-/** A message on its way into one outbox. */
-export interface Arrival {
-  readonly message: Message;
-  readonly bytes: number;
-  /** It has a row in the store for this attachment. */
-  readonly isStored: boolean;
-  readonly deadline: number;
-  readonly record: ReceiptRecord | undefined;
-  readonly slot: number;
 }
 
 /** How a message ends at one attachment. */
@@ -113,6 +103,7 @@ export interface Core {
   readonly once: OnceKeys;
   readonly channels: Channels;
   readonly changes: Changes;
+  readonly prints: Prints;
   readonly numbers: Numbers;
   readonly limits: HubLimits;
   readonly engine: Engine;

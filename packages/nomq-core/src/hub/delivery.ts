@@ -38,7 +38,7 @@ export function call(core: Core, place: Place, entry: Entry): void {
   binding.open += 1;
   entry.attempt += 1;
   const { attempt } = entry;
-  if (binding.peer.echoes !== false) place.echoes.sent(message, core.time.monotonic());
+  if (binding.peer.echoes !== false) place.echoes.sent(core.prints.of(message), core.time.monotonic());
   const answered = (outcome: Outcome): void => answer(core, place, { binding, entry, attempt, outcome });
   deliver(core, { binding, entry }).then(answered, (error: unknown) => {
     core.log.warn("a delivery was rejected; it counts as retry", {
@@ -116,14 +116,21 @@ function mark(core: Core, place: Place, entry: Entry): void {
   });
 }
 
-async function deliver(core: Core, call: { binding: Binding; entry: Entry }): Promise<Outcome> {
+function deliver(core: Core, call: { binding: Binding; entry: Entry }): Promise<Outcome> {
   const { binding, entry } = call;
   const { attempt, cause, deadline, message } = entry;
   const { signal } = binding.abort;
-  if (deadline === Number.POSITIVE_INFINITY) return binding.peer.deliver(message, { attempt, cause, signal });
-  const expiresInMs = Math.max(0, Math.round(deadline - core.time.monotonic()));
-  const delivery: Delivery = { attempt, cause, signal, expiresInMs };
-  return binding.peer.deliver(message, delivery);
+  const left =
+    deadline === Number.POSITIVE_INFINITY ? undefined : Math.round(deadline - core.time.monotonic());
+  const delivery: Delivery =
+    left === undefined
+      ? { attempt, cause, signal }
+      : { attempt, cause, signal, expiresInMs: Math.max(0, left) };
+  try {
+    return Promise.resolve(binding.peer.deliver(message, delivery));
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 function answer(

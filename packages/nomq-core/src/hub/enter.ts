@@ -1,12 +1,12 @@
-import type { Arrival, Core, End } from "./core.ts";
-import { Entry } from "./outbox.ts";
+import type { Core, End } from "./core.ts";
+import { type Arrival, Entry } from "./outbox.ts";
 import type { Place } from "./place.ts";
 
 const PRIORITIES = 16;
 
 /** Takes a message into an outbox, in the order of commits. */
 export function enter(core: Core, place: Place, arrival: Arrival): void {
-  const entry = new Entry({ ...arrival, cause: "live" });
+  const entry = new Entry(arrival, "live");
   place.counts.accepted += 1;
   if (!entry.isStored) core.writer.countsOf(place.name).accepted += 1;
   const { message } = entry;

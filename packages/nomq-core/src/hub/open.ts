@@ -6,6 +6,7 @@ import { addFilter } from "./attach/steps.ts";
 import { Channels } from "./channels.ts";
 import { Changes, type Core, type Engine, type HubLimits, type Numbers } from "./core.ts";
 import { call, pump } from "./delivery.ts";
+import { Prints } from "./echo.ts";
 import { enter, finish } from "./enter.ts";
 import { Counts } from "./ledger.ts";
 import { OnceKeys } from "./once.ts";
@@ -57,6 +58,7 @@ export async function openCore(options: {
     receipts: new Receipts(limits.receipts),
     channels: new Channels({ configured: options.channels, most: limits.channels }),
     changes: new Changes(),
+    prints: new Prints(),
     engine: createEngine(() => core),
     appliedSeq: opened.seq - 1,
   };

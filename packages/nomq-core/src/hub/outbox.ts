@@ -16,6 +16,18 @@ export function messageBytes(message: Message): number {
   return message.payload.byteLength + Buffer.byteLength(message.channel);
 }
 
+/** A message on its way into one outbox. */
+export interface Arrival {
+  readonly message: Message;
+  readonly bytes: number;
+  /** It has a row in the store for this attachment. */
+  readonly isStored: boolean;
+  /** Monotonic; Infinity without expiry. */
+  readonly deadline: number;
+  readonly record: ReceiptRecord | undefined;
+  readonly slot: number;
+}
+
 /** One message in one outbox. */
 export class Entry implements Due {
   readonly message: Message;
@@ -40,22 +52,14 @@ export class Entry implements Due {
   isReady = false;
   whenDue: ((entry: Entry) => void) | undefined = undefined;
 
-  constructor(options: {
-    message: Message;
-    cause: Delivery["cause"];
-    bytes: number;
-    isStored: boolean;
-    deadline: number;
-    record: ReceiptRecord | undefined;
-    slot: number;
-  }) {
-    this.message = options.message;
-    this.cause = options.cause;
-    this.bytes = options.bytes;
-    this.isStored = options.isStored;
-    this.deadline = options.deadline;
-    this.record = options.record;
-    this.slot = options.slot;
+  constructor(arrival: Arrival, cause: Delivery["cause"]) {
+    this.message = arrival.message;
+    this.cause = cause;
+    this.bytes = arrival.bytes;
+    this.isStored = arrival.isStored;
+    this.deadline = arrival.deadline;
+    this.record = arrival.record;
+    this.slot = arrival.slot;
   }
 
   get settled(): boolean {

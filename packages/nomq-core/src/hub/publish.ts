@@ -3,6 +3,7 @@ import { type Draft, isValidChannel, type Message } from "../message.ts";
 import type { Principal } from "../principal.ts";
 import { isFull, targetsOf } from "./admission.ts";
 import type { Core } from "./core.ts";
+import { printOf } from "./echo.ts";
 import type { Place } from "./place.ts";
 import { Publication } from "./publication.ts";
 import { awaitRecord, ReceiptRecord } from "./receipts.ts";
@@ -167,7 +168,7 @@ function isUnsettled(core: Core, source: Place, channel: string): boolean {
 
 function isEcho(core: Core, source: Place, draft: Draft): boolean {
   if (source.binding?.peer.echoes === false) return false;
-  return source.echoes.isEcho(draft.channel, draft.payload, core.time.monotonic());
+  return source.echoes.isEcho(printOf(draft.channel, draft.payload), core.time.monotonic());
 }
 
 function toMessage(core: Core, draft: Draft, origin: string): Message {

@@ -155,15 +155,10 @@ function sendValue(
   if (message === undefined) return;
   const deadline = core.time.deadline(message);
   const bytes = messageBytes(message);
-  const entry = new Entry({
-    message,
-    cause: item.cause,
-    bytes,
-    isStored: false,
-    deadline,
-    record: undefined,
-    slot: -1,
-  });
+  const entry = new Entry(
+    { message, bytes, isStored: false, deadline, record: undefined, slot: -1 },
+    item.cause,
+  );
   place.counts.accepted += 1;
   core.writer.countsOf(place.name).accepted += 1;
   place.outbox.prepend(entry, lane);

@@ -69,7 +69,7 @@ function entryOf(core: Core, place: Place, row: Row): Entry {
   const record = core.receipts.find(message.id);
   const slot = record?.placeOf(place.name) ?? -1;
   const deadline = core.time.deadline(message);
-  const entry = new Entry({ message, cause: "live", bytes, isStored: true, deadline, record, slot });
+  const entry = new Entry({ message, bytes, isStored: true, deadline, record, slot }, "live");
   // QoS 2 attempts are committed; of the others an earlier run may have sent any.
   const atLeast = message.qos !== 2 && message.seq < place.firstOfRun ? 1 : 0;
   entry.attempt = Math.max(row.attempt, atLeast);

@@ -1,0 +1,39 @@
+/**
+ * A queue on an array. The first key of a `Map` or `Set` costs a walk over all deleted before it, so what goes by age
+ * is kept here besides.
+ */
+export class Fifo<T> {
+  private items: (T | undefined)[] = [];
+  private first = 0;
+
+  get size(): number {
+    return this.items.length - this.first;
+  }
+
+  push(item: T): void {
+    this.items.push(item);
+  }
+
+  peek(): T | undefined {
+    return this.items[this.first];
+  }
+
+  shift(): T | undefined {
+    const item = this.items[this.first];
+    if (this.first < this.items.length) {
+      this.items[this.first] = undefined;
+      this.first += 1;
+    }
+    if (this.first >= 1_024 && this.first * 2 >= this.items.length) {
+      this.items = this.items.slice(this.first);
+      this.first = 0;
+    }
+    return item;
+  }
+
+  /** Keeps only what passes. */
+  retain(keep: (item: T) => boolean): void {
+    this.items = this.items.filter((item) => item !== undefined && keep(item));
+    this.first = 0;
+  }
+}
