@@ -124,11 +124,12 @@ function precede(core: Core, place: Place, entry: Entry): void {
 function leaveUnread(core: Core, place: Place, seq: number): void {
   const { tail } = place.outbox;
   tail.ended.set(seq, false);
-  void core.writer.landing().then(() => {
+  const landed = (): void => {
     // A reading under way may have begun before.
     if (tail.isReading) tail.ended.set(seq, true);
     else tail.ended.delete(seq);
-  });
+  };
+  core.writer.landing().then(landed, landed);
 }
 
 /** Whether the row is only counted now and read ahead later. */

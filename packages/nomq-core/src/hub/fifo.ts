@@ -1,7 +1,4 @@
-/**
- * A queue on an array. The first key of a `Map` or `Set` costs a walk over all deleted before it, so what goes by age
- * is kept here besides.
- */
+/** A queue on an array: taking from the front does not move what is behind. */
 export class Fifo<T> {
   private items: (T | undefined)[] = [];
   private first = 0;
@@ -29,11 +26,5 @@ export class Fifo<T> {
       this.first = 0;
     }
     return item;
-  }
-
-  /** Keeps only what passes. */
-  retain(keep: (item: T) => boolean): void {
-    this.items = this.items.filter((item) => item !== undefined && keep(item));
-    this.first = 0;
   }
 }
