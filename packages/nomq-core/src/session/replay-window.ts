@@ -2,6 +2,7 @@ import { CLOCK_TOLERANCE } from "./clock-offset.ts";
 
 /** Seconds below the newest timestamp within which packets may still arrive out of order. */
 export const WINDOW_SECONDS = 60;
+const SETTLED_SECONDS = 600;
 
 /** What tells one packet of a session from another. */
 export interface Seen {
@@ -106,11 +107,11 @@ export function keep(window: ReplayWindow, seen: Seen): void {
 }
 
 /**
- * A session silent for so long that every timestamp up to T is stale needs no MACs: the floor rises to T.
- * Returns what was forgotten.
+ * A session that has been silent for ten minutes needs no MACs: every timestamp up to T is stale, so the floor rises
+ * to T. (Its nonces go too; devices begin a new session after five minutes.) Returns what was forgotten.
  */
 export function settleSilent(window: ReplayWindow, nowSeconds: number): readonly Forgotten[] {
-  const silent = nowSeconds + window.offset - window.newest > 2 * WINDOW_SECONDS;
+  const silent = nowSeconds + window.offset - window.newest > SETTLED_SECONDS;
   return silent ? raiseFloor(window, window.newest) : [];
 }
 

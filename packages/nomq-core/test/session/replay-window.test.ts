@@ -40,29 +40,35 @@ interface Sent {
   readonly nonce?: number;
 }
 
-/** What nomq-protocol.md section 7 says, with a memory that forgets nothing. */
+/** What nomq-protocol.md section 7 says, with a memory that forgets nothing but sessions silent for ten minutes. */
 class Oracle {
-  readonly #sessions = new Map<number, { offset: number; newest: number; seen: Sent[] }>();
+  readonly #sessions = new Map<number, { offset: number; newest: number; floor: number; seen: Sent[] }>();
 
   judge(sent: Sent, now: number): string {
     const session = this.#sessions.get(sent.session);
     if (session === undefined) {
-      this.#sessions.set(sent.session, {
-        offset: sent.timestamp - now,
-        newest: sent.timestamp,
-        seen: [sent],
-      });
+      const { timestamp } = sent;
+      const begun = { offset: timestamp - now, newest: timestamp, floor: 0, seen: [sent] };
+      this.#sessions.set(sent.session, begun);
       return "fresh";
     }
     const recent = session.seen.filter(({ timestamp }) => timestamp > session.newest - 60);
     const known = recent.some(
       ({ mac, nonce }) => mac === sent.mac || (nonce !== undefined && nonce === sent.nonce),
     );
-    if (sent.timestamp <= session.newest - 60 || known) return "replay";
+    if (sent.timestamp <= Math.max(session.newest - 60, session.floor) || known) return "replay";
     if (Math.abs(sent.timestamp - now - session.offset) > 30) return "stale";
     session.seen.push(sent);
     session.newest = Math.max(session.newest, sent.timestamp);
     return "fresh";
+  }
+
+  sweep(now: number): void {
+    for (const session of this.#sessions.values()) {
+      if (now + session.offset - session.newest <= 600) continue;
+      session.floor = session.newest;
+      session.seen = [];
+    }
   }
 }
 
@@ -102,6 +108,7 @@ describe("a replay window", () => {
           expect(judged.is).toBe(oracle.judge(sent, now));
           if (judged.is === "fresh") apply(store, changesOf(judged.noted));
           apply(store, windows.sweep(now));
+          oracle.sweep(now);
           if (!one.restart) continue;
           windows = createReplayWindows(limits);
           windows.restore(records(store), now);
