@@ -155,7 +155,7 @@ function parsePublish(datagram: Uint8Array, plain: Uint8Array): Opened {
     type: "PUBLISH",
     ...readHeader(datagram),
     nonce: u32(plain, 8),
-    innerTimestamp: (BigInt(u32(plain, 0)) << 32n) | BigInt(u32(plain, 4)),
+    innerTimestamp: u64(plain, 0),
     message: plain.subarray(layout),
     layout,
   };
@@ -194,4 +194,10 @@ function u16(bytes: Uint8Array, at: number): number {
 
 function u32(bytes: Uint8Array, at: number): number {
   return u16(bytes, at) * 0x1_0000 + u16(bytes, at + 2);
+}
+
+function u64(bytes: Uint8Array, at: number): bigint {
+  const high = u32(bytes, at);
+  const low = BigInt(u32(bytes, at + 4));
+  return high === 0 ? low : (BigInt(high) << 32n) | low;
 }

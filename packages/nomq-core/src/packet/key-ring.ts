@@ -1,6 +1,6 @@
 import { NomqError } from "../errors.ts";
 import { type BlockCipher, createBlockCipher } from "./cipher.ts";
-import { createMac, type Mac } from "./mac.ts";
+import { createMac, createSeal, type Mac, type Seal } from "./mac.ts";
 import type { Key } from "./packet.ts";
 
 const KEY_BYTES = 32;
@@ -10,6 +10,7 @@ export interface PacketKey {
   readonly key: Key;
   readonly cipher: BlockCipher;
   readonly macs: { readonly micropython: Mac; readonly standard: Mac };
+  readonly seals: { readonly micropython: Seal; readonly standard: Seal };
 }
 
 /** The keys of one node, tried in order. */
@@ -32,6 +33,7 @@ export function createPacketKey(key: Key): PacketKey {
     key,
     cipher: createBlockCipher(key.encryption),
     macs: { micropython: createMac(key.mac, "micropython"), standard: createMac(key.mac, "standard") },
+    seals: { micropython: createSeal(key.mac, "micropython"), standard: createSeal(key.mac, "standard") },
   };
 }
 
