@@ -44,12 +44,12 @@ export function openLog(config: LogConfig): GatewayLog {
 }
 
 /** One JSON object: `time`, `level`, `text`, then the fields. */
-export function jsonLine({ time, level, text, fields }: Line): string {
+function jsonLine({ time, level, text, fields }: Line): string {
   return `${JSON.stringify({ time: time.toISOString(), level, text, ...fields })}\n`;
 }
 
 /** `2026-11-21T12:00:01.123Z warn  text name=value`, on one line whatever the values hold. */
-export function prettyLine({ time, level, text, fields }: Line): string {
+function prettyLine({ time, level, text, fields }: Line): string {
   const said = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => ` ${name}=${plain(value)}`);

@@ -1,72 +1,6 @@
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import { describe, expect, test } from "vitest";
-import type { MessageJson } from "../src/api/message-json.ts";
-import { type ControlClient, createControlClient } from "../src/control/control-client.ts";
-import { createGateway, type Gateway, parseConfig } from "../src/index.ts";
-import { testFolder } from "./launch.ts";
-
-/** A gateway in this process, without listeners of its bridges unless given. */
-interface Served extends AsyncDisposable {
-  readonly gateway: Gateway;
-  readonly client: ControlClient;
-  readonly socket: string;
-}
-
-async function served(text = "nomq: { listen: [] }\nmqtt: { listen: [] }"): Promise<Served> {
-  const folder = testFolder();
-  const gateway = createGateway({ config: parseConfig({ name: "test", text, folder: folder.path }) });
-  const { controlSocket } = await gateway.start();
-  return {
-    gateway,
-    client: createControlClient(controlSocket),
-    socket: controlSocket,
-    async [Symbol.asyncDispose]() {
-      await gateway.stop();
-      folder[Symbol.dispose]();
-    },
-  };
-}
-
-/** Reads a stream: resolves once it is in force; `next` gives its messages in order. */
-async function reading(client: ControlClient, filters: readonly string[], retained = true) {
-  const end = new AbortController();
-  const stream = client.stream({ filters, retained, signal: end.signal })[Symbol.asyncIterator]();
-  expect((await stream.next()).value).toEqual({ event: "ready" });
-  return {
-    async next(): Promise<MessageJson | undefined> {
-      const { value } = await stream.next();
-      return value?.event === "message" ? value.message : undefined;
-    },
-    async [Symbol.asyncDispose]() {
-      end.abort();
-      await stream.return?.();
-    },
-  };
-}
-
-interface Raw {
-  readonly method?: string;
-  readonly path: string;
-  readonly body?: string | Uint8Array;
-}
-
-/** A request as any program may send it. */
-async function raw(
-  socketPath: string,
-  { method = "GET", path, body }: Raw,
-): Promise<{ status: number; text: string }> {
-  return await new Promise((resolve, reject) => {
-    const asking = request({ socketPath, method, path }, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => {
-        text += chunk;
-      });
-      response.once("end", () => resolve({ status: response.statusCode ?? 0, text }));
-    });
-    asking.once("error", reject);
-    asking.end(body);
-  });
-}
+import { names, raw, reading, served } from "./served.ts";
 
 describe("GET /healthz", () => {
   test("200 with every bridge's state and the NoMQ side's counts", async () => {
@@ -149,6 +83,25 @@ describe("POST /api/v1/publish and GET /api/v1/stream", () => {
       await reader.next();
     }
     await expect.poll(() => names(it.client)).toEqual([]);
+  });
+
+  test("a reader that stops reading delays nobody, and does not hold up the end", async () => {
+    await using it = await served();
+    const response = await new Promise<IncomingMessage>((resolve) => {
+      request({ socketPath: it.socket, path: "/api/v1/stream" }, resolve).end();
+    });
+    response.on("error", () => undefined);
+    await using reader = await reading(it.client, ["#"]);
+    const payload = "x".repeat(65_536);
+    for (let count = 0; count < 100; count += 1) {
+      await it.client.publish({ channel: "a", payload });
+      expect(await reader.next()).toMatchObject({ payload });
+    }
+    // The one that reads has all; the other's socket is full, and the rest waits in its outbox.
+    const states = (await names(it.client)) as { ledger: { pending: number; delivered: number } }[];
+    expect(states.map(({ ledger }) => ledger.pending > 0).sort()).toEqual([false, true]);
+    await it.gateway.stop();
+    response.destroy();
   });
 
   test("`until: delivered` answers when every attachment has it", async () => {
@@ -283,6 +236,3 @@ describe("what became of it, and what is there", () => {
     });
   });
 });
-
-const names = async (client: ControlClient): Promise<unknown> =>
-  (await client.get("/api/v1/attachments")).body;

@@ -36,7 +36,7 @@ const ACK_TIMEOUT_MS = 10_000;
 export function createApi(options: ApiOptions): Hono {
   const app = new Hono();
   app.onError((error, context) => failure(context, error, options.port));
-  app.notFound((context) => said(context, 404, "not-found", "no such resource"));
+  app.notFound((context) => said(context, 404, { code: "not-found", text: "no such resource" }));
   app.get("/healthz", (context) => {
     const health = options.health();
     return context.json(health, health.ready ? 200 : 503);
@@ -44,11 +44,12 @@ export function createApi(options: ApiOptions): Hono {
   app.use("/api/*", async (context, next) => {
     // Before every bridge has claimed its interest, a message would be acknowledged and routed nowhere.
     if (options.isOpen?.() === false)
-      return said(context, 503, "closed", "the gateway is starting or stopping");
+      return said(context, 503, { code: "closed", text: "the gateway is starting or stopping" });
     await next();
     return undefined;
   });
-  const tooLarge = (context: Context): Response => said(context, 413, "too-large", "the body is too large");
+  const tooLarge = (context: Context): Response =>
+    said(context, 413, { code: "too-large", text: "the body is too large" });
   const limit = bodyLimit({ maxSize: options.maxBody ?? MAX_BODY, onError: tooLarge });
   app.post("/api/v1/publish", limit, (context) => publish(context, options));
   app.get("/api/v1/stream", (context) => stream(context, options));
@@ -59,7 +60,9 @@ export function createApi(options: ApiOptions): Hono {
   });
   app.get("/api/v1/receipts/:id", async (context) => {
     const receipt = await options.port.receipt(context.req.param("id"));
-    return receipt === undefined ? said(context, 404, "not-found", "no such receipt") : context.json(receipt);
+    return receipt === undefined
+      ? said(context, 404, { code: "not-found", text: "no such receipt" })
+      : context.json(receipt);
   });
   app.get("/api/v1/channels", (context) => channels(context, options));
   app.get("/api/v1/channels/:channel{.+}", (context) => latest(context, options));
@@ -71,10 +74,10 @@ async function publish(context: Context, options: ApiOptions): Promise<Response>
   try {
     body = await context.req.json();
   } catch {
-    return said(context, 400, "request-invalid", "the body is not JSON");
+    return said(context, 400, { code: "request-invalid", text: "the body is not JSON" });
   }
   const request = readPublishRequest(body);
-  if ("fault" in request) return said(context, 400, "request-invalid", request.fault);
+  if ("fault" in request) return said(context, 400, { code: "request-invalid", text: request.fault });
   const { port, ackTimeout = ACK_TIMEOUT_MS } = options;
   const until = request.until === "accepted" ? "accepted" : "stored";
   const receipt = await port.publish(request.draft, options.principal(context), {
@@ -105,7 +108,8 @@ async function whenFinal(port: Port, receipt: Receipt, timeout: number): Promise
 async function stream(context: Context, options: ApiOptions): Promise<Response> {
   const filters = context.req.queries("filter") ?? ["#"];
   const invalid = filters.find((filter) => !isValidFilter(filter));
-  if (invalid !== undefined) return said(context, 400, "filter-invalid", "+ is one whole level, # the last");
+  if (invalid !== undefined)
+    return said(context, 400, { code: "filter-invalid", text: "+ is one whole level, # the last" });
   const retained = context.req.query("retained") !== "false";
   return await streamMessages(context, {
     port: options.port,
@@ -117,7 +121,8 @@ async function stream(context: Context, options: ApiOptions): Promise<Response> 
 
 async function channels(context: Context, options: ApiOptions): Promise<Response> {
   const filter = context.req.query("filter") ?? "#";
-  if (!isValidFilter(filter)) return said(context, 400, "filter-invalid", "+ is one whole level, # the last");
+  if (!isValidFilter(filter))
+    return said(context, 400, { code: "filter-invalid", text: "+ is one whole level, # the last" });
   const as = options.principal(context);
   const names: string[] = [];
   for await (const name of options.port.channels(filter, { follow: false })) {
@@ -129,7 +134,8 @@ async function channels(context: Context, options: ApiOptions): Promise<Response
 async function latest(context: Context, options: ApiOptions): Promise<Response> {
   const channel = context.req.param("channel") ?? "";
   const message = await options.port.latest(channel, options.principal(context));
-  if (message === undefined) return said(context, 404, "not-found", "the channel has no retained message");
+  if (message === undefined)
+    return said(context, 404, { code: "not-found", text: "the channel has no retained message" });
   return context.json(messageJson(message));
 }
 
@@ -146,15 +152,20 @@ function refusalStatus(reason = ""): ContentfulStatusCode {
   return known[reason] ?? 400;
 }
 
-function said(context: Context, status: ContentfulStatusCode, code: string, text: string): Response {
-  return context.json({ error: { code, text } }, status);
+interface ApiError {
+  readonly code: string;
+  readonly text: string;
+}
+
+function said(context: Context, status: ContentfulStatusCode, error: ApiError): Response {
+  return context.json({ error }, status);
 }
 
 function failure(context: Context, error: unknown, port: Port): Response {
   if (error instanceof NomqError) {
     const status = error.code === "filter-invalid" ? 400 : 503;
-    return said(context, status, error.code, error.message);
+    return said(context, status, { code: error.code, text: error.message });
   }
   port.log.error("a request failed", { path: context.req.path, error: String(error) });
-  return said(context, 500, "internal", "the gateway failed; its log says how");
+  return said(context, 500, { code: "internal", text: "the gateway failed; its log says how" });
 }

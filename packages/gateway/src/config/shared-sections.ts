@@ -40,7 +40,7 @@ const anonymous = z.union([oneOf(["loopback", "none"]), list(cidr)], {
   error: "expected loopback, none or a list of address ranges",
 });
 
-export const ack: z.ZodType<AckPoint> = oneOf(["accepted", "stored", "delivered"]);
+const ack: z.ZodType<AckPoint> = oneOf(["accepted", "stored", "delivered"]);
 
 /** A listener of NoMQ: whoever has a key may come, so nothing says who else may. */
 export function nomqListeners(): z.ZodType<ListenerConfig[]> {
