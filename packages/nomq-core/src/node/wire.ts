@@ -15,7 +15,7 @@ import type { PeerEntry } from "./peer-table.ts";
 export const MAX_DEVICE_MESSAGE = 1339;
 
 /** `ttl` of every packet whose sender says nothing else, seconds. */
-export const DEFAULT_TTL = 3600;
+const DEFAULT_TTL = 3600;
 const LONGEST_TTL = 65_535;
 
 /** A channel as SUBSCRIBE names it. */

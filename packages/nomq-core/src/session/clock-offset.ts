@@ -1,5 +1,5 @@
 /** A peer's clock less ours, in seconds, when it counts from 2000-01-01 as most boards do. */
-export const EPOCH_2000_OFFSET = -946_684_800;
+const EPOCH_2000_OFFSET = -946_684_800;
 
 /** The offsets tried towards a peer that was never heard, in order (nomq-protocol.md section 7). */
 export const UNHEARD_OFFSETS: readonly number[] = [0, EPOCH_2000_OFFSET];

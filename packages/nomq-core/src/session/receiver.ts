@@ -32,7 +32,7 @@ export interface ReceiveStep {
 }
 
 /** Identical bytes are answered again at most so often: each answer goes to an address nobody has proved. */
-export const MOST_REPEATED_ANSWERS = 8;
+const MOST_REPEATED_ANSWERS = 8;
 /** A transfer is open to identical bytes for as long as a device's clock would take them, and the way there. */
 const OPEN_MS = 60_000;
 

@@ -1,7 +1,7 @@
 import { CLOCK_TOLERANCE } from "./clock-offset.ts";
 
 /** Seconds below the newest timestamp within which packets may still arrive out of order. */
-export const WINDOW_SECONDS = 60;
+const WINDOW_SECONDS = 60;
 const SETTLED_SECONDS = 600;
 
 /** What tells one packet of a session from another. */

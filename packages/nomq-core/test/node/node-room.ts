@@ -1,12 +1,10 @@
 import {
   createNomqNode,
   type IncomingMessage,
-  type Key,
   type NomqNode,
   type NomqNodeOptions,
   type NomqReceiver,
   type StateChange,
-  type Transport,
   type Verdict,
 } from "../../src/index.ts";
 import {
@@ -122,5 +120,3 @@ export async function* stateOf(room: Room): AsyncGenerator<readonly [Uint8Array,
 export async function until(clock: FakeClock, done: () => boolean, ms = 60_000): Promise<void> {
   for (let passed = 0; passed < ms && !done(); passed += 50) await clock.advance(50);
 }
-
-export type { Key, Transport };
