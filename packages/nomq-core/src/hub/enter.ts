@@ -3,6 +3,8 @@ import { type Arrival, Entry } from "./outbox.ts";
 import type { Place } from "./place.ts";
 
 const PRIORITIES = 16;
+/** How long "now" lasts for a message with TTL 0: a commit takes time, and lifetimes count in seconds. */
+const NOW_MS = 1_000;
 
 /** Takes a message into an outbox, in the order of commits. */
 export function enter(core: Core, place: Place, arrival: Arrival): void {
@@ -77,7 +79,7 @@ function record(core: Core, place: Place, ended: { entry: Entry; end: End }): vo
 /** TTL 0: to whom can take it now. */
 function enterNow(core: Core, place: Place, entry: Entry): void {
   // A retained change has waited for its commit: its moment may be over.
-  if (entry.deadline < core.time.monotonic() || !canTakeNow(place, entry)) {
+  if (entry.deadline + NOW_MS < core.time.monotonic() || !canTakeNow(place, entry)) {
     finish(core, place, entry, { is: "expired" });
     return;
   }
