@@ -1,5 +1,6 @@
 import type { LedgerRow, OutboxLimits, Peer } from "../bridge.ts";
 import type { CancelTimer } from "../clock.ts";
+import { filterMatches } from "../message.ts";
 import type { Principal } from "../principal.ts";
 import { Echoes } from "./echo.ts";
 import type { Counts } from "./ledger.ts";
@@ -82,6 +83,12 @@ export class Place {
     const { binding } = this;
     if (binding === undefined || binding.paused !== undefined || binding.isEnding) return undefined;
     return binding;
+  }
+
+  /** Whether its filters cover the channel. */
+  wants(channel: string): boolean {
+    for (const filter of this.filters) if (filterMatches(filter, channel)) return true;
+    return false;
   }
 
   ledger(): LedgerRow {

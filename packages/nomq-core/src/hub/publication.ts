@@ -95,8 +95,9 @@ export class Publication implements Step {
   private rest(owesSource: boolean): void {
     const { core, message, source } = this;
     if (!message.retain) return;
-    if (source !== undefined && owesSource && core.engine.mayGet(source, message.channel)) {
-      core.engine.owe(source, message.channel, "repair");
+    const { channel } = message;
+    if (source !== undefined && owesSource && source.wants(channel) && core.engine.mayGet(source, channel)) {
+      core.engine.owe(source, channel, "repair");
     }
     for (const place of core.changes.end(message.channel)) {
       core.engine.route(place, message.channel);

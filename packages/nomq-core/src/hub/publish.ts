@@ -154,7 +154,7 @@ function refuse(core: Core, at: { draft: Draft; source: Place | undefined; reaso
 
 /** The source believes in a state that is not the hub's: it is told which is. */
 function oweSource(core: Core, source: Place, channel: string): void {
-  if (!core.engine.mayGet(source, channel)) return;
+  if (!source.wants(channel) || !core.engine.mayGet(source, channel)) return;
   core.engine.owe(source, channel, "repair");
   core.engine.pump(source);
 }

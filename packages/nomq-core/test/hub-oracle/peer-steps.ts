@@ -11,13 +11,13 @@ function follow(world: World, operation: Operation, work: PromiseLike<unknown>, 
   else world.model.add(operation);
   Promise.resolve(work).then(
     () => {
-      if (run !== world.run) return;
+      if (!run.alive) return;
       operation.is = "done";
       if (isEnd) world.model.add(operation);
       ended();
     },
     () => {
-      if (run !== world.run) return;
+      if (!run.alive) return;
       operation.is = "failed";
       if (isEnd) world.model.add(operation);
       ended();
@@ -44,8 +44,9 @@ export function attach(world: World, at: number, filters: readonly string[] | un
     is: "pending",
   };
   const work = world.run.port.attach(description);
+  const { run } = world;
   const joined = work.then((attachment) => {
-    peer.attachment = attachment;
+    if (run.alive) peer.attachment = attachment;
   });
   follow(world, operation, joined, () => {
     peer.state = operation.is === "done" ? "here" : "away";
@@ -73,7 +74,7 @@ export function detach(world: World, at: number): void {
     // Its interest outlives its attachment.
     const { run } = world;
     void Promise.resolve(work).then(() => {
-      if (run === world.run) gone(peer);
+      if (run.alive) gone(peer);
     });
     return;
   }

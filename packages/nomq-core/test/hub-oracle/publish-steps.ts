@@ -8,7 +8,7 @@ const encoder = new TextEncoder();
 
 type PublishStep = Extract<Step, { do: "publish" }>;
 type Sending = Pick<Publish, "channel" | "payload" | "qos" | "retain" | "ttlMs" | "from" | "once"> &
-  Pick<PublishStep, "priority" | "until">;
+  Pick<PublishStep, "priority" | "until"> & { readonly isRepeated?: boolean };
 
 export function publish(world: World, step: PublishStep): void {
   const peer = world.peers[step.from];
@@ -34,7 +34,7 @@ export function repeat(world: World, back: number): void {
   if (first === undefined) return;
   const peer = world.peers.find((one) => one.options.name === first.from);
   const from = peer?.state === "here" ? first.from : undefined;
-  send(world, { ...first, from, priority: 0, until: "stored" });
+  send(world, { ...first, from, priority: 0, until: "stored", isRepeated: true });
 }
 
 export function release(world: World, back: number): void {
@@ -67,7 +67,7 @@ export function echo(world: World, at: number): void {
 }
 
 function send(world: World, sending: Sending): void {
-  const { priority, until, ...known } = sending;
+  const { priority, until, isRepeated: _, ...known } = sending;
   const own: Publish = {
     ...known,
     number: world.publishes.length,
@@ -86,7 +86,8 @@ function send(world: World, sending: Sending): void {
   if (sending.payload !== "" && sending.payload !== `${own.number}`) world.repeated.add(sending.payload);
   world.publishes.push(own);
   world.model.add({ what: "publish", publish: own, is: "pending" });
-  setOwnCopy(world, own);
+  // A repeated transfer is an old one: what the peer holds by now stays.
+  if (sending.isRepeated !== true) setOwnCopy(world, own);
   const payload = encoder.encode(own.payload);
   const { channel, qos, retain, ttlMs, from, once } = own;
   const draft = { channel, payload, qos, retain, priority, ...(ttlMs === undefined ? {} : { ttlMs }) };
@@ -98,10 +99,10 @@ function send(world: World, sending: Sending): void {
   const { run } = world;
   run.port.publish(draft, "anonymous", options).then(
     (receipt) => {
-      if (!own.lost) acknowledged(world, own, receipt);
+      if (!own.lost && run.alive) acknowledged(world, own, receipt);
     },
     (cause: unknown) => {
-      if (!own.lost && run === world.run) world.problems.push(`publish ${own.number} threw ${String(cause)}`);
+      if (!own.lost && run.alive) world.problems.push(`publish ${own.number} threw ${String(cause)}`);
     },
   );
 }
@@ -124,12 +125,23 @@ function acknowledged(world: World, own: Publish, receipt: Receipt): void {
     const transfer = world.publishes.find(
       (one) => one.once !== undefined && one.once === own.once && !released.has(one) && isKept(world, one),
     );
-    if (transfer !== undefined && transfer !== own) {
+    if (transfer !== undefined && transfer !== own && !released.has(own)) {
       world.problems.push(`transfer ${own.once} was ${transfer.receipt?.id} and is now ${receipt.id}`);
     }
-    world.byId.set(receipt.id, own);
-    allowForEarlier(world, own);
+    const first = firstOf(world, own, receipt.id);
+    world.byId.set(receipt.id, first);
+    allowForEarlier(world, first);
   }
+}
+
+/** The call that began the transfer in this process: a repetition may be answered before it. */
+function firstOf(world: World, own: Publish, id: string): Publish {
+  if (own.once === undefined) return own;
+  const first = world.publishes.find(
+    (one) =>
+      one.once === own.once && one.run === own.run && (one.receipt === undefined || one.receipt.id === id),
+  );
+  return first ?? own;
 }
 
 /** The first call of a repeated transfer may have been stored before the crash that took its answer. */
@@ -137,7 +149,7 @@ function allowForEarlier(world: World, own: Publish): void {
   if (own.once === undefined) return;
   for (const earlier of world.publishes) {
     if (earlier === own) return;
-    if (earlier.once === own.once && earlier.receipt === undefined) own.earlier.push(earlier);
+    if (earlier.once === own.once && earlier.lost) own.earlier.push(earlier);
   }
 }
 

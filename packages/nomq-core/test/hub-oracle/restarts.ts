@@ -37,8 +37,11 @@ async function reopen(world: World, number: number): Promise<void> {
   world.model.settle();
   world.model.crash();
   for (const publish of world.publishes) {
-    if (publish.receipt !== undefined) continue;
-    publish.lost = true;
+    // An outcome that was not committed yet may come out otherwise now.
+    publish.finals.clear();
+    const isUnstored = publish.run === number - 1 && publish.receipt?.at === "accepted";
+    if (publish.receipt !== undefined && !isUnstored) continue;
+    publish.lost = publish.receipt === undefined;
     const peer = world.peers.find((one) => one.options.name === publish.from);
     if (publish.retain) peer?.unsure.add(publish.channel);
   }

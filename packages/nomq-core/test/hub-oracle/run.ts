@@ -1,5 +1,13 @@
 import { settle } from "@nomq/core/testing";
-import { checkArrivals, checkCopies, checkPublishes, checkRetained, checkRows, recount } from "./checks.ts";
+import {
+  checkArrivals,
+  checkCopies,
+  checkPublishes,
+  checkRetained,
+  checkRows,
+  completeReceipts,
+  recount,
+} from "./checks.ts";
 import { attach, change, cut, detach, forget, pause, repair, resume } from "./peer-steps.ts";
 import { echo, publish, release, repeat } from "./publish-steps.ts";
 import { afterwards, crash, restart } from "./restarts.ts";
@@ -9,6 +17,7 @@ import { createWorld, type World } from "./world.ts";
 /** Plays the steps, checks after each, comes to rest and checks again. Throws at the first rule broken. */
 export async function play(steps: readonly Step[]): Promise<World> {
   const world = await createWorld();
+
   const healthy = { store: true };
   for (const [at, step] of steps.entries()) {
     await take(world, step, healthy);
@@ -121,6 +130,7 @@ async function rest(world: World): Promise<void> {
 }
 
 async function atRest(world: World): Promise<void> {
+  await completeReceipts(world);
   await check(world, true, "at rest");
   checkPublishes(world);
   for (const { name, ledger, state } of world.run.hub.attachments()) {

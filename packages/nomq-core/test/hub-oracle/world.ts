@@ -39,8 +39,9 @@ export interface Run {
   readonly number: number;
   readonly hub: Hub;
   readonly port: Port;
-  /** After a kill its timers are gone. */
+  /** After a kill its timers are gone, and what it answers reaches nobody. */
   kill(): void;
+  readonly alive: boolean;
 }
 
 export interface World {
@@ -103,7 +104,19 @@ export async function startRun(clock: FakeClock, store: FaultyStore, number: num
   const { own, kill } = mortalClock(clock);
   const hub = createHub({ store, clock: own });
   await hub.start();
-  return { number, hub, port: hub.port("toy"), kill };
+  let alive = true;
+  return {
+    number,
+    hub,
+    port: hub.port("toy"),
+    kill() {
+      alive = false;
+      kill();
+    },
+    get alive() {
+      return alive;
+    },
+  };
 }
 
 function makePeer(options: WorldPeer["options"], world: () => World): WorldPeer {

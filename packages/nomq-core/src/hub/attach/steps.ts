@@ -1,9 +1,11 @@
 import type { OutboxLimits, Peer } from "../../bridge.ts";
 import { NomqError } from "../../errors.ts";
+import { filterMatches } from "../../message.ts";
 import type { Core } from "../core.ts";
 import { Counts } from "../ledger.ts";
 import { DEFAULT_OUTBOX } from "../outbox.ts";
 import { Binding, Place } from "../place.ts";
+import { hasChange } from "../repairs.ts";
 import type { Write } from "../store.ts";
 import type { Step } from "../writer.ts";
 
@@ -142,9 +144,22 @@ export class ChangeStep implements Step {
 
   private finish(): void {
     const { core, place } = this;
-    if (place.binding?.peer.retained === "deliver") core.engine.scan(place, this.added, "retained");
+    if (place.binding?.peer.retained === "deliver") this.oweAdded();
     this.done();
     core.engine.pump(place);
+  }
+
+  /** What is retained under the new filters; on channels once unsubscribed an older value may still be under way. */
+  private oweAdded(): void {
+    const { core, place, added } = this;
+    const { lanes, tail } = place.outbox;
+    core.engine.scan(place, added, tail.messages > 0 ? "repair" : "retained");
+    for (const lane of lanes.values()) {
+      if (lane.preparing === 0 && !hasChange(lane)) continue;
+      if (added.some((filter) => filterMatches(filter, lane.channel))) {
+        core.engine.owe(place, lane.channel, "repair");
+      }
+    }
   }
 }
 
