@@ -16,7 +16,7 @@ export interface BannerOptions {
   readonly place: string;
 }
 
-/** The one line that says the gateway is ready, for programs (design.md §9). */
+/** The one line that says the gateway is ready, for programs (docs/api.md). */
 export function readyLine({ listen, controlSocket }: Running): string {
   return `${JSON.stringify({ event: "ready", listen, control: controlSocket })}\n`;
 }

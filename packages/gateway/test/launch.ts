@@ -156,7 +156,7 @@ export async function launchGateway(options: LaunchOptions): Promise<LaunchedGat
     await program[Symbol.asyncDispose]();
     throw error;
   }
-  // The ready line of design.md section 9.
+  // The ready line of docs/api.md.
   const ready = JSON.parse(program.stdout()) as { listen: Record<string, string[]>; control: string };
   return {
     ...program,

@@ -50,7 +50,7 @@ export function createTopicTrie<T>(): TopicTrie<T> {
       let wildcards = !topic.startsWith("$");
       for (const name of topic.split("/")) {
         const next: Level<T>[] = [];
-        for (const level of here) step(level, wildcards ? name : [name], next, found);
+        for (const level of here) step(level, wildcards ? name : [name], { next, found });
         here = next;
         wildcards = true;
         if (here.length === 0) return found;
@@ -66,7 +66,11 @@ export function createTopicTrie<T>(): TopicTrie<T> {
 }
 
 /** One level down; a name in an array is matched without wildcards. */
-function step<T>(level: Level<T>, name: string | readonly [string], next: Level<T>[], found: T[]): void {
+function step<T>(
+  level: Level<T>,
+  name: string | readonly [string],
+  { next, found }: { readonly next: Level<T>[]; readonly found: T[] },
+): void {
   const exact = level.below.get(typeof name === "string" ? name : name[0]);
   if (exact !== undefined) next.push(exact);
   if (typeof name !== "string") return;

@@ -32,7 +32,7 @@ export interface ApiOptions {
 const MAX_BODY = 8 * 1_048_576;
 const ACK_TIMEOUT_MS = 10_000;
 
-/** Makes the handlers of `/healthz` and `/api/v1` (design.md §9). */
+/** Makes the handlers of `/healthz` and `/api/v1` (docs/api.md). */
 export function createApi(options: ApiOptions): Hono {
   const app = new Hono();
   app.onError((error, context) => failure(context, error, options.port));
@@ -139,7 +139,7 @@ async function latest(context: Context, options: ApiOptions): Promise<Response> 
   return context.json(messageJson(message));
 }
 
-/** What a refusal at the hub is in HTTP (design.md §4.2 for the codes it shares with CoAP). */
+/** What a refusal at the hub is in HTTP. */
 function refusalStatus(reason = ""): ContentfulStatusCode {
   if (reason.startsWith("outbox-full")) return 429;
   const known: Readonly<Record<string, ContentfulStatusCode>> = {

@@ -1,6 +1,6 @@
 import type { Message } from "@nomq/core";
 
-/** A message as the API and `nomq sub --json` show it (design.md §9). */
+/** A message as the API and `nomq sub --json` show it (docs/api.md). */
 export interface MessageJson {
   readonly channel: string;
   /** Present when the bytes are text. */
@@ -29,7 +29,7 @@ export function payloadJson(payload: Uint8Array): { payload: string } | { payloa
   }
 }
 
-/** The message in the shape of design.md §9. */
+/** The message in the shape of docs/api.md. */
 export function messageJson(message: Message): MessageJson {
   const { channel, payload, qos, retain, contentType, expiresAt, priority, id, origin } = message;
   return {

@@ -4,7 +4,7 @@ import { CommanderError } from "commander";
 import { createProgram } from "./program.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Exit codes (design.md §8). */
+/** Exit codes (docs/api.md, "exit codes"). */
 const OK = 0;
 const FAILED = 1;
 const USED_WRONGLY = 2;

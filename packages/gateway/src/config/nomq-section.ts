@@ -41,7 +41,7 @@ const device = z.strictObject({
   outbox: outbox.exactOptional(),
 });
 
-/** The schema of `nomq` (design.md §7). */
+/** The schema of `nomq` (docs/configuration.md). */
 export const nomqSection: z.ZodType<NomqSection> = z.strictObject({
   listen: nomqListeners().default([{ url: "udp://[::]:8888" }]),
   keys: list(key)

@@ -35,7 +35,7 @@ const logSection = z.strictObject({
   file: path.nullable().default(null),
 });
 
-/** Everything that `gateway.yaml` may hold (design.md §7). An empty file is a valid one. */
+/** Everything that `gateway.yaml` may hold (docs/configuration.md). An empty file is a valid one. */
 export const fileSchema: z.ZodType<ConfigFile> = z.strictObject(
   {
     version: z.literal(1).default(1),

@@ -96,7 +96,7 @@ export function typeOf(frame: Buffer): number {
 }
 
 /** Where the variable header begins. */
-export function bodyAt(frame: Buffer): number {
+function bodyAt(frame: Buffer): number {
   let at = 1;
   while (((frame[at] ?? 0) & 0x80) !== 0 && at < 4) at += 1;
   return at + 1;

@@ -96,7 +96,7 @@ const MOST_MESSAGES = 10_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
 /** Makes an empty queue; when it is full the oldest message that is not in flight goes, which `dropped` hears of. */
-export function createSessionQueue(dropped: (reason: string) => void): SessionQueue {
+function createSessionQueue(dropped: (reason: string) => void): SessionQueue {
   const entries = new Map<number, Entry>();
   const byCounter = new Map<number, Entry>();
   const byId = new Map<number, Entry>();

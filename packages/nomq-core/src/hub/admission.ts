@@ -4,7 +4,11 @@ import type { Place } from "./place.ts";
 let stamp = 0;
 
 /** Who gets a message of the channel, each once: all that match, minus where it came from. */
-export function targetsOf(core: Core, channel: string, source: Place | undefined, isQueued = false): Place[] {
+export function targetsOf(
+  core: Core,
+  channel: string,
+  { source, isQueued }: { readonly source: Place | undefined; readonly isQueued: boolean },
+): Place[] {
   stamp += 1;
   const mine = stamp;
   const targets: Place[] = [];

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import type { Message } from "../message.ts";
 import { Fifo } from "./fifo.ts";
 
-/** How long our own send may take to come back (design.md §4.9). */
+/** How long our own send may take to come back (docs/adr/0005-loop-prevention.md). */
 const TICKET_MS = 10_000;
 /** Tickets one attachment may hold; the oldest goes first. */
 const MOST = 10_000;

@@ -12,9 +12,11 @@ export function enter(core: Core, place: Place, arrival: Arrival): void {
   place.counts.accepted += 1;
   if (!entry.isStored) core.writer.countsOf(place.name).accepted += 1;
   const { message } = entry;
-  if (place.goneAs !== undefined) finish(core, place, entry, { is: "dropped", reason: place.goneAs });
+  if (place.goneAs !== undefined)
+    finish(core, place, { entry, end: { is: "dropped", reason: place.goneAs } });
   else if (message.expiresAt === message.publishedAt) enterNow(core, place, entry);
-  else if (!makeRoom(core, place, entry)) finish(core, place, entry, { is: "dropped", reason: "overflow" });
+  else if (!makeRoom(core, place, entry))
+    finish(core, place, { entry, end: { is: "dropped", reason: "overflow" } });
   else if (entry.isStored && staysInStore(core, place)) addToTail(core, place, entry);
   else {
     precede(core, place, entry);
@@ -31,7 +33,7 @@ export function hold(core: Core, place: Place, entry: Entry): void {
 }
 
 /** Ends the message at this attachment: counts, receipt, store, and what may go next. */
-export function finish(core: Core, place: Place, entry: Entry, end: End): void {
+export function finish(core: Core, place: Place, { entry, end }: { entry: Entry; end: End }): void {
   const { lane, message } = entry;
   if (entry.state === "done") return;
   place.outbox.remove(entry);
@@ -80,15 +82,15 @@ function record(core: Core, place: Place, ended: { entry: Entry; end: End }): vo
 function enterNow(core: Core, place: Place, entry: Entry): void {
   // A retained change has waited for its commit: its moment may be over.
   if (entry.deadline + NOW_MS < core.time.monotonic() || !canTakeNow(place, entry)) {
-    finish(core, place, entry, { is: "expired" });
+    finish(core, place, { entry, end: { is: "expired" } });
     return;
   }
   precede(core, place, entry);
   const lane = place.outbox.append(entry);
   const isTooLarge =
     entry.message.payload.byteLength > (place.binding?.peer.maxPayload ?? Number.POSITIVE_INFINITY);
-  if (isTooLarge) finish(core, place, entry, { is: "refused", reason: "too-large" });
-  else if (lane.isOwedFirst) finish(core, place, entry, { is: "expired" });
+  if (isTooLarge) finish(core, place, { entry, end: { is: "refused", reason: "too-large" } });
+  else if (lane.isOwedFirst) finish(core, place, { entry, end: { is: "expired" } });
   else core.engine.callNow(place, entry);
 }
 
@@ -162,7 +164,7 @@ function makeRoom(core: Core, place: Place, entry: Entry): boolean {
     if (outbox.limits.whenFull !== "drop-oldest") return false;
     const victim = outbox.victims.first();
     if (victim === undefined || rank(entry) < rank(victim)) return false;
-    finish(core, place, victim, { is: "dropped", reason: "overflow" });
+    finish(core, place, { entry: victim, end: { is: "dropped", reason: "overflow" } });
   }
   return true;
 }

@@ -85,12 +85,12 @@ function createNumbers(first: number, say: (seq: number) => void): Numbers {
 function createEngine(core: () => Core): Engine {
   return {
     enter: (place, arrival) => enter(core(), place, arrival),
-    finish: (place, entry, end) => finish(core(), place, entry, end),
+    finish: (place, entry, end) => finish(core(), place, { entry, end }),
     pump: (place) => pump(core(), place),
     callNow: (place, entry) => call(core(), place, entry),
-    owe: (place, channel, cause) => owe(core(), place, channel, cause),
+    owe: (place, channel, cause) => owe(core(), place, { channel, cause }),
     route: (place, channel) => route(core(), place, channel),
-    scan: (place, filters, cause) => scan(core(), place, filters, cause),
+    scan: (place, filters, cause) => scan(core(), place, { filters, cause }),
     readTail: (place) => readTail(core(), place),
     fateOf: (place, entry) => fateOf(core(), place, entry),
     later: (place, ms, run) => later(core(), place, { ms, run }),

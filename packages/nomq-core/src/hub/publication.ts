@@ -49,7 +49,7 @@ export class Publication implements Step {
   decide(batch: { offers: Write[]; facts: Write[] }): "commit" | "done" {
     const { core, message, owner } = this;
     for (const change of this.options.state ?? []) batch.facts.push({ write: "state", owner, ...change });
-    this.targets = targetsOf(core, message.channel, this.source, true);
+    this.targets = targetsOf(core, message.channel, { source: this.source, isQueued: true });
     const full = message.qos === 0 ? undefined : this.targets.find((place) => isFull(place, this.bytes));
     if (full !== undefined) {
       this.targets = [];

@@ -48,7 +48,7 @@ interface Publishing extends PublishCall {
 function publishNow(core: Core, publishing: Publishing): Promise<Receipt> {
   const { message, options, source } = publishing;
   const bytes = bytesOf(message);
-  const targets = targetsOf(core, message.channel, source);
+  const targets = targetsOf(core, message.channel, { source, isQueued: false });
   const full = message.qos === 0 ? undefined : targets.find((place) => isFull(place, bytes));
   if (full !== undefined) {
     return inTurn(core, refuse(core, { draft: message, source, reason: `outbox-full: ${full.name}` }));

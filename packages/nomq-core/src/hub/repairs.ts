@@ -13,7 +13,8 @@ const REPAIR_MS = 100;
 const LONGEST_REPAIR_MS = 30_000;
 
 /** Notes that the channel's retained state must be sent to this attachment. */
-export function owe(core: Core, place: Place, channel: string, cause: OwedCause): void {
+export function owe(core: Core, place: Place, what: { channel: string; cause: OwedCause }): void {
+  const { channel, cause } = what;
   if (place.goneAs !== undefined) return;
   const item = place.owed.owe(channel, cause, core.numbers.last());
   const failures = place.owed.failures.get(channel) ?? 0;
@@ -81,12 +82,13 @@ export function sendOwed(core: Core, place: Place, sending: { binding: Binding; 
 }
 
 /** Owes all retained channels under the filters, page by page. */
-export function scan(core: Core, place: Place, filters: readonly string[], cause: OwedCause): void {
+export function scan(core: Core, place: Place, what: { filters: readonly string[]; cause: OwedCause }): void {
+  const { filters, cause } = what;
   if (filters.length === 0) return;
   place.owed.scans.push({ filters, cause, seen: new Set() });
   // A change that waits for its commit stood before this interest in the queue: it is read once it has landed.
   for (const channel of core.changes.channels()) {
-    if (filters.some((filter) => filterMatches(filter, channel))) owe(core, place, channel, cause);
+    if (filters.some((filter) => filterMatches(filter, channel))) owe(core, place, { channel, cause });
   }
   if (!place.isScanning) void runScans(core, place);
 }
@@ -125,7 +127,7 @@ function found(core: Core, place: Place, at: { scan: Scan; message: Message }): 
   if (at.scan.seen.has(channel) || !core.engine.mayGet(place, channel)) return;
   // A change on its way to the peer carries the value itself.
   if (at.scan.cause === "retained" && hasChange(place.outbox.lanes.get(channel))) return;
-  owe(core, place, channel, at.scan.cause);
+  owe(core, place, { channel, cause: at.scan.cause });
 }
 
 /** Whether a retained change waits or is open in the lane. */

@@ -3,7 +3,7 @@ import type { Log } from "../log.ts";
 import type { Message } from "../message.ts";
 import { Heap } from "./heap.ts";
 
-/** A wall clock that moved by more than this against monotonic time was set, not drifting (design.md §4.6). */
+/** A wall clock that moved by more than this against monotonic time was set, not drifting (docs/hub.md). */
 const STEP_MS = 30_000;
 const WATCH_MS = 10_000;
 

@@ -25,7 +25,7 @@ interface Landing {
   reject(error: unknown): void;
 }
 
-/** A batch keeps the loop free: 1,024 messages gave delays of 19 ms (store.md, section 3). */
+/** A batch keeps the loop free: 1,024 messages gave delays of 19 ms. */
 const BATCH_STEPS = 256;
 const BATCH_BYTES = 1024 * 1024;
 const COUNTS_EVERY_MS = 1_000;

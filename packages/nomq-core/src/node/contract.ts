@@ -158,7 +158,7 @@ export type PublishOutcome = {
     }
 );
 
-/** Why a datagram was dropped (design.md section 9). */
+/** Why a datagram was dropped (docs/errors.md). */
 export type Rejection =
   | "malformed"
   | "bad-mac"

@@ -90,7 +90,7 @@ export function createAnnounced(port: Port, node: NomqNode): Announced {
     async stop() {
       const all = [...entries.values()];
       await Promise.all([configured.last, ...all.map((entry) => entry.last)]);
-      await Promise.all(all.map((entry) => entry.attachment?.[Symbol.asyncDispose]()));
+      await Promise.all(all.map(async (entry) => entry.attachment?.[Symbol.asyncDispose]()));
       entries.clear();
     },
   };

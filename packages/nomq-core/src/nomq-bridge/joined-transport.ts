@@ -11,7 +11,7 @@ const MOST_REMEMBERED = 10_000;
  * Joins listeners into one, so that one node, with one set of replay windows, serves them all. What is sent to an
  * address leaves through the listener that heard it last: devices know us by that port.
  */
-export function joinTransports(transports: readonly [Transport, ...Transport[]]): JoinedTransport {
+function joinTransports(transports: readonly [Transport, ...Transport[]]): JoinedTransport {
   const [first] = transports;
   const heardBy = new Map<string, Transport>();
   const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`;
