@@ -76,7 +76,7 @@ describe("pages", () => {
   });
 
   test("pages that the code cites are there", () => {
-    const cited = sourceFiles.flatMap((file) => [...readPage(file).matchAll(/\b([a-z][\w-]*\.md)\b/g)]);
+    const cited = sourceFiles.flatMap((file) => [...readPage(file).matchAll(/\b([\w-]+\.md)\b/g)]);
     const known = new Set(pages.map((page) => basename(page)));
     expect([...new Set(cited.map(([, page = ""]) => page))].filter((page) => !known.has(page))).toEqual([]);
   });
