@@ -84,7 +84,7 @@ const settings: readonly Setting[] = [
     recipients: 1,
     targetMicros: 13.2,
     qos: 1,
-    channels: ["line/7/temperature"],
+    channels: numbered(64, (at) => `line/${at}/temperature`),
     inFlight: 64,
     peers: [peer("one", ["line/#"], true)],
   },

@@ -54,6 +54,8 @@ export interface Numbers {
   /** The last one given. */
   last(): number;
   idOf(seq: number): string;
+  /** The number in an id of this run. */
+  seqOf(id: string): number | undefined;
 }
 
 /** How a message ends at one attachment. */

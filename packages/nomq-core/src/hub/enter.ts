@@ -49,7 +49,7 @@ export function finish(core: Core, place: Place, { entry, end }: { entry: Entry;
     return;
   }
   if (lane.isIdle) {
-    place.outbox.lanes.delete(lane.channel);
+    place.outbox.rest(lane);
     core.engine.route(place, lane.channel);
   } else place.outbox.offer(lane, place.binding?.isOrdered === true);
   if (place.outbox.tail.messages > 0) core.engine.readTail(place);

@@ -27,6 +27,8 @@ const MOST_PAST = 10_000;
 const SAY_SEQ_EVERY = 2 ** 31;
 const PAGE = 256;
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, at) => at.toString(16).padStart(2, "0"));
+
 /** Opens the store and restores what must last: interest in force, counts, transfers. */
 export async function openCore(options: {
   store: Store;
@@ -55,7 +57,7 @@ export async function openCore(options: {
     claimed: new Map(),
     remember: (name, counts) => remember(core, name, counts),
     firstSeq: opened.seq,
-    receipts: new Receipts(limits.receipts),
+    receipts: new Receipts({ most: limits.receipts, seqOf: numbers.seqOf }),
     channels: new Channels({ configured: options.channels, most: limits.channels }),
     changes: new Changes(),
     prints: new Prints(),
@@ -71,6 +73,8 @@ export async function openCore(options: {
 function createNumbers(first: number, say: (seq: number) => void): Numbers {
   const run = randomBytes(8).toString("hex");
   let last = first - 1;
+  let page = -1;
+  let prefix = "";
   return {
     next: () => {
       last += 1;
@@ -78,7 +82,20 @@ function createNumbers(first: number, say: (seq: number) => void): Numbers {
       return last;
     },
     last: () => last,
-    idOf: (seq) => run + seq.toString(16).padStart(16, "0"),
+    idOf: (seq) => {
+      // All but the last two digits stay the same 256 times.
+      const rest = seq % 256;
+      if (seq - rest !== page) {
+        page = seq - rest;
+        prefix = run + (page / 256).toString(16).padStart(14, "0");
+      }
+      return prefix + HEX[rest];
+    },
+    seqOf: (id) => {
+      if (id.length !== 32 || !id.startsWith(run)) return undefined;
+      const seq = Number.parseInt(id.slice(16), 16);
+      return Number.isSafeInteger(seq) ? seq : undefined;
+    },
   };
 }
 
@@ -102,7 +119,8 @@ function createEngine(core: () => Core): Engine {
 }
 
 function fateOf(core: Core, place: Place, entry: Entry): ReturnType<Engine["fateOf"]> {
-  if (entry.deadline <= core.time.monotonic()) return { is: "expired" };
+  if (entry.deadline !== Number.POSITIVE_INFINITY && entry.deadline <= core.time.monotonic())
+    return { is: "expired" };
   if (!core.engine.mayGet(place, entry.message.channel)) return { is: "refused", reason: "access" };
   const most = place.binding?.peer.maxPayload;
   if (most !== undefined && entry.message.payload.byteLength > most)

@@ -11,6 +11,9 @@ export const DEFAULT_OUTBOX: OutboxLimits = {
   whenFull: "drop-oldest",
 };
 
+/** Lanes an outbox keeps though nothing waits in them. */
+const IDLE_LANES = 64;
+
 /** What a message counts against an outbox's limit. */
 export function messageBytes(message: Message): number {
   return message.payload.byteLength + Buffer.byteLength(message.channel);
@@ -164,6 +167,12 @@ export class Outbox {
       this.lanes.set(channel, lane);
     }
     return lane;
+  }
+
+  /** Sheds an idle lane, but for a few: the next message of its channel takes it up again. */
+  rest(lane: Lane): void {
+    lane.retries = 0;
+    if (this.lanes.size > IDLE_LANES) this.lanes.delete(lane.channel);
   }
 
   append(entry: Entry): Lane {

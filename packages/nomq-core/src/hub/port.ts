@@ -128,7 +128,7 @@ async function* follow(
   // Outcomes of an earlier run's message reach this record by its id.
   const record = new ReceiptRecord(stored.id, stored.channel);
   record.restore(stored);
-  core.receipts.keep(record);
+  core.receipts.keepBeside(record);
   yield* followRecord(record, signal);
 }
 

@@ -61,7 +61,7 @@ export class Publication implements Step {
     const { once } = this.options;
     batch.offers.push({ write: "message", message, to, ...(once === undefined ? {} : { once }) });
     for (const place of this.targets) this.record.expect(place.name, message.publishedAt);
-    core.receipts.keep(this.record);
+    core.receipts.keep(message.seq, this.record);
     this.record.accepted();
     return "commit";
   }

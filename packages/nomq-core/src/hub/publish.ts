@@ -55,7 +55,7 @@ function publishNow(core: Core, publishing: Publishing): Promise<Receipt> {
   }
   const record = new ReceiptRecord(message.id, message.channel);
   record.at = "stored";
-  core.receipts.keep(record);
+  core.receipts.keep(message.seq, record);
   keepBeside(core, publishing, record);
   for (const place of targets) record.expect(place.name, message.publishedAt);
   const deadline = core.time.deadline(message);

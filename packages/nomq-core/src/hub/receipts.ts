@@ -111,32 +111,49 @@ export class ReceiptRecord {
   }
 }
 
-/** The receipts this run remembers, newest last; older ones are the store's. */
-export class Receipts {
-  private readonly byId = new AgedMap<string, ReceiptRecord>();
-  private readonly most: number;
+/** Receipts of earlier runs, and old ones that somebody waits for. */
+const MOST_BESIDE = 1_000;
 
-  constructor(most: number) {
-    this.most = most;
+/**
+ * The receipts this run remembers; older ones are the store's. Numbers rise by one, so the newest lie in a ring by
+ * `seq`: a map by id would cost more than all else a QoS 0 message does.
+ */
+export class Receipts {
+  private readonly ring: (ReceiptRecord | undefined)[] = [];
+  private readonly beside = new AgedMap<string, ReceiptRecord>();
+  private readonly most: number;
+  private readonly seqOf: (id: string) => number | undefined;
+
+  constructor(options: { most: number; seqOf: (id: string) => number | undefined }) {
+    this.most = options.most;
+    this.seqOf = options.seqOf;
   }
 
-  keep(record: ReceiptRecord): void {
-    this.byId.set(record.id, record);
-    const id = this.byId.oldest();
-    if (this.byId.size <= this.most || id === undefined) return;
-    const oldest = this.byId.get(id);
-    this.byId.delete(id);
-    // Somebody waits for its end: it counts as new, once for each newcomer.
-    if (oldest?.isWatched === true) this.byId.set(id, oldest);
+  keep(seq: number, record: ReceiptRecord): void {
+    const at = seq % this.most;
+    const before = this.ring[at];
+    if (before?.isWatched === true) this.keepBeside(before);
+    // Filled in order, so that it stays an array without holes.
+    while (this.ring.length < at) this.ring.push(undefined);
+    this.ring[at] = record;
+  }
+
+  keepBeside(record: ReceiptRecord): void {
+    this.beside.set(record.id, record);
+    const oldest = this.beside.oldest();
+    if (this.beside.size > MOST_BESIDE && oldest !== undefined) this.beside.delete(oldest);
+  }
+
+  find(id: string): ReceiptRecord | undefined {
+    const seq = this.seqOf(id);
+    const found = seq === undefined ? undefined : this.ring[seq % this.most];
+    return found?.id === id ? found : this.beside.get(id);
   }
 
   /** Ends what is pending at one attachment. */
   settleAll(attachment: string, end: { is: FinalOutcome; reason: string; at: number }): void {
-    for (const record of this.byId.values()) record.settle(record.placeOf(attachment), end);
-  }
-
-  find(id: string): ReceiptRecord | undefined {
-    return this.byId.get(id);
+    for (const record of this.ring) record?.settle(record.placeOf(attachment), end);
+    for (const record of this.beside.values()) record.settle(record.placeOf(attachment), end);
   }
 }
 

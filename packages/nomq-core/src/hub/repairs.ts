@@ -200,7 +200,7 @@ function delay(core: Core, place: Place, wait: { item: OwedItem; ms: number }): 
 function settleLane(core: Core, place: Place, lane: Lane): void {
   if (!place.owed.items.has(lane.channel)) lane.isOwedFirst = false;
   if (lane.isIdle) {
-    place.outbox.lanes.delete(lane.channel);
+    place.outbox.rest(lane);
     route(core, place, lane.channel);
   } else place.outbox.offer(lane, place.binding?.isOrdered === true);
 }
