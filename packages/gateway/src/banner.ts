@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { relative } from "node:path";
+import type { ListenerConfig } from "./config/config.ts";
 import type { Running } from "./gateway.ts";
 
 /** What the banner shows besides what runs. */
@@ -12,6 +13,8 @@ export interface BannerOptions {
   readonly configFile?: string;
   /** `memory`, or the folder. */
   readonly data: string;
+  /** The MQTT listeners as configured. */
+  readonly mqttListen: readonly ListenerConfig[];
   /** What `nomq pub` needs to find this gateway, as typed: ` --data ./second`; empty for the default. */
   readonly place: string;
 }
@@ -29,13 +32,33 @@ export function banner(running: Running, options: BannerOptions): string {
     ["data", dataText(options)],
     ["control", running.controlSocket],
     ["keys", keysText(running)],
-    ["access", "NoMQ keys: everything; anonymous clients: everything, from this machine only"],
-    ["", "(anonymous: [192.168.0.0/16] on a listener of mqtt.listen admits a network)"],
+    ...accessRows(options.mqttListen),
     ["config", options.configFile ?? "defaults (no file)"],
   ];
   const shown = rows.filter(([, text]) => text !== "").map(([name, text]) => `  ${name.padEnd(8)}${text}`);
   const lines = tryLines(running, options).map((line) => `  ${line}`);
   return `NoMQ Gateway ${options.version} is ready\n\n${shown.join("\n")}\n\nTry it, each in a terminal of its own:\n\n${lines.join("\n")}\n`;
+}
+
+/** Who may do what, as long as there are no access rules (design.md §6). */
+function accessRows(listen: readonly ListenerConfig[]): [string, string][] {
+  const keys = "NoMQ keys: everything";
+  if (listen.length === 0) return [["access", keys]];
+  const who = listen.map(({ anonymous = "loopback" }) => {
+    if (anonymous === "none") return "nobody";
+    return anonymous === "loopback"
+      ? "programs on this machine only"
+      : `addresses in ${anonymous.join(", ")}`;
+  });
+  const same = who.every((each) => each === who[0]);
+  const shown = same
+    ? who.slice(0, 1).join("")
+    : who.map((each, at) => `mqtt.listen[${at}] ${each}`).join("; ");
+  const rows: [string, string][] = [
+    ["access", `${keys}. MQTT clients without a name may do everything: ${shown}`],
+  ];
+  const advice = "(anonymous: [192.168.0.0/16] on a listener of mqtt.listen admits a network)";
+  return listen.every(({ anonymous }) => anonymous === undefined) ? [...rows, ["", advice]] : rows;
 }
 
 const addressesText = (urls: readonly string[]): string =>

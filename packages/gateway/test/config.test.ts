@@ -135,7 +135,7 @@ describe("refusals name place, path, reason and advice", () => {
     ],
     [
       "nomq: { listen: ['udp://127.0.0.1:65536'] }",
-      "config-invalid: gateway.yaml:1:18: nomq.listen[0]: expected udp:// with a host and a port, such as udp://[::]:8888",
+      "config-invalid: gateway.yaml:1:18: nomq.listen[0]: expected udp:// with an IP address and a port, such as udp://[::]:8888",
     ],
     [
       "nomq: { channels: [a, 'b/#'] }",
@@ -153,6 +153,18 @@ describe("refusals name place, path, reason and advice", () => {
     [
       "nomq: { keys: [] }",
       "config-invalid: gateway.yaml:1:9: nomq.keys: expected at least one key; leave it out to have one generated",
+    ],
+    [
+      "nomq: { listen: ['udp://localhost:8888'] }",
+      "config-invalid: gateway.yaml:1:18: nomq.listen[0]: expected udp:// with an IP address and a port, such as udp://[::]:8888",
+    ],
+    [
+      "mqtt: { listen: [{ url: 'mqtt://[::]:1', anonymous: [10.0.0.0/33] }] }",
+      "config-invalid: gateway.yaml:1:54: mqtt.listen[0].anonymous[0]: expected an address range such as 192.168.0.0/16",
+    ],
+    [
+      "mqtt: { listen: [{ url: 'mqtt://[::]:1', maxPayload: 1B }] }",
+      "config-invalid: gateway.yaml:1:42: mqtt.listen[0].maxPayload: expected a size from 128B to 255MiB",
     ],
     ["version: 2", "config-invalid: gateway.yaml:1:1: version: expected 1"],
     [

@@ -62,7 +62,7 @@ describe("start", () => {
     const key = join(folder.path, "data", "keys", "site.json");
     expect(text).toContain(`site (new: ${key}; copy it to a device to let it join)`);
     expect(text).toContain("messages live in memory and end with this process");
-    expect(text).toContain("anonymous clients: everything, from this machine only");
+    expect(text).toContain("MQTT clients without a name may do everything: programs on this machine only\n");
     expect(text).toContain(`mosquitto_sub -h 127.0.0.1 -p ${port} -t '#' -v\n`);
     expect(text).toContain(
       `npm start -s -- pub demo/hello "from the command line" --retain --config ${file}\n`,

@@ -46,6 +46,7 @@ function bannerOptions(
     command: commandHere(),
     ...(file === undefined ? {} : { configFile: resolve(file) }),
     data: config.data,
+    mqttListen: config.mqtt.listen,
     place: placeHere(options, config.data === "memory" ? running.controlSocket : undefined),
   };
 }

@@ -8,6 +8,13 @@ export interface JsonSchema {
 
 /** The JSON Schema of `gateway.yaml`, for editors; published with the package as `gateway.schema.json`. */
 export function configJsonSchema(): JsonSchema {
+  made ??= makeJsonSchema();
+  return made;
+}
+
+let made: JsonSchema | undefined;
+
+function makeJsonSchema(): JsonSchema {
   const schema = z.toJSONSchema(fileSchema, { io: "input", target: "draft-7" });
   return {
     $schema: "http://json-schema.org/draft-07/schema#",

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { AckPoint, OutboxLimits } from "@nomq/core";
 import { z } from "zod";
 import type { ListenerConfig } from "./config.ts";
@@ -31,12 +32,21 @@ export const tlsConnection: z.ZodType = z.strictObject({
   servername: anyText.nullable().exactOptional(),
 });
 
-const cidr = text("an address range such as 192.168.0.0/16", (value) =>
-  /^[0-9a-fA-F:.]+\/\d{1,3}$/.test(value),
-);
+/** A network, or one address. */
+const network = text("an address range such as 192.168.0.0/16", (value) => {
+  const [address = "", bits, ...rest] = value.split("/");
+  const longest = isIP(address) === 6 ? 128 : 32;
+  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest);
+  return isIP(address) !== 0 && rest.length === 0 && fits;
+});
+
+/** What MQTT can say (MQTT 5.0, section 1.5.5), and the least that a broker needs to answer. */
+const maxPayload = size.refine((value) => value >= 128 && value <= 268_435_460, {
+  error: "expected a size from 128B to 255MiB",
+});
 
 /** `loopback`, `none`, or ranges. */
-const anonymous = z.union([oneOf(["loopback", "none"]), list(cidr)], {
+const anonymous = z.union([oneOf(["loopback", "none"]), list(network)], {
   error: "expected loopback, none or a list of address ranges",
 });
 
@@ -44,13 +54,20 @@ const ack: z.ZodType<AckPoint> = oneOf(["accepted", "stored", "delivered"]);
 
 /** A listener of NoMQ: whoever has a key may come, so nothing says who else may. */
 export function nomqListeners(): z.ZodType<ListenerConfig[]> {
-  const address = url(["udp"], "udp://[::]:8888");
+  const address = text("udp:// with an IP address and a port, such as udp://[::]:8888", isUdpUrl);
   const entry = z.strictObject({
     url: address,
     ack: ack.exactOptional(),
     ackTimeout: duration.exactOptional(),
   });
   return oneOrOther(address, entry);
+}
+
+/** A socket is bound to an address: no name is looked up. */
+function isUdpUrl(value: string): boolean {
+  const parts = /^udp:\/\/(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
+  const [, six = "", four = "", port] = parts ?? [];
+  return (isIP(six) === 6 || isIP(four) === 4) && Number(port) <= 65_535;
 }
 
 /** A list of listeners: each a URL, or an object with one. */
@@ -63,7 +80,7 @@ export function listeners(schemes: readonly string[], example: string): z.ZodTyp
     ackTimeout: duration.exactOptional(),
     anonymous: anonymous.exactOptional(),
     origins: list(anyText).exactOptional(),
-    maxPayload: size.exactOptional(),
+    maxPayload: maxPayload.exactOptional(),
   });
   return oneOrOther(address, entry);
 }

@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest";
+import { type BannerOptions, banner } from "../src/banner.ts";
+import type { Running } from "../src/index.ts";
+import { newKey } from "../src/keys.ts";
+
+const RUNNING: Running = {
+  listen: { nomq: ["udp://[::]:8888"], mqtt: ["ws://[::]:8083", "mqtt://[::]:1883"] },
+  controlSocket: "/data/control.sock",
+  keys: { keys: [newKey("a"), newKey("b")], from: "folder", path: "/data/keys" },
+};
+const OPTIONS: BannerOptions = { version: "1", command: "nomq", data: "/data", mqttListen: [], place: "" };
+
+const shown = (running: Partial<Running>, options: Partial<BannerOptions> = {}): string =>
+  banner({ ...RUNNING, ...running }, { ...OPTIONS, ...options });
+
+describe("banner", () => {
+  test("wildcard listeners are reached on this machine at 127.0.0.1, with the first key's file", () => {
+    const text = shown({});
+    expect(text).toContain("  mosquitto_sub -h 127.0.0.1 -p 1883 -t '#' -v\n");
+    expect(text).toContain("--nomq udp://127.0.0.1:8888 --key /data/keys/a.json\n");
+    expect(text).toContain("  keys    a, b (in /data/keys)\n");
+  });
+
+  test("an IPv6 listener keeps its brackets", () => {
+    const text = shown({ listen: { nomq: ["udp://[::1]:9"], mqtt: ["mqtt://[::1]:1883"] } });
+    expect(text).toContain("mosquitto_sub -h ::1 -p 1883");
+    expect(text).toContain("--nomq udp://[::1]:9 ");
+  });
+
+  test("without MQTT the lines use our own commands; with keys of the configuration none is named", () => {
+    const text = shown({ listen: { nomq: [] }, keys: { keys: [newKey("a")], from: "configuration" } });
+    expect(text).toContain("  nomq sub '#'\n");
+    expect(text).toContain("  nomq keys new --id site --out site.json\n");
+    expect(text).toContain("  nomq    no listener\n");
+  });
+
+  test("no key is ever shown", () => {
+    const [key] = RUNNING.keys.keys;
+    expect(shown({})).not.toContain(key?.encryption);
+    expect(shown({}, { data: "memory" })).not.toContain(key?.mac);
+  });
+
+  test.each([
+    [
+      [{ url: "a" }, { url: "b" }],
+      "MQTT clients without a name may do everything: programs on this machine only\n",
+    ],
+    [[{ url: "a", anonymous: "none" }], "MQTT clients without a name may do everything: nobody\n"],
+    [
+      [{ url: "a", anonymous: ["10.0.0.0/8"] }, { url: "b" }],
+      "mqtt.listen[0] addresses in 10.0.0.0/8; mqtt.listen[1] programs on this machine only\n",
+    ],
+  ] as const)("who may come: %j", (mqttListen, text) => {
+    expect(shown({}, { mqttListen })).toContain(text);
+  });
+});
