@@ -121,7 +121,7 @@ function run(command: string, cwd: string): Promise<{ code: unknown; output: str
   });
 }
 
-describe.runIf(process.env["NOMQ_LONG"])("every part of `npm run check` refuses its violation", () => {
+describe.runIf(process.env["NOMQ_LONG"])("each part of the check can fail (npm run test:long)", () => {
   let copy = "";
   beforeAll(() => {
     copy = join(mkdtempSync(join(tmpdir(), "nomq-check-")), "copy");
