@@ -175,7 +175,7 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
   });
   socket.on("end", () => {
     if (front === undefined) hangUp();
-    else guard(() => front?.inputEnded());
+    else guard(() => front?.ended());
   });
   socket.on("error", () => undefined);
   socket.on("close", () => {
@@ -183,7 +183,7 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
     writer.close();
     const ending = front;
     if (ending !== undefined && !ending.isOver()) {
-      guard(() => ending.inputEnded());
+      guard(() => ending.ended());
       // What has come is still handed on; whatever stands in its way must not keep the session for ever.
       const cancel = clock.after(LINGER_MS, () => ending.stream.destroy());
       ending.stream.once("close", cancel);

@@ -17,6 +17,7 @@ export const REASON = {
   notAuthorized: 0x87,
   serverUnavailable: 0x88,
   serverShuttingDown: 0x8b,
+  keepAliveTimeout: 0x8d,
   topicFilterInvalid: 0x8f,
   topicNameInvalid: 0x90,
   receiveMaximumExceeded: 0x93,

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import type { AedesClient } from "../aedes-internals.ts";
+import type { TopicTrie } from "../topic-trie.ts";
 import { createTopicTrie } from "../topic-trie.ts";
 import type { DrainOptions } from "./drain.ts";
 import { drainQueue } from "./drain.ts";
@@ -43,11 +44,20 @@ export interface SessionStoreOptions {
   connection(client: AedesClient): DrainOptions;
 }
 
-/** Makes an empty store. */
-export function createSessionStore(options: SessionStoreOptions): SessionStore {
+/** The sessions by client id, and their subscriptions by filter. */
+interface Book {
+  readonly sessions: Map<string, Session>;
+  readonly trie: TopicTrie<StoredSubscription>;
+  session(id: string): Session;
+  unsubscribe(session: Session, filter: string): void;
+  end(id: string): void;
+  enqueue(clientId: string, packet: QueuedPublish): void;
+  reached: number;
+}
+
+function createBook(options: SessionStoreOptions): Book {
   const sessions = new Map<string, Session>();
   const trie = createTopicTrie<StoredSubscription>();
-  let reached = 0;
 
   const session = (id: string): Session => {
     const found = sessions.get(id) ?? createSession(id, options.dropped);
@@ -72,13 +82,41 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     // TTL 0 is now or never: nothing to keep.
     if (packet.properties?.messageExpiryInterval !== 0) session(clientId).queue.add(packet);
   };
+  return { sessions, trie, session, unsubscribe, end, enqueue, reached: 0 };
+}
 
-  const publishing = {
+/** Makes an empty store. */
+export function createSessionStore(options: SessionStoreOptions): SessionStore {
+  const book = createBook(options);
+  const { sessions } = book;
+  return {
+    has: (id) => sessions.get(id)?.persistent === true,
+    count: () => sessions.size,
+    session: book.session,
+    find: (id) => sessions.get(id),
+    end: book.end,
+    reached: () => book.reached,
+    persistence: {
+      ...publishing(book, options),
+      ...subscribing(book, options),
+      ...outgoing(book, options),
+      ...incoming(book, options),
+      ...WILLS,
+      // aedes insists on an async function.
+      async setup(): Promise<void> {},
+      async destroy(): Promise<void> {},
+    },
+  };
+}
+
+/** What a publish passes through, step by step in one turn. */
+function publishing(book: Book, options: SessionStoreOptions) {
+  return {
     /** The hub keeps what is retained. */
     storeRetained: (): Settled<void> => settled(undefined),
     subscriptionsByTopic(topic: string): Settled<StoredSubscription[]> {
-      const matching = trie.match(topic);
-      reached = matching.length;
+      const matching = book.trie.match(topic);
+      book.reached = matching.length;
       return settled(matching.filter(({ qos }) => qos > 0));
     },
     outgoingEnqueueCombi(matching: readonly StoredSubscription[], packet: QueuedPublish): Settled<void> {
@@ -86,14 +124,17 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
         matching.filter(({ clientId, nl }) => nl !== true || packet.clientId !== clientId),
         ({ clientId }) => clientId,
       );
-      for (const [clientId, its] of byClient) enqueue(clientId, queuedFor(its, packet));
+      for (const [clientId, its] of byClient) book.enqueue(clientId, queuedFor(its, packet));
       return settled(undefined);
     },
     createRetainedStreamCombi: (filters: readonly string[]): Readable =>
       Readable.from(options.retained(filters)),
   };
+}
 
-  const subscribing = {
+/** Subscriptions of sessions. */
+function subscribing({ sessions, trie, session, unsubscribe, end }: Book, options: SessionStoreOptions) {
+  return {
     async addSubscriptions({ id }: ClientName, subscriptions: readonly Subscribing[]): Promise<void> {
       const one = session(id);
       for (const wanted of subscriptions) {
@@ -113,8 +154,11 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       [...(sessions.get(id)?.subscriptions.values() ?? [])].map(({ clientId: _, ...rest }) => ({ ...rest })),
     cleanSubscriptions: async ({ id }: ClientName): Promise<void> => end(id),
   };
+}
 
-  const outgoing = {
+/** Messages to sessions. */
+function outgoing({ sessions, enqueue }: Book, options: SessionStoreOptions) {
+  return {
     async outgoingEnqueue({ clientId }: { clientId: string }, packet: QueuedPublish): Promise<void> {
       enqueue(clientId, packet);
     },
@@ -140,8 +184,11 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       return Readable.from([]);
     },
   };
+}
 
-  const incoming = {
+/** Transfers at QoS 2 from clients. */
+function incoming({ sessions, session }: Book, options: SessionStoreOptions) {
+  return {
     async incomingStorePacket({ id }: ClientName, { messageId }: { messageId: number }): Promise<void> {
       session(id).transfers.set(messageId, { verdict: undefined, waiting: new Set() });
     },
@@ -159,33 +206,17 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       if (one?.transfers.delete(messageId) === true) options.transferEnded(one, messageId);
     },
   };
-
-  /** Wills live and die with their connection's object in aedes; none is kept here. */
-  const wills = {
-    async putWill(_client: ClientName, will: object): Promise<void> {
-      Object.assign(will, { clientId: _client.id });
-    },
-    getWill: async (): Promise<undefined> => undefined,
-    delWill: async (): Promise<undefined> => undefined,
-    streamWill: (): Readable => Readable.from([]),
-  };
-
-  const lifetime = {
-    // aedes insists on an async function.
-    async setup(): Promise<void> {},
-    async destroy(): Promise<void> {},
-  };
-
-  return {
-    has: (id) => sessions.get(id)?.persistent === true,
-    count: () => sessions.size,
-    session,
-    find: (id) => sessions.get(id),
-    end,
-    reached: () => reached,
-    persistence: { ...publishing, ...subscribing, ...outgoing, ...incoming, ...wills, ...lifetime },
-  };
 }
+
+/** Wills live and die with their connection's object in aedes; none is kept here. */
+const WILLS = {
+  async putWill(_client: ClientName, will: object): Promise<void> {
+    Object.assign(will, { clientId: _client.id });
+  },
+  getWill: async (): Promise<undefined> => undefined,
+  delWill: async (): Promise<undefined> => undefined,
+  streamWill: (): Readable => Readable.from([]),
+};
 
 /** The one copy a session gets under all its matching subscriptions (MQTT 5.0 section 3.3.4). */
 function queuedFor(subscriptions: readonly StoredSubscription[], packet: QueuedPublish): QueuedPublish {
