@@ -1,8 +1,9 @@
 import type { Clock } from "../clock.ts";
 import { readPublishFlags } from "../packet/flags.ts";
 import type { Packet } from "../packet/packet.ts";
+import { changesOf, type Noted } from "../session/note-book.ts";
 import { type ReceiveInput, type ReceiveState, stepReceiver } from "../session/receiver.ts";
-import { changesOf, type Noted } from "../session/replay-windows.ts";
+import { macMark } from "../session/replay-window.ts";
 import type { Endpoint } from "../transport.ts";
 import type { IncomingMessage, Verdict } from "./contract.ts";
 import { type PeerEntry, viewOf } from "./peer-table.ts";
@@ -16,6 +17,7 @@ export interface Arrival {
   readonly peer: PeerEntry;
   readonly from: Endpoint;
   readonly noted: Noted;
+  readonly mac: Uint8Array;
 }
 
 /** The transfers of one node on their way in. */
@@ -67,6 +69,9 @@ class IncomingTransfers implements Incoming {
   // Oldest first.
   readonly #transfers = new Map<string, Transfer>();
   #handing = 0;
+  readonly #landed = (): void => {
+    this.#handing -= 1;
+  };
   #nextSweepAt = 0;
 
   constructor(use: IncomingUse) {
@@ -85,7 +90,8 @@ class IncomingTransfers implements Incoming {
     const { qos } = readPublishFlags(arrival.packet.flags);
     if (qos === 0) {
       this.#use.journal(arrival.noted);
-      void this.#hand(arrival, false);
+      this.#handing += 1;
+      this.#use.hand(messageOf(arrival, false)).then(this.#landed, this.#landed);
       return;
     }
     const name = transferName(arrival.noted.session.keyId, arrival.packet);
@@ -95,7 +101,7 @@ class IncomingTransfers implements Incoming {
     if (step === undefined) return;
     const transfer = known ?? this.#begin(name, arrival, step.state);
     transfer.state = step.state;
-    if (transfer.macs.length < MOST_MACS) transfer.macs.push(arrival.noted.seen.mac);
+    if (transfer.macs.length < MOST_MACS) transfer.macs.push(macMark(arrival.mac));
     if (step.effect === undefined || "reply" in step.effect) {
       this.#use.journal(arrival.noted);
       if (step.effect !== undefined) this.#reply(transfer, step.effect.reply, arrival.from);
@@ -124,15 +130,15 @@ class IncomingTransfers implements Incoming {
   }
 
   async #handOver(transfer: Transfer, arrival: Arrival): Promise<void> {
-    const accepted = await this.#hand(arrival, true);
+    const accepted = await this.#hand(arrival);
     if (!accepted) this.#use.journal(arrival.noted);
     this.#step(transfer, { on: "verdict", accepted }, arrival.from);
   }
 
-  async #hand(arrival: Arrival, withState: boolean): Promise<boolean> {
+  async #hand(arrival: Arrival): Promise<boolean> {
     this.#handing += 1;
     try {
-      const verdict = await this.#use.hand(messageOf(arrival, withState));
+      const verdict = await this.#use.hand(messageOf(arrival, true));
       return verdict.is === "accepted";
     } catch {
       return false;
@@ -188,7 +194,9 @@ function messageOf(arrival: Arrival, withState: boolean): IncomingMessage {
     ...readPublishFlags(packet.flags),
     ttl: packet.ttl,
     peer: viewOf(peer),
-    transfer: transferName(noted.session.keyId, packet),
+    get transfer() {
+      return transferName(noted.session.keyId, packet);
+    },
     state: withState ? changesOf(noted) : [],
   };
 }

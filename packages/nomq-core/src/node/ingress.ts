@@ -3,8 +3,10 @@ import { type Decoded, decodePacket } from "../packet/decode.ts";
 import { isMarked } from "../packet/flags.ts";
 import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
 import type { Packet } from "../packet/packet.ts";
+import type { ClockPolicy } from "../session/clock-offset.ts";
+import type { Noted } from "../session/note-book.ts";
 import { macMark } from "../session/replay-window.ts";
-import type { Judgement, Noted, ReplayWindows } from "../session/replay-windows.ts";
+import type { Judgement, ReplayWindows } from "../session/replay-windows.ts";
 import type { Endpoint } from "../transport.ts";
 import type { ChannelNames } from "./channel-names.ts";
 import type { NodeLimits, NomqReceiver } from "./contract.ts";
@@ -98,11 +100,13 @@ class NodeIngress implements Ingress {
   }
 
   #judge({ packet, key, mac }: Decoded, from: Endpoint): Judgement {
-    const policy = this.#use.peers.knownAt(from, key.id)?.clock ?? "learn";
     const { timestamp, sessionId } = packet;
-    const candidate = { keyId: key.id, sessionId, timestamp, mac: macMark(mac), policy };
-    const nonce = packet.type === "PUBLISH" ? { nonce: packet.nonce } : {};
-    return this.#use.windows.judge({ ...candidate, ...nonce }, this.#use.time.seconds());
+    const mark = packet.type === "PUBLISH" ? packet.nonce : macMark(mac);
+    const policy = (): ClockPolicy => this.#use.peers.knownAt(from, key.id)?.clock ?? "learn";
+    return this.#use.windows.judge(
+      { keyId: key.id, sessionId, timestamp, mark, policy },
+      this.#use.time.seconds(),
+    );
   }
 
   #take(decoded: Decoded, by: { from: Endpoint; key: PacketKey; fresh: Fresh }): void {
@@ -123,7 +127,7 @@ class NodeIngress implements Ingress {
       return;
     }
     this.#accepted += 1;
-    this.#use.incoming.published({ packet, channel, peer, from, noted });
+    this.#use.incoming.published({ packet, channel, peer, from, noted, mac: decoded.mac });
   }
 
   #control(packet: Exclude<Packet, { type: "PUBLISH" }>, from: Endpoint, peer: PeerEntry): void {

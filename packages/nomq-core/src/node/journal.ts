@@ -1,7 +1,8 @@
 import type { StateChange } from "../bridge.ts";
 import type { CancelTimer, Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { changesOfAll, type Noted, type ReplayWindows } from "../session/replay-windows.ts";
+import { createNoteBook, type Noted } from "../session/note-book.ts";
+import type { ReplayWindows } from "../session/replay-windows.ts";
 
 /** Keeps what replay windows noted and no message took with it, and writes it behind. */
 export interface Journal {
@@ -23,12 +24,11 @@ export interface JournalUse {
 const FLUSH_MS = 1000;
 const END_MS = 1000;
 const SWEEP_MS = 60_000;
-/** Beyond it the oldest notes are not written: a store that hangs shall not fill our memory. */
-const MOST_NOTES = 262_144;
+const MOST_SWEPT = 262_144;
 
 /** Makes a journal. */
 export function createJournal(use: JournalUse): Journal {
-  let notes: Noted[] = [];
+  const notes = createNoteBook();
   let swept: readonly StateChange[] = [];
   let writing: Promise<void> | undefined;
   let flushTimer: CancelTimer | undefined;
@@ -51,14 +51,13 @@ export function createJournal(use: JournalUse): Journal {
     flushTimer?.();
     flushTimer = undefined;
     if (writing !== undefined || use.remember() === undefined) return;
-    const changes = [...changesOfAll(notes), ...swept];
-    notes = [];
+    const changes = [...notes.take(), ...swept];
     swept = [];
     if (changes.length === 0) return;
     writing = write(changes);
     await writing;
     writing = undefined;
-    if (notes.length > 0) flushLater();
+    if (notes.size > 0) flushLater();
   };
   const flushLater = (): void => {
     if (flushTimer === undefined && !stopped) flushTimer = use.clock.after(FLUSH_MS, () => void flush());
@@ -66,7 +65,7 @@ export function createJournal(use: JournalUse): Journal {
   const sweep = (): void => {
     const changes = use.windows.sweep(Math.floor(use.clock.now() / 1000));
     // What is not deleted now is found out of date at the next start.
-    if (use.remember() !== undefined && swept.length < MOST_NOTES) swept = swept.concat(changes);
+    if (use.remember() !== undefined && swept.length < MOST_SWEPT) swept = swept.concat(changes);
   };
   const sweepLater = (): void => {
     sweepTimer = use.clock.after(SWEEP_MS, () => {
@@ -79,8 +78,7 @@ export function createJournal(use: JournalUse): Journal {
     start: sweepLater,
     add(noted) {
       if (use.remember() === undefined) return;
-      if (notes.length >= MOST_NOTES) notes = notes.slice(MOST_NOTES / 2);
-      notes.push(noted);
+      notes.add(noted);
       if (writing === undefined) flushLater();
     },
     async end() {

@@ -30,6 +30,8 @@ export interface PeerEntry {
   /** Transfers to it that are open. */
   open: number;
   readonly subscriptions: Set<string>;
+  /** No longer in the table. */
+  gone: boolean;
 }
 
 /** Peers by address and, for those that configuration names, by name. */
@@ -57,6 +59,8 @@ export function createPeerTable(use: {
   const named = new Map<string, PeerEntry>();
   const namedAt = new Map<string, PeerEntry>();
   const others = new Map<string, PeerEntry>();
+  // Most packets come from where the last of their session came from.
+  const lastOf = new WeakMap<ReplayWindow, PeerEntry>();
   for (const known of use.known) {
     const key = (known.key === undefined ? undefined : use.ring.get(known.key)) ?? use.ring.keys[0];
     if (key === undefined) continue;
@@ -65,24 +69,24 @@ export function createPeerTable(use: {
     namedAt.set(addressText(known.address), entry);
   }
 
-  // A 16th at a time: one at a time, each would walk over the places of those before it.
+  // A 16th at a time: looking for the one heard longest ago is work.
   const evict = (): void => {
     if (others.size < use.limit) return;
-    for (const [address, entry] of others) {
-      if (others.size <= (use.limit * 15) / 16) return;
-      if (entry.open > 0 || entry.turns.length > 0 || entry.subscriptions.size > 0) continue;
+    const idle = [...others].filter(
+      ([, { open, turns, subscriptions }]) => open === 0 && turns.length === 0 && subscriptions.size === 0,
+    );
+    idle.sort(([, one], [, another]) => (one.heardAt ?? 0) - (another.heardAt ?? 0));
+    for (const [address, entry] of idle.slice(0, Math.ceil(use.limit / 16))) {
       others.delete(address);
+      entry.gone = true;
     }
   };
   const other = (address: Endpoint, key: PacketKey): PeerEntry => {
     const text = addressText(address);
     const found = others.get(text);
-    if (found !== undefined) {
-      others.delete(text);
-    } else {
-      evict();
-    }
-    const entry = found ?? newEntry({ known: undefined, key, address });
+    if (found !== undefined) return found;
+    evict();
+    const entry = newEntry({ known: undefined, key, address });
     others.set(text, entry);
     return entry;
   };
@@ -94,10 +98,14 @@ export function createPeerTable(use: {
 
   return {
     heardFrom(from, key, window) {
+      const last = window === undefined ? undefined : lastOf.get(window);
+      if (last !== undefined && !last.gone && isSame(last, from, key)) return last;
       const configured = namedAt.get(addressText(from));
       if (configured !== undefined && configured.key === key) return configured;
       const bound = window?.peer === undefined ? undefined : named.get(window.peer);
-      return bound !== undefined && bound.key === key ? bound : other(from, key);
+      const entry = bound !== undefined && bound.key === key ? bound : other(from, key);
+      if (window !== undefined) lastOf.set(window, entry);
+      return entry;
     },
     knownAt(from, keyId) {
       const entry = namedAt.get(addressText(from));
@@ -127,6 +135,10 @@ export function createPeerTable(use: {
   };
 }
 
+function isSame({ address, key }: PeerEntry, from: Endpoint, by: PacketKey): boolean {
+  return key === by && address.port === from.port && address.host === from.host;
+}
+
 /** The peer as the application sees it. */
 export function viewOf(entry: PeerEntry): NomqPeer {
   const { id, address, kind } = entry;
@@ -150,5 +162,6 @@ function newEntry(of: { known: KnownPeer | undefined; key: PacketKey; address: E
     turnTimer: undefined,
     open: 0,
     subscriptions: new Set(),
+    gone: false,
   };
 }

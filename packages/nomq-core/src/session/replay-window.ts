@@ -8,10 +8,11 @@ const SETTLED_SECONDS = 600;
 export interface Seen {
   /** The sender's seconds. */
   readonly timestamp: number;
-  /** Start of the MAC, 48 bits: see {@link macMark}. */
-  readonly mac: number;
-  /** Of a PUBLISH. */
-  readonly nonce?: number;
+  /**
+   * The nonce of a PUBLISH, which stands for its MAC too: the same MAC is the same bytes. Of every other packet the
+   * start of its MAC above 32 bits: see {@link macMark}.
+   */
+  readonly mark: number;
 }
 
 /** What one session (key, session id) may not send again. */
@@ -26,12 +27,11 @@ export interface ReplayWindow {
   floor: number;
   /** When a fresh packet came last, Unix seconds. */
   heardAt: number;
-  /** By timestamp, the MACs seen above the floor, with the nonce of each PUBLISH. */
-  readonly seconds: Map<number, Map<number, number | undefined>>;
-  readonly nonces: Set<number>;
-  /** MACs held. */
-  size: number;
-  /** MACs of which the store holds a record. */
+  /** The marks seen above the floor. */
+  readonly marks: Set<number>;
+  /** The same by timestamp. */
+  readonly seconds: Map<number, number[]>;
+  /** Marks of which the store holds a record. */
   readonly stored: Set<number>;
   /** What the store holds as the floor, where that is higher: a busy session is stored by floor, not by packet. */
   storedFloor: number;
@@ -41,11 +41,11 @@ export interface ReplayWindow {
   marked: boolean;
 }
 
-/** The first 48 bits of a MAC: exact in a number, and nobody without the key can aim at one. */
+/** The first 48 bits of a MAC, above all nonces: exact in a number, and nobody without the key can aim at one. */
 export function macMark(mac: Uint8Array): number {
   let mark = 0;
   for (let at = 0; at < 6; at += 1) mark = mark * 256 + (mac[at] ?? 0);
-  return mark;
+  return mark + 2 ** 32;
 }
 
 /** A window for a session that begins with this packet, which is still to be noted. */
@@ -57,9 +57,8 @@ export function openWindow(timestamp: number, nowSeconds: number): ReplayWindow 
     newest: timestamp,
     floor: timestamp - WINDOW_SECONDS,
     heardAt: nowSeconds,
+    marks: new Set(),
     seconds: new Map(),
-    nonces: new Set(),
-    size: 0,
     stored: new Set(),
     storedFloor: 0,
     marked: false,
@@ -68,14 +67,13 @@ export function openWindow(timestamp: number, nowSeconds: number): ReplayWindow 
 
 /** `replay`: at or below T - 60 s, or MAC or nonce known. `stale`: more than 30 s off the session's clock. */
 export function judge(window: ReplayWindow, seen: Seen, nowSeconds: number): "fresh" | "replay" | "stale" {
-  if (seen.timestamp <= window.floor || window.seconds.get(seen.timestamp)?.has(seen.mac)) return "replay";
-  if (seen.nonce !== undefined && window.nonces.has(seen.nonce)) return "replay";
+  if (seen.timestamp <= window.floor || window.marks.has(seen.mark)) return "replay";
   const off = seen.timestamp - (nowSeconds + window.offset);
   return Math.abs(off) <= CLOCK_TOLERANCE ? "fresh" : "stale";
 }
 
 /** A packet that a window has forgotten: it lies at or below the floor. */
-export type Forgotten = readonly [timestamp: number, mac: number];
+export type Forgotten = readonly [timestamp: number, mark: number];
 
 /**
  * Notes a fresh packet and forgets what has fallen to the floor. With `limit` packets held, the floor rises over the
@@ -86,11 +84,11 @@ export function note(
   seen: Seen,
   at: { readonly nowSeconds: number; readonly limit: number },
 ): readonly Forgotten[] | "limited" {
-  if (window.size >= at.limit && !canRaise(window, seen)) return "limited";
+  if (window.marks.size >= at.limit && !canRaise(window, seen)) return "limited";
   window.newest = Math.max(window.newest, seen.timestamp);
   window.clock = Math.max(window.clock, seen.timestamp - at.nowSeconds);
   window.heardAt = at.nowSeconds;
-  const oldest = window.size >= at.limit ? Math.min(...window.seconds.keys()) : 0;
+  const oldest = window.marks.size >= at.limit ? Math.min(...window.seconds.keys()) : 0;
   const forgotten = raiseFloor(window, Math.max(window.newest - WINDOW_SECONDS, oldest));
   keep(window, seen);
   return forgotten;
@@ -98,17 +96,16 @@ export function note(
 
 /** Holds one packet, as noted or read back from a store. */
 export function keep(window: ReplayWindow, seen: Seen): void {
-  const second = window.seconds.get(seen.timestamp) ?? new Map<number, number | undefined>();
-  window.seconds.set(seen.timestamp, second);
-  if (second.has(seen.mac)) return;
-  second.set(seen.mac, seen.nonce);
-  if (seen.nonce !== undefined) window.nonces.add(seen.nonce);
-  window.size += 1;
+  if (window.marks.has(seen.mark)) return;
+  window.marks.add(seen.mark);
+  const second = window.seconds.get(seen.timestamp);
+  if (second === undefined) window.seconds.set(seen.timestamp, [seen.mark]);
+  else second.push(seen.mark);
 }
 
 /**
- * A session that has been silent for ten minutes needs no MACs: every timestamp up to T is stale, so the floor rises
- * to T. (Its nonces go too; devices begin a new session after five minutes.) Returns what was forgotten.
+ * A session that has been silent for ten minutes needs no marks: every timestamp up to T is stale, so the floor rises
+ * to T. (Devices begin a new session after five.) Returns what was forgotten.
  */
 export function settleSilent(window: ReplayWindow, nowSeconds: number): readonly Forgotten[] {
   const silent = nowSeconds + window.offset - window.newest > SETTLED_SECONDS;
@@ -128,10 +125,9 @@ function raiseFloor(window: ReplayWindow, floor: number): readonly Forgotten[] {
   for (const [timestamp, second] of window.seconds) {
     if (timestamp > floor) continue;
     window.seconds.delete(timestamp);
-    window.size -= second.size;
-    for (const [mac, nonce] of second) {
-      if (nonce !== undefined) window.nonces.delete(nonce);
-      forgotten.push([timestamp, mac]);
+    for (const mark of second) {
+      window.marks.delete(mark);
+      forgotten.push([timestamp, mark]);
     }
   }
   return forgotten;

@@ -1,7 +1,7 @@
 import type { StateChange } from "../bridge.ts";
 import { type ClockPolicy, isFirstOffset } from "./clock-offset.ts";
+import { deletesOf, type Noted } from "./note-book.ts";
 import {
-  type Forgotten,
   judge,
   keep,
   note,
@@ -17,16 +17,8 @@ const LIFE_SECONDS = 28 * 3600;
 
 /** A packet to be judged. */
 export interface Candidate extends Seen, SessionName {
-  /** For the session's first packet. */
-  readonly policy: ClockPolicy;
-}
-
-/** What a fresh packet changed; {@link changesOf} turns it into records. */
-export interface Noted {
-  readonly session: SessionName;
-  readonly window: ReplayWindow;
-  readonly seen: Seen;
-  readonly forgotten: readonly Forgotten[];
+  /** Asked at the session's first packet. */
+  readonly policy: () => ClockPolicy;
 }
 
 /** The verdict on one packet. */
@@ -48,7 +40,7 @@ export interface ReplayWindows {
   all(): Iterable<{ readonly session: SessionName; readonly window: ReplayWindow }>;
   /** Takes back records in any order; junk is ignored. */
   restore(records: Iterable<readonly [key: Uint8Array, value: Uint8Array]>, nowSeconds: number): void;
-  /** Lets go of what can no longer matter: of MACs once all of a session is stale, of windows after 28 h. */
+  /** Lets go of what can no longer matter: of marks once all of a session is stale, of windows after 28 h. */
   sweep(nowSeconds: number): readonly StateChange[];
   /** After a step of our wall clock by `seconds`: offsets stay true to the peers' clocks. */
   rebase(seconds: number): void;
@@ -70,7 +62,7 @@ class WindowTable implements ReplayWindows {
   readonly #limits: { sessions: number; packets: number };
   // In the order of their last packet, to the minute.
   readonly #entries = new Map<string, Entry>();
-  // Those that hold MACs.
+  // Those that hold marks.
   readonly #holding = new Set<Entry>();
   #unsaved: StateChange[] = [];
 
@@ -118,7 +110,7 @@ class WindowTable implements ReplayWindows {
         this.#unsaved.push({ key: packetChange(session, seen).key });
       } else {
         keep(entry.window, seen);
-        entry.window.stored.add(seen.mac);
+        entry.window.stored.add(seen.mark);
         this.#holding.add(entry);
       }
     }
@@ -130,7 +122,7 @@ class WindowTable implements ReplayWindows {
       const forgotten = settleSilent(entry.window, nowSeconds);
       if (forgotten.length > 0) this.#unsaved.push(headChange(entry.session, entry.window));
       this.#unsaved.push(...deletesOf({ ...entry, forgotten }));
-      if (entry.window.size === 0) this.#holding.delete(entry);
+      if (entry.window.marks.size === 0) this.#holding.delete(entry);
     }
     this.#forget(nowSeconds);
     const unsaved = this.#unsaved;
@@ -152,7 +144,7 @@ class WindowTable implements ReplayWindows {
   }
 
   #begin(candidate: Candidate, nowSeconds: number): Entry | undefined {
-    if (!isFirstOffset(candidate.timestamp - nowSeconds, candidate.policy)) return undefined;
+    if (!isFirstOffset(candidate.timestamp - nowSeconds, candidate.policy())) return undefined;
     const session = { keyId: candidate.keyId, sessionId: candidate.sessionId };
     const entry = { session, window: openWindow(candidate.timestamp, nowSeconds), touchedAt: nowSeconds };
     this.#put(entry, nowSeconds);
@@ -179,42 +171,6 @@ class WindowTable implements ReplayWindows {
       this.#unsaved.push(...deleteWindow(entry.session, entry.window));
     }
   }
-}
-
-/** The records that make what was noted last: the head, the packet, and deletes for what was forgotten. */
-export function changesOf(noted: Noted): readonly StateChange[] {
-  const { session, window, seen } = noted;
-  window.stored.add(seen.mac);
-  return [headChange(session, window), packetChange(session, seen), ...deletesOf(noted)];
-}
-
-/**
- * The records of many notes at once. A session with more than {@link MOST_STORED_SINGLY} of them is stored by a
- * higher floor instead: after a restart it can repeat nothing, and loses what it stamped with its last second.
- */
-export function changesOfAll(journal: readonly Noted[]): readonly StateChange[] {
-  const bySession = new Map<ReplayWindow, Noted[]>();
-  for (const noted of journal) {
-    const same = bySession.get(noted.window);
-    if (same === undefined) bySession.set(noted.window, [noted]);
-    else same.push(noted);
-  }
-  return [...bySession].flatMap(([window, notes]) => {
-    if (notes.length <= MOST_STORED_SINGLY) return notes.flatMap(changesOf);
-    window.storedFloor = window.newest;
-    const [one] = notes;
-    const heads = one === undefined ? [] : [headChange(one.session, window)];
-    return [...heads, ...notes.flatMap(deletesOf)];
-  });
-}
-
-const MOST_STORED_SINGLY = 64;
-
-type Letting = Pick<Noted, "session" | "window" | "forgotten">;
-
-function deletesOf({ session, window, forgotten }: Letting): StateChange[] {
-  const stored = forgotten.filter(([, mac]) => window.stored.delete(mac));
-  return stored.map(([timestamp, mac]) => ({ key: packetChange(session, { timestamp, mac }).key }));
 }
 
 function nameOf(session: SessionName): string {

@@ -13,8 +13,10 @@ export type WindowRecord =
   | { readonly is: "packet"; readonly session: SessionName; readonly seen: Seen };
 
 // h/KEY/SESSION -> [offset, clock, newest, floor, heardAt, marked, peer]
-// p/KEY/SESSION/TIMESTAMP/MAC -> nonce, or empty
+// p/KEY/SESSION/TIMESTAMP/MARK -> empty
 // KEY is percent-encoded, the numbers are hexadecimal.
+
+const EMPTY = new Uint8Array(0);
 
 /** The record of a window itself. */
 export function headChange(session: SessionName, window: ReplayWindow): StateChange {
@@ -26,16 +28,16 @@ export function headChange(session: SessionName, window: ReplayWindow): StateCha
 
 /** The record of one packet that a window holds. */
 export function packetChange(session: SessionName, seen: Seen): StateChange {
-  const key = `p/${sessionPart(session)}/${seen.timestamp.toString(16)}/${seen.mac.toString(16)}`;
-  return { key: bytes(key), value: bytes(seen.nonce === undefined ? "" : String(seen.nonce)) };
+  const key = `p/${sessionPart(session)}/${seen.timestamp.toString(16)}/${seen.mark.toString(16)}`;
+  return { key: bytes(key), value: EMPTY };
 }
 
 /** What deletes a window with all it holds. */
 export function deleteWindow(session: SessionName, window: ReplayWindow): StateChange[] {
   const changes: StateChange[] = [{ key: bytes(`h/${sessionPart(session)}`) }];
   for (const [timestamp, second] of window.seconds) {
-    for (const mac of second.keys()) {
-      if (window.stored.has(mac)) changes.push({ key: packetChange(session, { timestamp, mac }).key });
+    for (const mark of second) {
+      if (window.stored.has(mark)) changes.push({ key: packetChange(session, { timestamp, mark }).key });
     }
   }
   return changes;
@@ -43,7 +45,7 @@ export function deleteWindow(session: SessionName, window: ReplayWindow): StateC
 
 /** Reads one record; undefined for anything that none of these functions wrote. */
 export function readRecord(key: Uint8Array, value: Uint8Array): WindowRecord | undefined {
-  const [kind, keyPart, sessionText, timestampText, macText] = text(key).split("/");
+  const [kind, keyPart, sessionText, timestampText, markText] = text(key).split("/");
   const session = readSession(keyPart, sessionText);
   if (session === undefined) return undefined;
   if (kind === "h") {
@@ -51,11 +53,9 @@ export function readRecord(key: Uint8Array, value: Uint8Array): WindowRecord | u
     return window === undefined ? undefined : { is: "head", session, window };
   }
   const timestamp = Number.parseInt(timestampText ?? "", 16);
-  const mac = Number.parseInt(macText ?? "", 16);
-  if (kind !== "p" || !Number.isSafeInteger(timestamp) || !Number.isSafeInteger(mac)) return undefined;
-  const nonce = Number.parseInt(text(value), 10);
-  const seen: Seen = Number.isSafeInteger(nonce) ? { timestamp, mac, nonce } : { timestamp, mac };
-  return { is: "packet", session, seen };
+  const mark = Number.parseInt(markText ?? "", 16);
+  if (kind !== "p" || !Number.isSafeInteger(timestamp) || !Number.isSafeInteger(mark)) return undefined;
+  return { is: "packet", session, seen: { timestamp, mark } };
 }
 
 function readSession(keyPart: string | undefined, sessionText: string | undefined): SessionName | undefined {
@@ -76,9 +76,8 @@ function readHead(json: string): ReplayWindow | undefined {
   }
   const window = { offset, clock, newest, floor, heardAt, marked: marked === true };
   const held = {
+    marks: new Set<number>(),
     seconds: new Map(),
-    nonces: new Set<number>(),
-    size: 0,
     stored: new Set<number>(),
     storedFloor: floor,
   };

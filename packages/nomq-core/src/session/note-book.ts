@@ -1,0 +1,87 @@
+import type { StateChange } from "../bridge.ts";
+import type { Forgotten, ReplayWindow, Seen } from "./replay-window.ts";
+import { headChange, packetChange, type SessionName } from "./window-records.ts";
+
+/** What a fresh packet changed in its window; {@link changesOf} turns it into records. */
+export interface Noted {
+  readonly session: SessionName;
+  readonly window: ReplayWindow;
+  readonly seen: Seen;
+  readonly forgotten: readonly Forgotten[];
+}
+
+/**
+ * Notes that wait to be written. A session with many of them is stored by a higher floor instead: after a restart it
+ * can repeat nothing, and loses what it stamped with the last second written.
+ */
+export interface NoteBook {
+  add(noted: Noted): void;
+  /** The records of all notes, which are notes no more. */
+  take(): StateChange[];
+  /** Sessions with notes. */
+  readonly size: number;
+}
+
+/** Of one session. */
+const MOST_STORED_SINGLY = 64;
+/** Of all: a store that hangs shall not fill our memory. */
+const MOST_NOTES = 262_144;
+
+/** The records of one note: the window, the packet, and deletes for what was forgotten. */
+export function changesOf(noted: Noted): readonly StateChange[] {
+  const { session, window, seen } = noted;
+  window.stored.add(seen.mark);
+  return [headChange(session, window), packetChange(session, seen), ...deletesOf(noted)];
+}
+
+/** Deletes what was forgotten of what the store holds. */
+export function deletesOf({ session, window, forgotten }: Omit<Noted, "seen">): StateChange[] {
+  if (forgotten.length === 0 || window.stored.size === 0) return [];
+  const stored = forgotten.filter(([, mark]) => window.stored.delete(mark));
+  return stored.map(([timestamp, mark]) => ({ key: packetChange(session, { timestamp, mark }).key }));
+}
+
+interface Page {
+  readonly session: SessionName;
+  /** Undefined once there are too many. */
+  notes: Noted[] | undefined;
+  readonly deletes: StateChange[];
+}
+
+/** Makes an empty book. */
+export function createNoteBook(): NoteBook {
+  let pages = new Map<ReplayWindow, Page>();
+  let count = 0;
+  return {
+    add(noted) {
+      const page = pages.get(noted.window) ?? { session: noted.session, notes: [], deletes: [] };
+      if (page.notes?.length === 0) pages.set(noted.window, page);
+      count += 1;
+      if (page.notes === undefined) {
+        page.deletes.push(...deletesOf(noted));
+      } else if (page.notes.length < MOST_STORED_SINGLY && count < MOST_NOTES) {
+        page.notes.push(noted);
+      } else {
+        page.deletes.push(...[...page.notes, noted].flatMap(deletesOf));
+        page.notes = undefined;
+      }
+    },
+    take() {
+      const changes: StateChange[] = [];
+      for (const [window, { session, notes, deletes }] of pages) {
+        if (notes !== undefined) {
+          for (const noted of notes) changes.push(...changesOf(noted));
+          continue;
+        }
+        window.storedFloor = window.newest;
+        changes.push(headChange(session, window), ...deletes);
+      }
+      pages = new Map();
+      count = 0;
+      return changes;
+    },
+    get size() {
+      return pages.size;
+    },
+  };
+}
