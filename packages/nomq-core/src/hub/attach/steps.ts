@@ -138,7 +138,11 @@ export class ChangeStep implements Step {
   }
 
   failed(error: unknown): void {
-    setFilters(this.core, this.place, this.before);
+    const { core, place } = this;
+    setFilters(core, place, this.before);
+    // The peer may have let go of what it held under filters that stay in force now.
+    const restored = (this.change.remove ?? []).filter((filter) => place.filters.has(filter));
+    if (place.binding?.peer.retained === "deliver") core.engine.scan(place, restored, "repair");
     this.done(new NomqError("store-failed", "the filters were not stored", { cause: error }));
   }
 
