@@ -1,5 +1,7 @@
 import { type IncomingMessage, request } from "node:http";
+import { createHub } from "@nomq/core";
 import { describe, expect, test } from "vitest";
+import { createApi } from "../src/index.ts";
 import { names, raw, reading, served } from "./served.ts";
 
 describe("GET /healthz", () => {
@@ -26,6 +28,23 @@ describe("GET /healthz", () => {
       }),
       mqtt: { clientsRefused: {}, messagesRefused: {}, messagesDropped: {}, connectionsCut: {} },
     });
+  });
+
+  test("before every bridge has claimed its interest nothing else is answered", async () => {
+    await using hub = createHub();
+    const health = { live: true, ready: false, bridges: {}, unclaimed: [] };
+    const app = createApi({
+      port: hub.port("api"),
+      principal: () => "token:test",
+      health: () => health,
+      attachments: () => hub.attachments(),
+      isOpen: () => false,
+    });
+    const body = JSON.stringify({ channel: "a", payload: "x" });
+    expect((await app.request("/api/v1/publish", { method: "POST", body })).status).toBe(503);
+    expect((await app.request("/api/v1/stream")).status).toBe(503);
+    const answer = await app.request("/healthz");
+    expect({ status: answer.status, body: await answer.json() }).toEqual({ status: 503, body: health });
   });
 
   test("not ready once it has stopped", async () => {

@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { createNomqNode, type NomqNode, openUdpTransport } from "@nomq/core";
 import { describe, expect, test } from "vitest";
+import { createControlClient } from "../src/control/control-client.ts";
 import { bytesOfKey, keyText, newKey } from "../src/keys.ts";
 import { launchGateway, nomq, type TestFolder, testFolder } from "./launch.ts";
 
@@ -72,6 +74,23 @@ describe("through a gateway", () => {
     await reader.said("subscribed", "stderr");
     reader.signal("SIGINT");
     expect((await reader.ended).code).toBe(0);
+  });
+});
+
+test("a channel nobody has named is listed by hash, source and count", async () => {
+  using folder = testFolder();
+  await using gateway = await launchGateway({ folder });
+  const peer = ["--nomq", `udp://127.0.0.1:${gateway.port("nomq")}`, "--kind", "node"];
+  const key = ["--key", join(folder.path, "data/keys/site.json")];
+  expect((await nomq(["pub", "hidden", "x", ...peer, ...key]).ended).code).toBe(0);
+  const client = createControlClient(gateway.controlSocket);
+  const hash = createHash("sha256").update("hidden").digest("hex").slice(0, 32);
+  const listed = { hash, source: expect.stringMatching(/^127\.0\.0\.1:\d+$/), count: 1 };
+  await expect
+    .poll(async () => (await client.get("/api/v1/nomq/unknown")).body)
+    .toEqual({ channels: [listed], clocks: [] });
+  expect((await client.get("/healthz")).body).toMatchObject({
+    nomq: { unknownChannels: [listed], rejected: { "unknown-channel": 1 } },
   });
 });
 
