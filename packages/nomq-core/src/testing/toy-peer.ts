@@ -88,12 +88,13 @@ export function createToyPeer(options: ToyPeerOptions): ToyPeer {
   let connection: Connection = { alive: false, calls: [], unsent: new Set() };
 
   const arrive = (message: Message, cause: Delivery["cause"]): void => {
-    if (message.qos === 2 && cause === "live" && continues) {
-      if (exactly.has(message.id)) return;
-      exactly.add(message.id);
+    const isOnce = message.qos === 2 && cause === "live" && continues;
+    if (!isOnce || !exactly.has(message.id)) {
+      arrivals.push({ message, cause });
+      onArrive?.(message, cause);
     }
-    arrivals.push({ message, cause });
-    onArrive?.(message, cause);
+    if (isOnce) exactly.add(message.id);
+    // A change that is repeated sets the same state again, after an older one that is repeated before it.
     if (!message.retain && cause === "live") return;
     if (message.payload.length === 0) copy.delete(message.channel);
     else copy.set(message.channel, message);

@@ -136,11 +136,13 @@ export async function recount(world: World): Promise<void> {
 /** False when nobody remembers the message: one that left nothing, of an earlier process. */
 async function refresh(world: World, publish: Publish, receipt: Receipt): Promise<boolean> {
   const isFinal = receipt.outcomes.every((outcome) => outcome.is !== "pending");
-  if (isFinal && (receipt.at !== "accepted" || publish.run !== world.run.number)) return true;
+  if (isFinal && !publish.isStale && (receipt.at !== "accepted" || publish.run !== world.run.number))
+    return true;
+  publish.isStale = false;
   const found = await world.run.port.receipt(receipt.id);
   if (found === undefined) {
     const leftNothing = publish.qos === 0 || publish.ttlMs === 0 || receipt.at === "accepted";
-    const mayBeGone = publish.run !== world.run.number && leftNothing;
+    const mayBeGone = publish.run !== world.run.number && (leftNothing || isFinal);
     if (!mayBeGone) world.problems.push(`${nameOf(publish)}: its receipt is gone`);
     return false;
   }

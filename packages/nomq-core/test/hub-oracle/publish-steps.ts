@@ -77,6 +77,7 @@ function send(world: World, sending: Sending): void {
     receipt: undefined,
     lost: false,
     compared: false,
+    isStale: false,
     must: undefined,
     may: undefined,
     finals: new Map(),

@@ -26,6 +26,8 @@ export interface Publish {
   /** Who must and who may get it, once its place in the order is reached. */
   must: ReadonlyMap<string, Interest> | undefined;
   may: ReadonlySet<string> | undefined;
+  /** A crash may have undone what its receipt said. */
+  isStale: boolean;
   /** Outcomes known to be final. */
   readonly finals: Map<string, FinalOutcome>;
   /** Who was about to go at the call. */

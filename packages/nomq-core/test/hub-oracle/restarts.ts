@@ -1,5 +1,7 @@
 import type { LedgerRow } from "@nomq/core";
+import { numberIn } from "./calls.ts";
 import { checkRetained, checkRows } from "./checks.ts";
+import type { Publish } from "./records.ts";
 import { startRun, type World } from "./world.ts";
 
 /** Kills the process; the commit that is open, if any, is in or out. */
@@ -33,12 +35,24 @@ export async function restart(world: World): Promise<void> {
   await reopen(world, number + 1);
 }
 
+/** A peer whose change was not taken holds a value of its own until it is corrected, which a crash may prevent. */
+function doubtCorrection(world: World, publish: Publish): void {
+  const { receipt, channel } = publish;
+  const peer = world.peers.find((one) => one.options.name === publish.from);
+  if (peer === undefined || !publish.retain || !(receipt?.at === "refused" || receipt?.reason === "echo"))
+    return;
+  const held = peer.toy.copy.get(channel);
+  if ((held === undefined ? "" : `${numberIn(held)}`) === publish.payload) peer.unsure.add(channel);
+}
+
 async function reopen(world: World, number: number): Promise<void> {
   world.model.settle();
   world.model.crash();
   for (const publish of world.publishes) {
     // An outcome that was not committed yet may come out otherwise now.
     publish.finals.clear();
+    publish.isStale = true;
+    doubtCorrection(world, publish);
     const isUnstored = publish.run === number - 1 && publish.receipt?.at === "accepted";
     if (publish.receipt !== undefined && !isUnstored) continue;
     publish.lost = publish.receipt === undefined;
