@@ -8,10 +8,11 @@ import {
   type NomqBridgeOptions,
   type NomqDeviceOptions,
   type Outcome,
+  type Receipt,
   type Transport,
 } from "../../src/index.ts";
 import { settle, type V1Driver, type V1DriverOptions } from "../../src/testing/index.ts";
-import { createWorld, read, type World } from "../node/node-room.ts";
+import { createWorld, read, text, type World } from "../node/node-room.ts";
 import { vectorKey } from "../vectors.ts";
 
 export const GATEWAY = { host: "10.0.0.200", port: 8888 };
@@ -92,3 +93,18 @@ export async function openBridge(options: BridgeRoomOptions = {}): Promise<Bridg
 }
 
 export const texts = (messages: readonly Message[]): string[] => messages.map(({ payload }) => read(payload));
+
+/** A device whose address the bridge's options name. */
+export const pump: ReturnType<typeof deviceAt> = deviceAt(9001);
+export const pumpDevice: NomqDeviceOptions = { name: "pump-7", address: pump.address, subscribe: ["a/b"] };
+
+/** Publishes from the other side of the hub. */
+export async function publish(room: BridgeRoom, over: Record<string, unknown> = {}): Promise<Receipt> {
+  return room.hub.port("other").publish({ channel: "a/b", payload: text("go"), qos: 1, ...over }, "*");
+}
+
+/** What a receipt says of one attachment. */
+export async function outcomeAt(room: BridgeRoom, id: string, attachment = "nomq:pump-7"): Promise<unknown> {
+  const receipt = await room.hub.port("other").receipt(id);
+  return receipt?.outcomes.find((outcome) => outcome.attachment === attachment);
+}
