@@ -71,7 +71,10 @@ export interface Peer {
   readonly filters?: readonly string[];
   /** Its interest and outbox survive restarts. */
   readonly durable: boolean;
-  /** Sent by the hub, or read by the bridge; absent = none. */
+  /**
+   * `deliver`: sent by the hub, at attach and for added filters; to a durable peer that comes back also what was
+   * cleared meanwhile. `pull`: read by the bridge. Absent: none.
+   */
   readonly retained?: "deliver" | "pull";
   /** Calls of `deliver` open at once, over all lanes. Default 1. */
   readonly window?: number;
@@ -137,7 +140,11 @@ export interface ChannelsOptions extends AbortOptions {
 
 /** All of the hub that a bridge may use. */
 export interface Port {
-  /** Resolves at `until`; a refusal is a receipt, never a throw. Abort ends the waiting, not the message. */
+  /**
+   * Resolves at `until`; a refusal is a receipt, never a throw. An abort, or the end of the hub, ends the waiting and
+   * not the message: it resolves with the receipt as it is then. `until: delivered` resolves when every outcome is
+   * final; with nobody to deliver to that is at once, as `delivered` without outcomes.
+   */
   publish(draft: Draft, from: Principal, options?: PublishOptions): Promise<Receipt>;
   /** Ends the life of a `once` key. */
   release(once: string): void;

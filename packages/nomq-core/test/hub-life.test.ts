@@ -564,3 +564,23 @@ describe("start and stop", () => {
     expect(port.may("*", "publish", "a")).toBe(true);
   });
 });
+
+describe("closing", () => {
+  test("answers who waits for a delivery and ends who follows", async () => {
+    const rig = await createRig();
+    await rig.attach(createRecorder({ durable: true }, "asks"));
+    const waiting = rig.publish({ qos: 1 }, { until: "delivered" });
+    await settle();
+    const { id } = await rig.publish({ qos: 1 });
+    const seen: string[] = [];
+    const following = (async () => {
+      for await (const receipt of rig.port.follow(id)) seen.push(receipt.at);
+    })();
+    await settle();
+    await rig[Symbol.asyncDispose]();
+    expect((await waiting).at).toBe("stored");
+    await following;
+    expect(seen[0]).toBe("stored");
+    expect(rig.clock.pending()).toBe(0);
+  });
+});

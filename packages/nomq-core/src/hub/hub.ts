@@ -158,6 +158,7 @@ async function closeCore(core: Core): Promise<void> {
   cancel();
   core.writer.abandon(late);
   core.channels.close();
+  core.receipts.close();
   for (const place of core.places.values()) for (const stop of place.timers) stop();
   core.time.close();
   await closeStore(core.store, core.time.clock);

@@ -129,6 +129,7 @@ function fateOf(core: Core, place: Place, entry: Entry): ReturnType<Engine["fate
 }
 
 function later(core: Core, place: Place, timer: { ms: number; run: () => void }): void {
+  if (core.time.isClosed) return;
   const cancel = core.time.clock.after(timer.ms, () => {
     place.timers.delete(cancel);
     timer.run();
@@ -209,6 +210,7 @@ async function learnChannels(core: Core): Promise<void> {
       await core.turn.next();
     }
   } catch (error) {
+    if (core.time.isClosed) return;
     core.log.warn("the store did not list its channels", { error: String(error) });
   }
 }

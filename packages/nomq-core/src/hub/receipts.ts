@@ -10,6 +10,7 @@ export class ReceiptRecord {
   reason: string | undefined = undefined;
   readonly outcomes: ReceiptOutcome[] = [];
   private pending = 0;
+  private isEnded = false;
   private watchers: Set<() => void> | undefined;
 
   constructor(id: string, channel: string) {
@@ -65,8 +66,15 @@ export class ReceiptRecord {
     this.changed();
   }
 
+  /** The hub closes: who waits is answered with what is. */
+  end(): void {
+    this.isEnded = true;
+    this.changed();
+  }
+
   /** Whether a publisher who waits for that point is to be answered. */
   hasReached(until: AckPoint): boolean {
+    if (this.isEnded) return true;
     if (this.at === "queued") return false;
     if (until === "accepted" || this.at === "refused") return true;
     return this.at !== "accepted" && (until === "stored" || this.isFinal);
@@ -148,6 +156,12 @@ export class Receipts {
     const seq = this.seqOf(id);
     const found = seq === undefined ? undefined : this.ring[seq % this.most];
     return found?.id === id ? found : this.beside.get(id);
+  }
+
+  /** Ends all waiting. */
+  close(): void {
+    for (const record of [...this.ring, ...this.beside.values()])
+      if (record?.isWatched === true) record.end();
   }
 
   /** Ends what is pending at one attachment. */

@@ -23,6 +23,8 @@ export class Time {
   private readonly steps: { readonly below: number; readonly by: number }[] = [];
   private readonly heap = new Heap<Due>((a, b) => a.deadline < b.deadline);
   private stale = 0;
+  /** No timer is set any more. */
+  isClosed = false;
   private timer: { readonly at: number; readonly cancel: CancelTimer } | undefined;
   private watch: CancelTimer | undefined;
 
@@ -34,6 +36,7 @@ export class Time {
   }
 
   open(): void {
+    if (this.isClosed) return;
     this.watch = this.clock.after(WATCH_MS, () => {
       this.now();
       this.open();
@@ -41,6 +44,7 @@ export class Time {
   }
 
   close(): void {
+    this.isClosed = true;
     this.watch?.();
     this.timer?.cancel();
     this.timer = undefined;
@@ -84,7 +88,7 @@ export class Time {
   }
 
   schedule(item: Due): void {
-    if (item.deadline === Number.POSITIVE_INFINITY) return;
+    if (item.deadline === Number.POSITIVE_INFINITY || this.isClosed) return;
     this.heap.push(item);
     this.arm();
   }

@@ -115,6 +115,7 @@ export class Writer {
     if (counts === undefined) {
       counts = new Counts();
       this.counts.set(name, counts);
+      if (this.isAbandoned) return counts;
       this.countsTimer ??= this.time.clock.after(COUNTS_EVERY_MS, () => {
         this.countsTimer = undefined;
         this.schedule();

@@ -25,6 +25,7 @@ async function endBinding(core: Core, place: Place, binding: Binding): Promise<v
   if (place.binding === binding) place.binding = undefined;
   place.idleSince = core.time.monotonic();
   place.owed.scans.length = 0;
+  place.owed.failures.clear();
   endCalls(place);
   if (!place.isDurable && place.goneAs === undefined) end(core, place, "detached");
 }
