@@ -155,12 +155,13 @@ function joinPriority(message: Message): UserProperties | undefined {
   if (message.priority === 0 && (message.properties ?? []).length === 0) return undefined;
   // No prototype: a property may be called `__proto__`.
   const joined: UserProperties = Object.create(null);
-  for (const [name, value] of message.properties ?? []) {
+  const own: readonly (readonly [string, string])[] =
+    message.priority > 0 ? [[PRIORITY, String(message.priority)]] : [];
+  for (const [name, value] of [...(message.properties ?? []), ...own]) {
     const before = joined[name];
     joined[name] =
       before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
   }
-  if (message.priority > 0) joined[PRIORITY] = String(message.priority);
   return joined;
 }
 

@@ -94,20 +94,10 @@ export function createFront(options: FrontOptions): Front {
   const inbound = createInboundWindow(version === 5 ? RECEIVE_MAXIMUM : 0xffff, answer);
   const persistent = connect.clean !== true || (connect.properties?.sessionExpiryInterval ?? 0) > 0;
   const desk = createSubscriptionDesk({ ...options.subscriptions, version, persistent, send: toClient });
-  const outbound = createOutbound({ ...options, inbound, desk, toAedes, toClient, cut });
+  const ways = { version, inbound, desk, toAedes, toClient, cut, pause };
+  const outbound = createOutbound({ ...options, ...ways });
   const cutter = createFrameCutter(() => Number.POSITIVE_INFINITY, outbound.frame);
-
-  const input = createInput({
-    version,
-    inbound,
-    desk,
-    outbound,
-    toAedes,
-    cut,
-    pause,
-    end: () => stream.push(null),
-  });
-
+  const input = createInput({ ...ways, outbound, end: () => stream.push(null) });
   const stream = createStream({
     read: () => pause("aedes", false),
     written: (bytes) => {
