@@ -40,7 +40,7 @@ export function banner(running: Running, options: BannerOptions): string {
   return `NoMQ Gateway ${options.version} is ready\n\n${shown.join("\n")}\n\nTry it, each in a terminal of its own:\n\n${lines.join("\n")}\n`;
 }
 
-/** Who may do what, as long as there are no access rules (design.md §6). */
+/** Who may do what, as long as there are no access rules. */
 function accessRows(listen: readonly ListenerConfig[]): [string, string][] {
   const keys = "NoMQ keys: everything";
   if (listen.length === 0) return [["access", keys]];
@@ -117,7 +117,7 @@ function tryLines(running: Running, options: BannerOptions): string[] {
     lines.push(`${options.command} keys new --id site --out site.json`);
   else
     lines.push(
-      `${options.command} pub demo/hello "as a device" --nomq udp://${bracketed(nomq.host)}:${nomq.port} --key ${file}`,
+      `${options.command} pub demo/hello "as a device" --qos 1 --nomq udp://${bracketed(nomq.host)}:${nomq.port} --key ${file}`,
     );
   return lines;
 }

@@ -68,7 +68,7 @@ describe("start", () => {
       `npm start -s -- pub demo/hello "from the command line" --retain --config ${file}\n`,
     );
     expect(text).toContain(
-      `pub demo/hello "as a device" --nomq udp://127.0.0.1:${udp} --key data/keys/site.json\n`,
+      `pub demo/hello "as a device" --qos 1 --nomq udp://127.0.0.1:${udp} --key data/keys/site.json\n`,
     );
     expect(modeOf(key)).toBe("600");
     expect(modeOf(dirname(key))).toBe("700");
