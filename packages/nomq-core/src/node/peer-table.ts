@@ -27,6 +27,8 @@ export interface PeerEntry {
   /** Sends that wait for their turn; each returns for how long an answer is awaited, in milliseconds. */
   readonly turns: (() => number)[];
   turnTimer: CancelTimer | undefined;
+  /** Since when the first of them has waited, monotonic milliseconds. */
+  headSince: number;
   /** Transfers to it that are open. */
   open: number;
   readonly subscriptions: Set<string>;
@@ -160,6 +162,7 @@ function newEntry(of: { known: KnownPeer | undefined; key: PacketKey; address: E
     pace: atRest,
     turns: [],
     turnTimer: undefined,
+    headSince: 0,
     open: 0,
     subscriptions: new Set(),
     gone: false,

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { answered, turnAt } from "../session/pace.ts";
+import { answered, awaiting, turnAt } from "../session/pace.ts";
 import type { PeerEntry } from "./peer-table.ts";
 
 /** Sends that may wait for one device at once; beyond that publishers are told `busy`. */
@@ -22,7 +22,7 @@ export function createTurns(use: { clock: Clock }): Turns {
       const [run] = peer.turns;
       if (run === undefined) return;
       const now = use.clock.monotonic();
-      const at = peer.kind === "node" ? now : turnAt(peer.pace, now);
+      const at = peer.kind === "node" ? now : turnAt(peer.pace, { now, since: peer.headSince });
       if (at > now) {
         peer.turnTimer = use.clock.after(at - now, () => {
           peer.turnTimer = undefined;
@@ -31,9 +31,10 @@ export function createTurns(use: { clock: Clock }): Turns {
         return;
       }
       peer.turns.shift();
+      peer.headSince = now;
+      // The datagrams themselves are counted as they leave.
       const awaitMs = run();
-      // The datagrams themselves were counted as they left.
-      if (awaitMs > 0) peer.pace = { ...peer.pace, awaitedUntil: now + awaitMs };
+      peer.pace = awaiting(peer.pace, now, awaitMs);
     }
   };
   const again = (peer: PeerEntry): void => {
@@ -45,6 +46,7 @@ export function createTurns(use: { clock: Clock }): Turns {
   return {
     take(peer, run) {
       if (peer.turns.length >= MOST_TURNS) return false;
+      if (peer.turns.length === 0) peer.headSince = use.clock.monotonic();
       peer.turns.push(run);
       pump(peer);
       return true;

@@ -7,7 +7,7 @@ import { publishFlags, withMark } from "../packet/flags.ts";
 import { LARGEST_DATAGRAM } from "../packet/layout.ts";
 import type { Packet } from "../packet/packet.ts";
 import { type RandomSource, randomU32 } from "../packet/random.ts";
-import { departed } from "../session/pace.ts";
+import { departed, replied } from "../session/pace.ts";
 import type { Endpoint, Transport } from "../transport.ts";
 import type { PeerEntry } from "./peer-table.ts";
 
@@ -51,8 +51,8 @@ export interface Wire {
   reply(peer: PeerEntry, reply: Reply): void;
   name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: WireChannel): void;
   heartbeat(peer: PeerEntry, to: Endpoint): void;
-  /** Hands a datagram to the network, counting it towards the peer's pace. */
-  send(peer: PeerEntry, datagram: Uint8Array, to?: Endpoint): void;
+  /** Hands a message to the network, counting it towards the peer's pace. */
+  send(peer: PeerEntry, datagram: Uint8Array): void;
   freshId(): number;
   readonly sent: number;
 }
@@ -131,7 +131,7 @@ class NodeWire implements Wire {
     const { type, packetId, channelId, to } = reply;
     const flags = withMark(type, type === "ACK" ? 1 : 0);
     const head = { ...this.#head(peer), flags, packetId, channelId };
-    this.send(peer, this.#encode(peer, { ...head, type, acknowledged: packetId }), to);
+    this.#answer(peer, this.#encode(peer, { ...head, type, acknowledged: packetId }), to);
   }
 
   name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: WireChannel): void {
@@ -141,16 +141,22 @@ class NodeWire implements Wire {
 
   heartbeat(peer: PeerEntry, to: Endpoint): void {
     const head = { ...this.#head(peer), flags: withMark("HEARTBEAT", 0), channelId: noChannelId() };
-    this.send(peer, this.#encode(peer, { ...head, type: "HEARTBEAT" }), to);
+    this.#answer(peer, this.#encode(peer, { ...head, type: "HEARTBEAT" }), to);
   }
 
-  send(peer: PeerEntry, datagram: Uint8Array, to: Endpoint = peer.address): void {
+  send(peer: PeerEntry, datagram: Uint8Array): void {
+    peer.pace = departed(peer.pace, this.#use.clock.monotonic(), this.#use.pace);
+    this.#put(datagram, peer.address);
+  }
+
+  #answer(peer: PeerEntry, datagram: Uint8Array, to: Endpoint): void {
+    peer.pace = replied(peer.pace, this.#use.clock.monotonic(), this.#use.pace);
+    this.#put(datagram, to);
+  }
+
+  #put(datagram: Uint8Array, to: Endpoint): void {
     const transport = this.#use.transport();
     if (transport === undefined) return;
-    if (peer.kind === "device") {
-      const now = this.#use.clock.monotonic();
-      peer.pace = departed(peer.pace, { now, perSecond: this.#use.pace, awaitMs: 0 });
-    }
     this.#sent += 1;
     transport.send(datagram, to).catch((error: unknown) => this.#failed(error));
   }

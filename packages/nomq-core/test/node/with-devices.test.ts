@@ -135,6 +135,33 @@ describe("towards a v1 device", () => {
     await world.stop();
   });
 
+  test("answers go at once and space out what follows, but messages are not starved by a device that talks a lot", async () => {
+    const world = createWorld();
+    const room = await world.node();
+    const device = world.device();
+    const to = room.node.local() ?? device.local;
+    const talk = async (steps: number): Promise<void> => {
+      for (let step = 0; step < steps; step += 1) {
+        await device.publish({ channel: "a/b", message: "talk", qos: 1 }, to);
+        await world.clock.advance(100);
+      }
+    };
+    await talk(1);
+    const sends = ["m1", "m2", "m3"].map((one) => room.node.publish("a/b", text(one), { to: device.local }));
+    await talk(50);
+    await Promise.all(sends);
+    expect(device.delivered.map((one) => one.text)).toEqual(["m1", "m2", "m3"]);
+    expect(device.pending().size).toBe(0);
+    await world.clock.advance(1000);
+    await device.publish({ channel: "a/b", message: "ask", qos: 1 }, to);
+    await world.clock.advance(0);
+    const answeredAt = device.received.at(-1)?.at ?? 0;
+    void room.node.publish("a/b", text("after"), { to: device.local });
+    await world.clock.advance(1000);
+    expect((device.received.at(-1)?.at ?? 0) - answeredAt).toBe(200);
+    await world.stop();
+  });
+
   test("too large for it is refused, never cut", async () => {
     const world = createWorld();
     const room = await world.node();
