@@ -2,6 +2,7 @@ import { NomqError } from "../errors.ts";
 import { Channels } from "./memory/channels.ts";
 import { Places } from "./memory/places.ts";
 import { ReceiptBook } from "./memory/receipt-book.ts";
+import { States } from "./memory/states.ts";
 import type { Batch, Store, Write } from "./store.ts";
 
 /** A run may use this many numbers above the highest it had committed. */
@@ -29,20 +30,13 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
     channels: options.historyChannels ?? 10_000,
   });
   const once = new Map<string, string>();
-  const states = new Map<string, Map<string, { key: Uint8Array; value: Uint8Array }>>();
+  const states = new States();
   let nextStart = 1;
   let highest = 0;
   let isOpen = false;
 
   const mustBeOpen = (): void => {
     if (!isOpen) throw new NomqError("closed", "the store is not open");
-  };
-  const remember = (write: Write & { write: "state" }): void => {
-    const known = states.get(write.owner) ?? new Map();
-    states.set(write.owner, known);
-    const key = Buffer.from(write.key).toString("latin1");
-    if (write.value === undefined) known.delete(key);
-    else known.set(key, { key: write.key, value: write.value });
   };
   const store = (write: Write & { write: "message" }): void => {
     const { message, to } = write;
@@ -71,7 +65,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
     seq: (write) => {
       highest = Math.max(highest, write.seq);
     },
-    state: remember,
+    state: (write) => states.write(write),
   };
   const apply = (write: Write): void => {
     // The table has the writer of each kind under its name; the compiler cannot follow a union through it.
@@ -108,7 +102,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
       for (const message of channels.history(channel, range)) yield message;
     },
     async *state(owner) {
-      for (const { key, value } of [...(states.get(owner)?.values() ?? [])]) yield [key, value] as const;
+      for (const { key, value } of states.of(owner)) yield [key, value] as const;
     },
     [Symbol.asyncDispose]: async () => {
       isOpen = false;

@@ -5,8 +5,8 @@ import { isFull, targetsOf } from "./admission.ts";
 import type { Core } from "./core.ts";
 import type { Place } from "./place.ts";
 import type { ReceiptRecord } from "./receipts.ts";
+import type { Step } from "./step.ts";
 import type { Write } from "./store.ts";
-import type { Step } from "./writer.ts";
 
 /** A message that must be committed before it enters any outbox: decided in the queue's order. */
 export class Publication implements Step {

@@ -3,22 +3,10 @@ import { NomqError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Counts } from "./ledger.ts";
 import { deltaOf } from "./place.ts";
+import type { Step } from "./step.ts";
 import type { Batch, Store, Write } from "./store.ts";
 import type { Time } from "./time.ts";
 import type { Turn } from "./turn.ts";
-
-/** One step of the queue that orders attach, filter changes and publishes. */
-export interface Step {
-  /** Bytes that wait with it. */
-  readonly bytes: number;
-  /** Opens a batch of its own: facts come before offers, and this one's may undo earlier offers. */
-  readonly isAlone?: boolean;
-  /** Decides, in the queue's order; `done` when it leaves nothing to commit. */
-  decide(batch: { offers: Write[]; facts: Write[] }): "commit" | "done";
-  committed(): void;
-  /** Its writes are not in the store; steps are told newest first. */
-  failed(error: unknown): void;
-}
 
 interface Landing {
   resolve(): void;

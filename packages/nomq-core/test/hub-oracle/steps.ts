@@ -35,7 +35,7 @@ export type Deed =
 
 export const CHANNELS: readonly string[] = ["a", "a/b", "a/c", "b", "b/b", "c//d"];
 export const FILTERS: readonly string[] = ["#", "a/#", "+/b", "b", "a/b", "+", "c/+/d", "+/+/#"];
-export const PEERS = 7;
+const PEERS = 7;
 
 const peer = fc.nat(PEERS - 1);
 const filter = fc.nat(FILTERS.length - 1);

@@ -6,8 +6,8 @@ import { Counts } from "../ledger.ts";
 import { DEFAULT_OUTBOX } from "../outbox.ts";
 import { Binding, Place } from "../place.ts";
 import { hasChange } from "../repairs.ts";
+import type { Step } from "../step.ts";
 import type { Write } from "../store.ts";
-import type { Step } from "../writer.ts";
 
 /** Puts a peer in its place, in the queue's order. */
 export class AttachStep implements Step {
