@@ -1,5 +1,5 @@
 import { createServer as createHttpServer } from "node:http";
-import type { AddressInfo, Server } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer as createTcpServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { NomqError } from "@nomq/core";
@@ -19,8 +19,10 @@ export interface Arrival {
 export interface OpenListener {
   /** The real address, `mqtt://127.0.0.1:1883`. */
   readonly address: string;
-  /** Takes no new connections; resolves when the port is free. Open connections go on. */
-  close(): Promise<void>;
+  /** Takes no new connections; open ones go on. */
+  close(): void;
+  /** Ends every connection that is still open; resolves when nothing is left. */
+  destroy(): Promise<void>;
 }
 
 /** What a listener calls. */
@@ -36,20 +38,31 @@ export async function openListener(
   events: ListenerEvents,
 ): Promise<OpenListener> {
   const server = settings.scheme === "ws" ? createHttpServer() : createTcpServer({ noDelay: true });
-  const endWebSockets = settings.scheme === "ws" ? serveWebSocket(server, settings, events) : undefined;
-  if (settings.scheme === "mqtt") {
-    server.on("connection", (socket) => {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    if (settings.scheme === "mqtt") {
       events.connection({ socket, address: socket.remoteAddress ?? "", listener: settings });
-    });
-  }
+    }
+  });
+  const endWebSockets = settings.scheme === "ws" ? serveWebSocket(server, settings, events) : undefined;
   await listen(server, settings);
   const { address, family, port } = addressOf(server);
   const host = family === "IPv6" ? `[${address}]` : address;
+  const closed = new Promise<void>((resolve) => server.once("close", () => resolve()));
+  const close = (): void => {
+    if (!server.listening) return;
+    endWebSockets?.();
+    server.close();
+  };
   return {
     address: `${settings.scheme}://${host}:${port}`,
-    close: async () => {
-      endWebSockets?.();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+    close,
+    async destroy() {
+      close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
     },
   };
 }

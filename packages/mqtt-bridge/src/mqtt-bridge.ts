@@ -93,26 +93,26 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
       await openAll(attached);
       if (signal?.aborted === true) throw new NomqError("aborted", "the MQTT bridge was told not to start");
     } catch (error) {
-      await closeListeners();
+      await destroyListeners();
       feed.set("degraded", error instanceof Error ? error.message : "not started");
       throw error;
     }
     feed.set("ready");
   };
-  const closeListeners = async (): Promise<void> => {
-    const closing = open;
+  const destroyListeners = async (): Promise<void> => {
+    const ending = open;
     open = [];
-    await Promise.all(closing.map((listener) => listener.close()));
+    await Promise.all(ending.map((listener) => listener.destroy()));
   };
   const stopOnce = async (): Promise<void> => {
     const current = attached;
-    const closing = closeListeners();
+    for (const listener of open) listener.close();
     if (current !== undefined) {
       // Both ways end before the sessions do.
       await Promise.all([drain(current), current.attachment[Symbol.asyncDispose]()]);
       await current.broker.close();
     }
-    await closing;
+    await destroyListeners();
     feed.set("closed");
     attached = undefined;
   };

@@ -153,6 +153,21 @@ describe("addresses", () => {
     expect(bridge.addresses()).toHaveLength(2);
   });
 
+  test("stop says so to MQTT 5 clients and leaves nobody connected, not even who has only begun", async () => {
+    await using bench = await startBench({ listen: ["mqtt://127.0.0.1:0", "ws://127.0.0.1:0"] });
+    const client = await bench.client();
+    const silent = await bench.client({ silent: true });
+    const half = connectTcp(Number(new URL(bench.bridge.addresses()[1] ?? "").port), "127.0.0.1");
+    const halfClosed = new Promise((resolve) => half.once("close", resolve));
+    half.on("error", () => undefined).resume();
+    await new Promise((resolve) => half.once("connect", resolve));
+    half.write("GET / HTTP/1.1\r\nHost: ");
+    await bench.bridge.stop();
+    expect(await client.take("disconnect")).toMatchObject({ reasonCode: 0x8b });
+    await Promise.all([client.closed, silent.closed, halfClosed]);
+    expect(bench.hub.clock.pending()).toBe(0);
+  });
+
   test("[::] takes IPv4 clients too", async () => {
     await using bench = await startBench({ listen: ["mqtt://[::]:0"] });
     const client = await bench.client();
