@@ -87,8 +87,11 @@ function send(world: World, sending: Sending): void {
   if (sending.payload !== "" && sending.payload !== `${own.number}`) world.repeated.add(sending.payload);
   world.publishes.push(own);
   world.model.add({ what: "publish", publish: own, is: "pending" });
-  // A repeated transfer is an old one: what the peer holds by now stays.
   if (sending.isRepeated !== true) setOwnCopy(world, own);
+  else if (own.retain) {
+    // An old transfer: what the peer holds by now stays. If its first call was lost, the hub takes the value as new.
+    world.peers.find((one) => one.options.name === own.from)?.unsure.add(own.channel);
+  }
   const payload = encoder.encode(own.payload);
   const { channel, qos, retain, ttlMs, from, once } = own;
   const draft = { channel, payload, qos, retain, priority, ...(ttlMs === undefined ? {} : { ttlMs }) };
