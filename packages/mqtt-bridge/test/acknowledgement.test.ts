@@ -214,3 +214,24 @@ test("0x10 says that nobody got it, and only then [MQTT-3.4.2.1]", async () => {
   bench.hub.published.at(-1)?.answer({ outcomes: [{ attachment: "nomq:x", is: "pending", at: 0 }] });
   expect((await writer.take("puback")).reasonCode ?? 0).toBe(0);
 });
+
+test.each([1, 2] as const)(
+  "one publisher's QoS %i stays in order, retained or not [MQTT-4.6.0-6]",
+  async (qos) => {
+    await using bench = await startBench();
+    const reader = await bench.subscriber("#", qos);
+    const writer = await bench.client();
+    const ids = Array.from({ length: 40 }, (_, at) => at + 1);
+    writer.send(
+      ...ids.map((messageId) =>
+        publishOf({ qos, messageId, retain: messageId % 2 === 1, payload: String(messageId) }),
+      ),
+    );
+    for (const _ of ids) await reader.take("publish");
+    const inOrder = ids.map((id) => `a ${id}`);
+    expect(reader.messages()).toEqual(inOrder);
+    expect(bench.hub.published.map(({ draft }) => `a ${Buffer.from(draft.payload).toString()}`)).toEqual(
+      inOrder,
+    );
+  },
+);
