@@ -28,7 +28,7 @@ async function measure(one: HubCase): Promise<boolean> {
   const ratio = middle(rounds.map((round) => round.hub / round.bare));
   const isWell = hub <= one.targetMicros;
   console.log(
-    `${one.name.padEnd(58)} ${hub.toFixed(2)} µs, ${ratio.toFixed(1)}× of a bare loop (${one.recipients} calls, ` +
+    `${one.name.padEnd(58)} ${hub.toFixed(2)} µs, ${ratio.toFixed(2)}× of a bare loop (${one.recipients} calls, ` +
       `${bare.toFixed(2)} µs); target ≤ ${one.targetMicros} µs: ${isWell ? "ok" : "MISSED"}`,
   );
   return isWell;

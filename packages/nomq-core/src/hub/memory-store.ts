@@ -1,9 +1,10 @@
 import { NomqError } from "../errors.ts";
+import type { Message } from "../message.ts";
 import { Channels } from "./memory/channels.ts";
 import { Places } from "./memory/places.ts";
 import { ReceiptBook } from "./memory/receipt-book.ts";
 import { States } from "./memory/states.ts";
-import type { Batch, Store, Write } from "./store.ts";
+import type { Batch, HistoryRange, RetainedPage, Store, Write } from "./store.ts";
 
 /** A run may use this many numbers above the highest it had committed. */
 const RUN = 2 ** 32;
@@ -23,89 +24,110 @@ export interface MemoryStoreOptions {
  * opens again with all that was committed. Commits are atomic; values are kept, not copied.
  */
 export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
-  const places = new Places();
-  const book = new ReceiptBook(options.receipts ?? 100_000);
-  const channels = new Channels({
-    perChannel: options.history ?? 10,
-    channels: options.historyChannels ?? 10_000,
-  });
-  const once = new Map<string, string>();
-  const states = new States();
-  let nextStart = 1;
-  let highest = 0;
-  let isOpen = false;
+  return new MemoryStore(options);
+}
 
-  const mustBeOpen = (): void => {
-    if (!isOpen) throw new NomqError("closed", "the store is not open");
-  };
-  const store = (write: Write & { write: "message" }): void => {
-    const { message, to } = write;
-    highest = Math.max(highest, message.seq);
-    if (write.once !== undefined) once.set(write.once, message.id);
-    for (const name of to) places.accept(name, message);
-    book.open(message, to);
-    channels.add(message);
-  };
-  const forget = (name: string): void => {
-    const end = { name, is: "dropped", reason: "forgotten", at: Date.now() } as const;
-    for (const message of places.forget(name)) book.settle(message, end);
-  };
-  const settle = (write: Write & { write: "outcome" }): void => {
-    const message = places.settle(write);
-    if (message !== undefined) book.settle(message, write);
-  };
-  const writers: { [W in Write as W["write"]]: (write: W) => void } = {
-    message: store,
-    interest: (write) => places.claim(write.stored),
-    forget: (write) => forget(write.name),
-    open: (write) => places.opened(write.name, write.seq, write.attempt),
-    outcome: settle,
-    count: (write) => places.count(write.name, write.add),
-    release: (write) => void once.delete(write.once),
+class MemoryStore implements Store {
+  private readonly places = new Places();
+  private readonly book: ReceiptBook;
+  private readonly channels: Channels;
+  private readonly once = new Map<string, string>();
+  private readonly states = new States();
+  private nextStart = 1;
+  private highest = 0;
+  private isOpen = false;
+  private readonly writers: { [W in Write as W["write"]]: (write: W) => void } = {
+    message: (write) => this.message(write),
+    interest: (write) => this.places.claim(write.stored),
+    forget: (write) => this.forget(write.name),
+    open: (write) => this.places.opened(write.name, write.seq, write.attempt),
+    outcome: (write) => this.outcome(write),
+    count: (write) => this.places.count(write.name, write.add),
+    release: (write) => void this.once.delete(write.once),
     seq: (write) => {
-      highest = Math.max(highest, write.seq);
+      this.highest = Math.max(this.highest, write.seq);
     },
-    state: (write) => states.write(write),
-  };
-  const apply = (write: Write): void => {
-    // The table has the writer of each kind under its name; the compiler cannot follow a union through it.
-    (writers[write.write] as (write: Write) => void)(write);
+    state: (write) => this.states.write(write),
   };
 
-  return {
-    open: async () => {
-      isOpen = true;
-      const seq = Math.max(nextStart, highest + 1);
-      nextStart = seq + RUN;
-      highest = seq;
-      return { seq, attachments: places.stored(), once: [...once], rows: places.rows() };
-    },
-    commit: async (batch: Batch) => {
-      mustBeOpen();
-      for (const write of batch.facts) apply(write);
-      for (const write of batch.offers) apply(write);
-    },
-    waiting: async (name, afterSeq, limit) => {
-      mustBeOpen();
-      return places.waiting(name, afterSeq, limit);
-    },
-    retained: async (filters, page) => {
-      mustBeOpen();
-      return channels.page(filters, page);
-    },
-    latest: async (channel) => {
-      mustBeOpen();
-      return channels.latest(channel);
-    },
-    receipt: async (id) => book.receipt(id),
-    async *history(channel, range) {
-      for (const message of channels.history(channel, range)) yield message;
-    },
-    async *state(owner) {
-      for (const { key, value } of states.of(owner)) yield [key, value] as const;
-    },
-    [Symbol.asyncDispose]: async () => {
-      isOpen = false;
-    },
-  };
+  constructor(options: MemoryStoreOptions) {
+    this.book = new ReceiptBook(options.receipts ?? 100_000);
+    this.channels = new Channels({
+      perChannel: options.history ?? 10,
+      channels: options.historyChannels ?? 10_000,
+    });
+  }
+
+  async open(): ReturnType<Store["open"]> {
+    this.isOpen = true;
+    const seq = Math.max(this.nextStart, this.highest + 1);
+    this.nextStart = seq + RUN;
+    this.highest = seq;
+    return { seq, attachments: this.places.stored(), once: [...this.once], rows: this.places.rows() };
+  }
+
+  async commit(batch: Batch): Promise<void> {
+    this.mustBeOpen();
+    for (const write of batch.facts) this.apply(write);
+    for (const write of batch.offers) this.apply(write);
+  }
+
+  async waiting(name: string, afterSeq: number, limit: number): ReturnType<Store["waiting"]> {
+    this.mustBeOpen();
+    return this.places.waiting(name, afterSeq, limit);
+  }
+
+  async retained(filters: readonly string[], page: RetainedPage): Promise<readonly Message[]> {
+    this.mustBeOpen();
+    return this.channels.page(filters, page);
+  }
+
+  async latest(channel: string): Promise<Message | undefined> {
+    this.mustBeOpen();
+    return this.channels.latest(channel);
+  }
+
+  async receipt(id: string): ReturnType<Store["receipt"]> {
+    return this.book.receipt(id);
+  }
+
+  async *history(channel: string, range: HistoryRange): AsyncGenerator<Message> {
+    for (const message of this.channels.history(channel, range)) yield message;
+  }
+
+  async *state(owner: string): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]> {
+    for (const { key, value } of this.states.of(owner)) yield [key, value] as const;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.isOpen = false;
+  }
+
+  private apply(write: Write): void {
+    // The table has the writer of each kind under its name; the compiler cannot follow a union through it.
+    (this.writers[write.write] as (write: Write) => void)(write);
+  }
+
+  private message(write: Write & { write: "message" }): void {
+    const { message, to } = write;
+    this.highest = Math.max(this.highest, message.seq);
+    if (write.once !== undefined) this.once.set(write.once, message.id);
+    for (const name of to) this.places.accept(name, message);
+    this.book.open(message, to);
+    this.channels.add(message);
+  }
+
+  private forget(name: string): void {
+    const end = { name, is: "dropped", reason: "forgotten", at: Date.now() } as const;
+    for (const message of this.places.forget(name)) this.book.settle(message, end);
+  }
+
+  private outcome(write: Write & { write: "outcome" }): void {
+    const message = this.places.settle(write);
+    if (message !== undefined) this.book.settle(message, write);
+  }
+
+  private mustBeOpen(): void {
+    if (!this.isOpen) throw new NomqError("closed", "the store is not open");
+  }
 }
