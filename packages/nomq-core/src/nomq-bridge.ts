@@ -157,10 +157,16 @@ class NomqSide implements NomqBridge {
     };
     node.receive({
       message: (incoming) => this.#take(use, incoming),
-      subscribed: (peer, channel) => this.#announced?.subscribed(peer, channel, this.#devices.get(peer.id)),
-      unsubscribed: (peer, channel) =>
-        this.#announced?.unsubscribed(peer, channel, this.#devices.get(peer.id)),
+      subscribed: (peer, channel) => {
+        if (this.#ended.signal.aborted) return;
+        this.#announced?.subscribed(peer, channel, this.#devices.get(peer.id));
+      },
+      unsubscribed: (peer, channel) => {
+        if (this.#ended.signal.aborted) return;
+        this.#announced?.unsubscribed(peer, channel, this.#devices.get(peer.id));
+      },
       heard: (peer) => {
+        if (this.#ended.signal.aborted) return;
         this.#devices.get(peer.id)?.repair();
         this.#announced?.repair(peer.id);
       },
