@@ -15,6 +15,8 @@ export class Binding {
   readonly isOrdered: boolean;
   readonly abort: AbortController = new AbortController();
   paused: string | undefined = undefined;
+  /** Counts pauses and resumes, so that a late resume undoes no later pause. */
+  pauses = 0;
   /** No new calls. */
   isEnding = false;
   /** Answers count no more. */

@@ -118,8 +118,9 @@ export function createToyPeer(options: ToyPeerOptions): ToyPeer {
       arrive(message, delivery.cause);
     };
     const failed = (reason: string): Outcome => {
-      // At QoS 0 there is no answer to lose: sent is all that was promised.
-      if (message.qos === 0 && arrived) return DELIVERED;
+      // At QoS 0 there is no answer to lose: sent is all that was promised. A change is repeated all the same, for
+      // an older one that is repeated would undo it.
+      if (message.qos === 0 && arrived && !message.retain) return DELIVERED;
       if (mustNotRepeat(message, delivery)) {
         if (arrived) return { is: "uncertain", reason };
         own.unsent.add(message.id);

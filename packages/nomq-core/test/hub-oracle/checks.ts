@@ -1,6 +1,5 @@
 import type { FinalOutcome, Receipt } from "@nomq/core";
 import { numberIn } from "./calls.ts";
-import { naiveMatch } from "./naive-match.ts";
 import { leavesNothing, type Publish } from "./records.ts";
 import { endedOf, type World, type WorldPeer } from "./world.ts";
 
@@ -167,7 +166,9 @@ function noteFinal(world: World, publish: Publish, name: string, is: FinalOutcom
     world.problems.push(`${nameOf(publish)}: outcome at ${name} was ${before}, is ${is}`);
   }
   publish.finals.set(name, is);
-  if (world.repeated.has(publish.payload)) return;
+  const isRepeated = (one: Publish): boolean =>
+    one !== publish && one.once !== undefined && one.once === publish.once;
+  if (world.repeated.has(publish.payload) || (is === "expired" && world.publishes.some(isRepeated))) return;
   const left = (publish.ttlMs ?? Infinity) - (world.clock.monotonic() - publish.at);
   const slack = world.smallSteps - publish.stepsBefore;
   if (is === "expired" && left > slack && !(world.bigSteps && publish.run !== world.run.number)) {
@@ -231,6 +232,11 @@ export function checkArrivals(world: World): void {
     if (receipt === undefined || receipt.at === "refused" || world.byId.get(receipt.id) !== publish) continue;
     for (const outcome of receipt.outcomes) {
       const there = arrived.get(outcome.attachment)?.get(receipt.id) ?? 0;
+      const peer = world.peers.find((one) => one.options.name === outcome.attachment);
+      const isTurnedAway = outcome.is === "dropped" && outcome.reason === "overflow" && publish.qos > 0;
+      if (isTurnedAway && peer?.options.outbox?.whenFull === "refuse") {
+        world.problems.push(`${nameOf(publish)}: taken and dropped at ${outcome.attachment}, which refuses`);
+      }
       if (outcome.is === "delivered" && there === 0) {
         world.problems.push(`${nameOf(publish)}: delivered to ${outcome.attachment}, which never saw it`);
       }
@@ -274,24 +280,4 @@ function idsOf(peer: WorldPeer): Map<string, number> {
     if (cause === "live") ids.set(message.id, (ids.get(message.id) ?? 0) + 1);
   }
   return ids;
-}
-
-/** Every copy of the retained state equals the hub's. */
-export function checkCopies(world: World, state: ReadonlyMap<string, string>): void {
-  for (const peer of world.peers) {
-    const own = world.model.interest.get(peer.options.name);
-    if (peer.options.retained !== "deliver" || peer.state !== "here" || own === undefined) continue;
-    const channels = new Set([...state.keys(), ...peer.toy.copy.keys()]);
-    for (const channel of channels) {
-      if (peer.unsure.has(channel) || ![...own.filters].some((filter) => naiveMatch(filter, channel)))
-        continue;
-      const held = peer.toy.copy.get(channel);
-      const truth = state.get(channel) ?? "";
-      const value = held === undefined ? "" : `${numberIn(held)}`;
-      const hasExpired = held?.expiresAt !== undefined && truth === "";
-      if (value !== truth && !hasExpired) {
-        world.problems.push(`${peer.options.name} holds "${value}" for ${channel}, the hub "${truth}"`);
-      }
-    }
-  }
 }

@@ -1,13 +1,13 @@
 import { settle } from "@nomq/core/testing";
 import {
   checkArrivals,
-  checkCopies,
   checkPublishes,
   checkRetained,
   checkRows,
   completeReceipts,
   recount,
 } from "./checks.ts";
+import { checkCopies } from "./copies.ts";
 import { attach, change, cut, detach, forget, pause, repair, resume } from "./peer-steps.ts";
 import { echo, publish, release, repeat } from "./publish-steps.ts";
 import { afterwards, crash, restart } from "./restarts.ts";
@@ -59,6 +59,10 @@ async function take(world: World, step: Step, healthy: { store: boolean }): Prom
         step.peer,
         step.filters?.map((at) => FILTERS[at] ?? "#"),
       );
+    case "gather":
+      return world.peers.forEach((peer, at) => {
+        attach(world, at, peer.options.durable ? undefined : ["#"]);
+      });
     case "detach":
       return detach(world, step.peer);
     case "cut":

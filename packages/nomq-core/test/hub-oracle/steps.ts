@@ -23,6 +23,7 @@ export type Deed =
   | { readonly do: "release"; readonly back: number }
   | { readonly do: "echo"; readonly peer: number }
   | { readonly do: "attach"; readonly peer: number; readonly filters: readonly number[] | undefined }
+  | { readonly do: "gather" }
   | { readonly do: "detach" | "cut" | "pause" | "resume" | "forget"; readonly peer: number }
   | { readonly do: "repair"; readonly peer: number; readonly filter: number | undefined }
   | { readonly do: "filters"; readonly peer: number; readonly add: number; readonly remove: number }
@@ -36,6 +37,8 @@ export type Deed =
 export const CHANNELS: readonly string[] = ["a", "a/b", "a/c", "b", "b/b", "c//d"];
 export const FILTERS: readonly string[] = ["#", "a/#", "+/b", "b", "a/b", "+", "c/+/d", "+/+/#"];
 const PEERS = 7;
+/** The peer whose connection keeps order. */
+const ORDERED = 2;
 
 const peer = fc.nat(PEERS - 1);
 const filter = fc.nat(FILTERS.length - 1);
@@ -67,7 +70,7 @@ const publish = fc.record({
 });
 
 const deed: fc.Arbitrary<Deed> = fc.oneof(
-  { weight: 40, arbitrary: publish },
+  { weight: 55, arbitrary: publish },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("repeat" as const), back: fc.nat(12) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("release" as const), back: fc.nat(12) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("echo" as const), peer }) },
@@ -79,7 +82,9 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
       filters: fc.option(fc.uniqueArray(filter, { minLength: 1, maxLength: 3 }), { nil: undefined, freq: 2 }),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("detach" as const, "cut" as const), peer }) },
+  { weight: 2, arbitrary: fc.constant({ do: "gather" as const }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("detach" as const), peer }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("cut" as const), peer: fc.constant(ORDERED) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("pause" as const, "resume" as const), peer }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("forget" as const), peer }) },
   {
@@ -98,12 +103,18 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
     weight: 9,
     arbitrary: fc.record({ do: fc.constant("mode" as const), peer, mode: fc.constantFrom(...modes) }),
   },
-  { weight: 10, arbitrary: fc.record({ do: fc.constant("answer" as const), peer, nth: fc.nat(3) }) },
+  { weight: 14, arbitrary: fc.record({ do: fc.constant("answer" as const), peer, nth: fc.nat(3) }) },
   {
     weight: 5,
     arbitrary: fc.record({
       do: fc.constant("store" as const),
-      how: fc.constantFrom("hang" as const, "fail" as const, "heal" as const, "heal" as const),
+      how: fc.constantFrom(
+        "hang" as const,
+        "hang" as const,
+        "fail" as const,
+        "heal" as const,
+        "heal" as const,
+      ),
       scope: fc.constantFrom<FaultScope>("commits", "commits", "everything"),
     }),
   },
@@ -131,9 +142,19 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   },
 );
 
+const timed = fc
+  .tuple(fc.constantFrom(0, 0, 1, 3, 6), deed)
+  .map(([turns, what]): Step => ({ turns, ...what }));
+/** Who is there at the beginning, and with which filters. */
+const opening = fc.array(
+  fc
+    .tuple(peer, fc.uniqueArray(filter, { minLength: 1, maxLength: 3 }))
+    .map(([at, filters]): Step => ({ turns: 1, do: "attach", peer: at, filters })),
+  { minLength: 4, maxLength: 12, size: "max" },
+);
+
 /** Runs of up to `most` steps; between steps 0 to 6 turns of the event loop pass. */
 export const runs = (least: number, most: number): fc.Arbitrary<Step[]> =>
-  fc.array(
-    fc.tuple(fc.constantFrom(0, 0, 1, 3, 6), deed).map(([turns, what]): Step => ({ turns, ...what })),
-    { minLength: least, maxLength: most, size: "max" },
-  );
+  fc
+    .tuple(opening, fc.array(timed, { minLength: least, maxLength: most, size: "max" }))
+    .map(([first, then]) => [...first, ...then]);

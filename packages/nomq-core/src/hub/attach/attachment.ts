@@ -80,7 +80,9 @@ function attachmentOf(core: Core, place: Place, claim: object): Attachment {
       });
     },
     pause: (reason) => {
-      if (binding !== undefined) binding.paused = reason;
+      if (binding === undefined) return;
+      binding.pauses += 1;
+      binding.paused = reason;
     },
     resume: () => resume(core, place, binding),
     repair: (filters) => {
@@ -97,8 +99,21 @@ function attachmentOf(core: Core, place: Place, claim: object): Attachment {
 
 function resume(core: Core, place: Place, binding: Binding | undefined): void {
   if (binding === undefined) return;
-  binding.paused = undefined;
-  core.engine.pump(place);
+  const goOn = (): void => {
+    binding.paused = undefined;
+    core.engine.pump(place);
+  };
+  if (!binding.isOrdered) {
+    goOn();
+    return;
+  }
+  // The answers given since the pause are heard first: nothing opens beside a message to be repeated.
+  const { paused } = binding;
+  binding.pauses += 1;
+  const { pauses } = binding;
+  setImmediate(() => {
+    if (binding.paused === paused && binding.pauses === pauses) goOn();
+  });
 }
 
 export function checkFilters(core: Core, filters: readonly string[], present = 0): void {
