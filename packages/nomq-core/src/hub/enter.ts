@@ -158,6 +158,8 @@ function addToTail(core: Core, place: Place, entry: Entry): void {
 function makeRoom(core: Core, place: Place, entry: Entry): boolean {
   const { outbox } = place;
   if (outbox.hasRoom(entry.bytes)) return true;
+  // It was admitted and its room kept: corrections that came meanwhile do not turn it away.
+  if (outbox.limits.whenFull === "refuse" && entry.message.qos > 0) return true;
   if (entry.bytes > outbox.limits.bytes) return false;
   core.time.sweep();
   while (!outbox.hasRoom(entry.bytes)) {
