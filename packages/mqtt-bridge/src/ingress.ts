@@ -57,7 +57,8 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
       refused(reason.split(":")[0] ?? reason);
       return { code: codeOf(reason), reason };
     }
-    if (packet.qos > 0 && options.listener.ack === "delivered" && receipt.at !== "delivered") {
+    const isAwaited = packet.qos > 0 && options.listener.ack === "delivered" && receipt.reason !== "echo";
+    if (isAwaited && receipt.at !== "delivered") {
       return { code: REASON.quotaExceeded, reason: "not delivered in time" };
     }
     const hasOutcomes = receipt.outcomes.length > 0 || receipt.reason === "echo";

@@ -57,6 +57,8 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
       filters: [],
       durable: true,
       retained: "pull",
+      // Nothing the hub sends into the broker comes back from it: what does come is a client's own word.
+      echoes: false,
       window: WINDOW,
       deliver: (message, { expiresInMs }) => broker.deliver(message, expiresInMs),
     });

@@ -68,3 +68,31 @@ test("the README's lines work: an embedded hub with an MQTT broker", async () =>
   expect(bridge.status().state).toBe("ready");
   expect(hub.attachments().map(({ name }) => name)).toContain("mqtt:broker");
 });
+
+test("a client that says what the hub has just said is heard: it is no echo", async () => {
+  await using hub = createHub();
+  const bridge = createMqttBridge({ listen: ["mqtt://127.0.0.1:0"] });
+  hub.add(bridge);
+  await hub.start();
+  const heard: string[] = [];
+  const port = hub.port("test");
+  await port.attach({
+    name: "test:recorder",
+    as: "anonymous",
+    filters: ["cmd"],
+    durable: false,
+    deliver: async ({ origin, payload }) => {
+      heard.push(`${origin} ${Buffer.from(payload).toString()}`);
+      return { is: "delivered" };
+    },
+  });
+  const client = await connectAsync(bridge.addresses()[0] ?? "", { protocolVersion: 5, reconnectPeriod: 0 });
+  const messages = collect(client);
+  await client.subscribeAsync("cmd", { qos: 1 });
+  await port.publish({ channel: "cmd", payload: Buffer.from("on"), qos: 1 }, "anonymous");
+  expect(await messages.next()).toBe("cmd on 1");
+  await client.publishAsync("cmd", "on", { qos: 1 });
+  while (heard.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  expect(heard).toEqual(["test on", "mqtt:broker on"]);
+  await client.endAsync();
+});
