@@ -250,3 +250,18 @@ describe("owed channels", () => {
     expect(calls).toBeLessThan(30);
   });
 });
+
+test("what comes to be owed while an owed value is read does not hold up the messages behind it", async () => {
+  const store = createFaultyStore(createMemoryStore());
+  await using rig = await createRig({ store });
+  const peer = createRecorder({ retained: "deliver" });
+  store.hang("everything");
+  const attachment = await rig.attach(peer);
+  await rig.publish({ text: "1" });
+  await rig.publish({ text: "2" });
+  await attachment.change({ add: ["a/b"] });
+  await settle();
+  store.heal();
+  await settle(20);
+  expect(peer.texts.slice(0, 2)).toEqual(["1", "2"]);
+});

@@ -198,7 +198,8 @@ function delay(core: Core, place: Place, wait: { item: OwedItem; ms: number }): 
 }
 
 function settleLane(core: Core, place: Place, lane: Lane): void {
-  if (!place.owed.items.has(lane.channel)) lane.isOwedFirst = false;
+  // What came to be owed during the reading waits for the lane, not the lane for it.
+  lane.isOwedFirst = place.owed.items.get(lane.channel)?.isFirst === true;
   if (lane.isIdle) {
     place.outbox.rest(lane);
     route(core, place, lane.channel);
