@@ -81,6 +81,11 @@ describe("pages", () => {
     expect([...new Set(cited.map(([, page = ""]) => page))].filter((page) => !known.has(page))).toEqual([]);
   });
 
+  test.each(pages)("%s: paths it names are there", (page) => {
+    const named = [...readPage(page).matchAll(/`((?:packages|apps|docs|test|scripts|examples)\/[\w./-]*)`/g)];
+    expect(named.map(([, path = ""]) => path).filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
   test("docs/errors.md explains every error code", () => {
     const source = readPage("packages/nomq-core/src/errors.ts");
     const codes = [...source.matchAll(/^ {2}\| "([\w-]+)"/gm)].map(([, code = ""]) => code);
