@@ -18,6 +18,8 @@ export function enter(core: Core, place: Place, arrival: Arrival): void {
   else if (!makeRoom(core, place, entry))
     finish(core, place, { entry, end: { is: "dropped", reason: "overflow" } });
   else if (entry.isStored && staysInStore(core, place)) addToTail(core, place, entry);
+  else if (isAheadOfTail(place, entry))
+    finish(core, place, { entry, end: { is: "dropped", reason: "superseded" } });
   else {
     precede(core, place, entry);
     hold(core, place, entry);
@@ -140,6 +142,14 @@ function leaveUnread(core: Core, place: Place, seq: number): void {
 function staysInStore(core: Core, place: Place): boolean {
   const { outbox, binding } = place;
   return outbox.tail.messages > 0 || binding === undefined || outbox.held >= core.limits.held;
+}
+
+/**
+ * A change without a row would overtake older ones in the store, for the peer was there when it was decided and is
+ * not any more. The channel is owed instead.
+ */
+function isAheadOfTail(place: Place, entry: Entry): boolean {
+  return entry.message.retain && !entry.isStored && place.outbox.tail.messages > 0;
 }
 
 function addToTail(core: Core, place: Place, entry: Entry): void {

@@ -140,7 +140,10 @@ export function createToyPeer(options: ToyPeerOptions): ToyPeer {
         return own.alive && outcome === undefined;
       },
       arrive() {
-        if (call.open && !arrived) send();
+        if (!call.open || arrived) return;
+        send();
+        // At QoS 0 nothing more is waited for.
+        if (message.qos === 0 && !message.retain) call.answer(DELIVERED);
       },
       fail: (reason) => call.answer(failed(reason)),
       answer(given) {
@@ -151,6 +154,7 @@ export function createToyPeer(options: ToyPeerOptions): ToyPeer {
             if (older === call) break;
           }
         }
+        if (!call.open) return;
         outcome = given ?? (arrived ? DELIVERED : failed("not sent"));
         onAnswer?.(call, outcome);
         resolve(outcome);
