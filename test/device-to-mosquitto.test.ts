@@ -123,6 +123,7 @@ describeWithPeers("NoMQ device to mosquitto_sub, over real UDP", ["mosquitto-cli
     await back.atLeast(1);
     await using late = await subscribe(gateway.mqtt, "a/b", ["-q", "1"]);
     await publish(gateway.mqtt, "a/b", "end", ["-q", "1"]);
+    await awake.atLeast(3);
     await back.atLeast(2);
     await late.atLeast(1);
     expect(awake.printed.map(({ text }) => text)).toEqual(["now or never", "for all", "end"]);
