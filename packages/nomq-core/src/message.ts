@@ -51,6 +51,9 @@ export interface Draft {
 /** The longest channel name and filter in bytes of UTF-8 (MQTT 5.0 section 1.5.4). */
 export const MAX_NAME_BYTES = 65_535;
 
+/** The most levels of a filter: each costs memory of its own, and channels as deep are still reached by `#`. */
+export const MAX_FILTER_LEVELS = 512;
+
 const FORBIDDEN_IN_CHANNEL = /[\0+#]/;
 
 /**
@@ -62,10 +65,14 @@ export function isValidChannel(name: string): boolean {
   return fitsAsUtf8(name);
 }
 
-/** True for a channel pattern: `+` stands for one whole level, `#` for all that follow (MQTT 5.0 section 4.7.1). */
+/**
+ * True for a channel pattern of at most {@link MAX_FILTER_LEVELS} levels: `+` stands for one whole level, `#` for all
+ * that follow (MQTT 5.0 section 4.7.1).
+ */
 export function isValidFilter(filter: string): boolean {
   if (filter.length === 0 || filter.includes("\0") || !fitsAsUtf8(filter)) return false;
-  const levels = filter.split("/");
+  const levels = filter.split("/", MAX_FILTER_LEVELS + 1);
+  if (levels.length > MAX_FILTER_LEVELS) return false;
   return levels.every((level, at) => {
     if (level === "#") return at === levels.length - 1;
     return level === "+" || !/[+#]/.test(level);

@@ -117,7 +117,23 @@ describe("names", () => {
     },
   );
 
-  test.for(["", "a#", "a/#/b", "a+/b", "#/a", "\0", "\udc00"])("no filter: %j", (pattern) => {
-    expect(isValidFilter(pattern)).toBe(false);
+  test.for(["", "a#", "a/#/b", "a+/b", "#/a", "\0", "\udc00", "/".repeat(512)])(
+    "no filter: %j",
+    (pattern) => {
+      expect(isValidFilter(pattern)).toBe(false);
+    },
+  );
+
+  test("a channel of 65,535 levels finds its filters, and one of 512 levels is found and removed", () => {
+    const routes = new Routes<string>();
+    const deep = `${"+/".repeat(511)}#`;
+    routes.add(deep, "deep");
+    routes.add("#", "all");
+    const found: string[] = [];
+    routes.match("/".repeat(65_535), (name) => found.push(name));
+    expect(found).toEqual(["all", "deep"]);
+    routes.remove(deep, "deep");
+    routes.remove("#", "all");
+    expect(routes).toEqual(new Routes<string>());
   });
 });

@@ -17,6 +17,11 @@ describe("what is refused before it is routed", () => {
     ["priority-invalid", { priority: 1.5 }],
     ["ttl-invalid", { ttlMs: -1 }],
     ["ttl-invalid", { ttlMs: Number.NaN }],
+    ["properties-invalid", { contentType: "x".repeat(65_536) }],
+    ["properties-invalid", { contentType: "text/\0" }],
+    ["properties-invalid", { responseChannel: "\ud800" }],
+    ["properties-invalid", { correlation: new Uint8Array(65_536) }],
+    ["properties-invalid", { properties: [["name", "x".repeat(65_536)]] }],
     ["too-large", { text: "x".repeat(101) }],
   ])("%s", async (reason, draft) => {
     await using rig = await createRig({ limits: { payload: 100 } });

@@ -3,6 +3,7 @@ import { type Draft, isValidChannel, type Message } from "../message.ts";
 import type { Principal } from "../principal.ts";
 import { isFull, targetsOf } from "./admission.ts";
 import type { Core } from "./core.ts";
+import { areTextsValid } from "./draft-texts.ts";
 import { printOf } from "./echo.ts";
 import type { Place } from "./place.ts";
 import { Publication } from "./publication.ts";
@@ -139,6 +140,7 @@ function faultOf(core: Core, call: PublishCall): string | undefined {
   if (!Number.isInteger(priority) || priority < 0 || priority > 15) return "priority-invalid";
   if (qos !== 0 && qos !== 1 && qos !== 2) return "qos-invalid";
   if (ttlMs !== undefined && !(ttlMs >= 0 && ttlMs <= Number.MAX_SAFE_INTEGER / 2)) return "ttl-invalid";
+  if (!areTextsValid(call.draft)) return "properties-invalid";
   if (payload.byteLength > core.limits.payload) return "too-large";
   return core.access.may(call.from, "publish", channel) ? undefined : "access";
 }

@@ -1,11 +1,12 @@
+/** Most branches have one child and no filter of their own: what they lack takes no memory. */
 interface Branch<T> {
-  readonly children: Map<string, Branch<T>>;
+  children: Map<string, Branch<T>> | undefined;
   /** Below `+`. */
   any: Branch<T> | undefined;
   /** Filters that end here. */
-  readonly here: Set<T>;
+  here: Set<T> | undefined;
   /** Filters that end here with `#`. */
-  readonly rest: Set<T>;
+  rest: Set<T> | undefined;
 }
 
 /**
@@ -20,11 +21,13 @@ export class Routes<T> {
     let branch = this.root;
     for (const level of filter.split("/")) {
       if (level === "#") {
+        branch.rest ??= new Set();
         branch.rest.add(target);
         return;
       }
       branch = step(branch, level);
     }
+    branch.here ??= new Set();
     branch.here.add(target);
   }
 
@@ -39,7 +42,7 @@ export class Routes<T> {
 }
 
 function newBranch<T>(): Branch<T> {
-  return { children: new Map(), any: undefined, here: new Set(), rest: new Set() };
+  return { children: undefined, any: undefined, here: undefined, rest: undefined };
 }
 
 function step<T>(branch: Branch<T>, level: string): Branch<T> {
@@ -47,6 +50,7 @@ function step<T>(branch: Branch<T>, level: string): Branch<T> {
     branch.any ??= newBranch();
     return branch.any;
   }
+  branch.children ??= new Map();
   let child = branch.children.get(level);
   if (child === undefined) {
     child = newBranch();
@@ -62,31 +66,42 @@ function removeFrom<T>(
   end: { at: number; target: T },
 ): boolean {
   const level = levels[end.at];
-  if (level === undefined) branch.here.delete(end.target);
-  else if (level === "#") branch.rest.delete(end.target);
+  if (level === undefined) branch.here = without(branch.here, end.target);
+  else if (level === "#") branch.rest = without(branch.rest, end.target);
   else {
-    const next = level === "+" ? branch.any : branch.children.get(level);
+    const next = level === "+" ? branch.any : branch.children?.get(level);
     if (next === undefined) return false;
-    if (removeFrom(next, levels, { at: end.at + 1, target: end.target })) {
-      if (level === "+") branch.any = undefined;
-      else branch.children.delete(level);
-    }
+    if (removeFrom(next, levels, { at: end.at + 1, target: end.target })) cutOff(branch, level);
   }
-  return branch.here.size + branch.rest.size + branch.children.size === 0 && branch.any === undefined;
+  return [branch.here, branch.rest, branch.children, branch.any].every((part) => part === undefined);
+}
+
+function without<T>(targets: Set<T> | undefined, target: T): Set<T> | undefined {
+  targets?.delete(target);
+  return targets?.size === 0 ? undefined : targets;
+}
+
+function cutOff<T>(branch: Branch<T>, level: string): void {
+  if (level === "+") {
+    branch.any = undefined;
+    return;
+  }
+  branch.children?.delete(level);
+  if (branch.children?.size === 0) branch.children = undefined;
 }
 
 function walk<T>(branch: Branch<T>, channel: string, at: { from: number; found: (target: T) => void }): void {
   // `#` covers its parent level too (MQTT 5.0 section 4.7.1.2).
-  if (branch.rest.size > 0) branch.rest.forEach(at.found);
+  branch.rest?.forEach(at.found);
   if (at.from > channel.length) {
-    if (branch.here.size > 0) branch.here.forEach(at.found);
+    branch.here?.forEach(at.found);
     return;
   }
   const slash = channel.indexOf("/", at.from);
   const end = slash === -1 ? channel.length : slash;
   const below = { from: end + 1, found: at.found };
   if (branch.any !== undefined) walk(branch.any, channel, below);
-  if (branch.children.size === 0) return;
+  if (branch.children === undefined) return;
   const child = branch.children.get(channel.slice(at.from, end));
   if (child !== undefined) walk(child, channel, below);
 }

@@ -1,13 +1,10 @@
 import type { AbortOptions, Attachment, LedgerRow, Peer } from "../../bridge.ts";
 import { NomqError } from "../../errors.ts";
-import { isValidFilter } from "../../message.ts";
+import { isValidFilter, MAX_FILTER_LEVELS } from "../../message.ts";
 import type { Core } from "../core.ts";
 import type { Binding, Place } from "../place.ts";
 import { detach, forget } from "./detach.ts";
 import { AttachStep, ChangeStep } from "./steps.ts";
-
-/** A filter deeper than this is refused: matching walks it level by level. */
-const MOST_LEVELS = 512;
 
 /** Port.attach: binds the peer to the place of its name. */
 export async function attach(core: Core, peer: Peer, options: AbortOptions = {}): Promise<Attachment> {
@@ -117,20 +114,14 @@ function resume(core: Core, place: Place, binding: Binding | undefined): void {
 }
 
 export function checkFilters(core: Core, filters: readonly string[], present = 0): void {
-  const wrong = filters.find((filter) => !isValidFilter(filter) || isTooDeep(filter));
+  const wrong = filters.find((filter) => !isValidFilter(filter));
   if (wrong !== undefined) {
     throw new NomqError(
       "filter-invalid",
-      `${JSON.stringify(wrong.slice(0, 200))}; "+" and "#" stand for whole levels, "#" last`,
+      `${JSON.stringify(wrong.slice(0, 200))}; "+" and "#" stand for whole levels, "#" last; at most ${MAX_FILTER_LEVELS} levels`,
     );
   }
   if (filters.length + present > core.limits.filters) {
     throw new NomqError("filter-invalid", `more than ${core.limits.filters} filters at one attachment`);
   }
-}
-
-function isTooDeep(filter: string): boolean {
-  let levels = 1;
-  for (let at = filter.indexOf("/"); at !== -1; at = filter.indexOf("/", at + 1)) levels += 1;
-  return levels > MOST_LEVELS;
 }
