@@ -123,7 +123,7 @@ export function createBroker(options: BrokerOptions): Broker {
         sessionPresent: (connect) => connect.clean !== true && sessions.has(connect.clientId),
         accepted,
         subscriptions: (front, principal) => ({
-          held: () => clients.filterCount(front().stream),
+          held: () => clients.filtersOf(front().stream),
           may: (filter) => /[+#]/.test(filter) || port.may(principal, "subscribe", filter),
         }),
         retainedSent,

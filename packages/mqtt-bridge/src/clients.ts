@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { AedesClient } from "./aedes-internals.ts";
 import type { Front } from "./front/front.ts";
-import type { Interest } from "./interest.ts";
+import type { Held, Interest } from "./interest.ts";
 
 /** What the broker knows of its clients besides aedes and their sessions. */
 export interface ClientDirectory {
@@ -10,8 +10,8 @@ export interface ClientDirectory {
   /** aedes' client behind a front, once its CONNECT has been seen. */
   clientOf(stream: Duplex): AedesClient | undefined;
   identify(client: AedesClient): void;
-  /** How many filters the client behind a front holds. */
-  filterCount(stream: Duplex): number;
+  /** What the client behind a front holds. */
+  filtersOf(stream: Duplex): Held;
   /** Clients whose stored messages are still going out. */
   readonly draining: WeakSet<AedesClient>;
   /** Clients that resume a session which is to end with this connection. */
@@ -27,14 +27,14 @@ export interface ClientDirectory {
 export function createClientDirectory(): ClientDirectory {
   const fronts = new WeakMap<Duplex, Front>();
   const clients = new WeakMap<Duplex, AedesClient>();
-  return {
+  const directory: ClientDirectory = {
     add: (front) => void fronts.set(front.stream, front),
     frontOf: (client) => fronts.get(client.conn),
     clientOf: (stream) => clients.get(stream),
     identify: (client) => void clients.set(client.conn, client),
-    filterCount(stream) {
+    filtersOf(stream) {
       const client = clients.get(stream);
-      return client === undefined ? 0 : Object.keys(client.subscriptions).length;
+      return (client && directory.interest?.heldBy(client.id)) ?? { filters: 0, levels: 0 };
     },
     draining: new WeakSet(),
     lastConnection: new WeakSet(),
@@ -42,4 +42,5 @@ export function createClientDirectory(): ClientDirectory {
     subscribing: undefined,
     interest: undefined,
   };
+  return directory;
 }

@@ -1,4 +1,4 @@
-import type { Attachment } from "@nomq/core";
+import { type Attachment, NomqError } from "@nomq/core";
 
 /** The filters that sessions hold together: what the hub must send to the broker. */
 export interface Interest {
@@ -6,6 +6,21 @@ export interface Interest {
   hold(client: string, filter: string): Promise<void>;
   /** The client no longer wants these filters; absent = any. */
   drop(client: string, filters?: readonly string[]): void;
+  /** What a client holds or has asked for: filters, and the levels of all of them, which is what they cost. */
+  heldBy(client: string): Held;
+}
+
+/** A number of filters and of their levels. */
+export interface Held {
+  readonly filters: number;
+  readonly levels: number;
+}
+
+/** How many levels a filter has. */
+export function levelsOf(filter: string): number {
+  let levels = 1;
+  for (let at = filter.indexOf("/"); at !== -1; at = filter.indexOf("/", at + 1)) levels += 1;
+  return levels;
 }
 
 interface Wish {
@@ -17,7 +32,7 @@ interface Wish {
 /** Keeps the attachment's filters equal to what is held, one change at a time. */
 export function createInterest(attachment: Pick<Attachment, "change">): Interest {
   const holders = new Map<string, Set<string>>();
-  const held = new Map<string, Set<string>>();
+  const held = new Map<string, { readonly filters: Set<string>; levels: number }>();
   const inForce = new Set<string>();
   let wishes: Wish[] = [];
   const surplus = new Set<string>();
@@ -30,14 +45,28 @@ export function createInterest(attachment: Pick<Attachment, "change">): Interest
     const remove = [...surplus].filter((filter) => !holders.has(filter) && inForce.has(filter));
     surplus.clear();
     try {
-      if (add.length > 0 || remove.length > 0) await attachment.change({ add, remove });
-      for (const filter of add) inForce.add(filter);
-      for (const filter of remove) inForce.delete(filter);
-      // Someone may have let go meanwhile.
-      for (const filter of add) if (!holders.has(filter)) surplus.add(filter);
-      for (const { resolve } of due) resolve();
+      await apply(add, remove);
     } catch (error) {
-      for (const { reject } of due) reject(error);
+      // What one client asks for must not cost another its subscription.
+      const isOneBad = error instanceof NomqError && error.code === "filter-invalid";
+      if (isOneBad && add.length > 1) await oneByOne(due, remove);
+      else for (const { reject } of due) reject(error);
+      return;
+    }
+    for (const { resolve } of due) resolve();
+  };
+  const apply = async (add: readonly string[], remove: readonly string[]): Promise<void> => {
+    if (add.length > 0 || remove.length > 0) await attachment.change({ add, remove });
+    for (const filter of add) inForce.add(filter);
+    for (const filter of remove) inForce.delete(filter);
+    // Someone may have let go meanwhile.
+    for (const filter of add) if (!holders.has(filter)) surplus.add(filter);
+  };
+  const oneByOne = async (due: readonly Wish[], remove: readonly string[]): Promise<void> => {
+    // A removal that fails leaves messages that nobody takes, and no more.
+    await apply([], remove).catch(() => undefined);
+    for (const { filter, resolve, reject } of due) {
+      await apply(inForce.has(filter) ? [] : [filter], []).then(resolve, reject);
     }
   };
   const change = async (): Promise<void> => {
@@ -60,8 +89,10 @@ export function createInterest(attachment: Pick<Attachment, "change">): Interest
     hold(client, filter) {
       const clients = holders.get(filter) ?? new Set();
       holders.set(filter, clients.add(client));
-      const filters = held.get(client) ?? new Set();
-      held.set(client, filters.add(filter));
+      const mine = held.get(client) ?? { filters: new Set(), levels: 0 };
+      held.set(client, mine);
+      if (!mine.filters.has(filter)) mine.levels += levelsOf(filter);
+      mine.filters.add(filter);
       if (inForce.has(filter) && !surplus.has(filter) && !isChanging) return Promise.resolve();
       const inPlace = new Promise<void>((resolve, reject) => wishes.push({ filter, resolve, reject }));
       void change();
@@ -70,9 +101,17 @@ export function createInterest(attachment: Pick<Attachment, "change">): Interest
     drop(client, filters) {
       const mine = held.get(client);
       if (mine === undefined) return;
-      for (const filter of filters ?? [...mine]) if (mine.delete(filter)) release(client, filter);
-      if (mine.size === 0) held.delete(client);
+      for (const filter of filters ?? [...mine.filters]) {
+        if (!mine.filters.delete(filter)) continue;
+        mine.levels -= levelsOf(filter);
+        release(client, filter);
+      }
+      if (mine.filters.size === 0) held.delete(client);
       if (surplus.size > 0) void change();
+    },
+    heldBy(client) {
+      const mine = held.get(client);
+      return { filters: mine?.filters.size ?? 0, levels: mine?.levels ?? 0 };
     },
   };
 }

@@ -6,12 +6,13 @@ export interface TopicTrie<T> {
   match(topic: string): T[];
 }
 
+/** What a level lacks takes no memory: most have one level below and no value. */
 interface Level<T> {
-  readonly below: Map<string, Level<T>>;
-  readonly values: Set<T>;
+  below: Map<string, Level<T>> | undefined;
+  values: Set<T> | undefined;
 }
 
-const newLevel = <T>(): Level<T> => ({ below: new Map(), values: new Set() });
+const newLevel = <T>(): Level<T> => ({ below: undefined, values: undefined });
 
 /** Makes an empty trie. Nothing recurses: a topic may have 65,535 levels. */
 export function createTopicTrie<T>(): TopicTrie<T> {
@@ -21,26 +22,30 @@ export function createTopicTrie<T>(): TopicTrie<T> {
     add(filter, value) {
       let level = root;
       for (const name of filter.split("/")) {
+        level.below ??= new Map();
         const next = level.below.get(name) ?? newLevel<T>();
         level.below.set(name, next);
         level = next;
       }
+      level.values ??= new Set();
       level.values.add(value);
     },
     remove(filter, value) {
       const path: [Level<T>, string][] = [];
       let level = root;
       for (const name of filter.split("/")) {
-        const next = level.below.get(name);
+        const next = level.below?.get(name);
         if (next === undefined) return;
         path.push([level, name]);
         level = next;
       }
-      level.values.delete(value);
+      level.values?.delete(value);
+      if (level.values?.size === 0) level.values = undefined;
       for (const [above, name] of path.reverse()) {
-        const below = above.below.get(name);
-        if (below === undefined || below.values.size > 0 || below.below.size > 0) return;
-        above.below.delete(name);
+        const below = above.below?.get(name);
+        if (below === undefined || below.values !== undefined || below.below !== undefined) return;
+        above.below?.delete(name);
+        if (above.below?.size === 0) above.below = undefined;
       }
     },
     match(topic) {
@@ -56,9 +61,9 @@ export function createTopicTrie<T>(): TopicTrie<T> {
         if (here.length === 0) return found;
       }
       for (const level of here) {
-        found.push(...level.values);
+        take(level, found);
         // Section 4.7.1.2: `#` covers its parent level too.
-        found.push(...(level.below.get("#")?.values ?? []));
+        take(level.below?.get("#"), found);
       }
       return found;
     },
@@ -71,11 +76,15 @@ function step<T>(
   name: string | readonly [string],
   { next, found }: { readonly next: Level<T>[]; readonly found: T[] },
 ): void {
-  const exact = level.below.get(typeof name === "string" ? name : name[0]);
+  const exact = level.below?.get(typeof name === "string" ? name : name[0]);
   if (exact !== undefined) next.push(exact);
   if (typeof name !== "string") return;
-  const single = level.below.get("+");
+  const single = level.below?.get("+");
   if (single !== undefined) next.push(single);
-  const rest = level.below.get("#");
-  if (rest !== undefined) found.push(...rest.values);
+  take(level.below?.get("#"), found);
+}
+
+/** One by one: a spread of very many values does not fit on the stack. */
+function take<T>(level: Level<T> | undefined, found: T[]): void {
+  if (level?.values !== undefined) for (const value of level.values) found.push(value);
 }

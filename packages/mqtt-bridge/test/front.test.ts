@@ -98,6 +98,21 @@ test("packets come out as they went in, however the bytes are cut [MQTT-2.1.1]",
   );
 });
 
+test("a packet that comes byte by byte is kept in few pieces", () => {
+  const body = Buffer.from(Array.from({ length: 20_000 }, (_, at) => at % 251));
+  const bytes = Buffer.concat([Buffer.from([0x30, 0xa0, 0x9c, 0x01]), body]);
+  const out: Buffer[] = [];
+  const cutter = createFrameCutter(
+    () => 30_000,
+    (frame) => void out.push(frame),
+  );
+  for (let at = 0; at < bytes.length - 1; at += 1) cutter.push(bytes.subarray(at, at + 1));
+  expect(cutter.pieces()).toBeLessThan(64);
+  cutter.push(bytes.subarray(-1));
+  expect(out).toEqual([bytes]);
+  expect(cutter.pieces()).toBe(0);
+});
+
 test("the head of any bytes is read without leaving them", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {

@@ -169,3 +169,55 @@ test("a right withdrawn stops a running subscription", async () => {
   expect(reader.messages()).toEqual(["open payload"]);
   expect(bench.bridge.counts().messagesDropped).toEqual({ access: 1 });
 });
+
+test("a filter the hub refuses costs no other client its subscription", async () => {
+  await using bench = await startBench();
+  bench.hub.refusedFilters.add("bad");
+  const [honest, hostile] = [await bench.client(), await bench.client()];
+  for (let round = 0; round < 20; round += 1) {
+    hostile.send({ cmd: "subscribe", messageId: 1, subscriptions: [at("bad")] });
+    honest.send({ cmd: "subscribe", messageId: 1, subscriptions: [at(`ok/${round}`)] });
+    expect(await honest.take("suback")).toMatchObject({ granted: [0] });
+    expect(await hostile.take("suback")).toMatchObject({ granted: [0x87] });
+  }
+});
+
+describe("what one client may hold is bounded", () => {
+  const deep = (name: string): string => `${name}/${"+/".repeat(509)}x`;
+
+  test("in levels, each of which costs memory", async () => {
+    await using bench = await startBench();
+    const client = await bench.client();
+    const granted: number[] = [];
+    for (let id = 1; id <= 4; id += 1) {
+      const subscriptions = Array.from({ length: 60 }, (_, one) => at(deep(`${id}-${one}`)));
+      client.send({ cmd: "subscribe", messageId: id, subscriptions });
+      granted.push(...(await client.take("suback")).granted.map(Number));
+    }
+    // 195 filters of 511 levels are 99,645.
+    expect(granted).toEqual([...Array<number>(195).fill(0), ...Array<number>(45).fill(0x97)]);
+    client.send({ cmd: "unsubscribe", messageId: 9, unsubscriptions: [deep("1-0")] });
+    await client.take("unsuback");
+    client.send({ cmd: "subscribe", messageId: 10, subscriptions: [at(deep("again")), at(deep("more"))] });
+    expect(await client.take("suback")).toMatchObject({ granted: [0, 0x97] });
+  });
+
+  test("in filters, whose number is not counted anew for each of a large packet", async () => {
+    await using bench = await startBench();
+    const client = await bench.client();
+    for (let id = 1; id <= 2; id += 1) {
+      const subscriptions = Array.from({ length: 6000 }, (_, one) => at(`f/${id}/${one}`));
+      client.send({ cmd: "subscribe", messageId: id, subscriptions });
+      const { granted } = await client.take("suback");
+      expect(granted.filter((code) => code === 0)).toHaveLength(id === 1 ? 6000 : 4000);
+    }
+  });
+
+  test("in depth: 512 levels of one filter", async () => {
+    await using bench = await startBench();
+    const client = await bench.client();
+    const subscriptions = [at("/".repeat(511)), at("/".repeat(512)), at("/".repeat(65_000))];
+    client.send({ cmd: "subscribe", messageId: 1, subscriptions });
+    expect(await client.take("suback")).toMatchObject({ granted: [0, 0x8f, 0x8f] });
+  });
+});

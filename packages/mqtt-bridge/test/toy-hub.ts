@@ -1,5 +1,5 @@
 import type { Draft, Message, Outcome, Peer, Port, Principal, PublishOptions, Receipt } from "@nomq/core";
-import { filterMatches, silentLog } from "@nomq/core";
+import { filterMatches, NomqError, silentLog } from "@nomq/core";
 import type { FakeClock } from "@nomq/core/testing";
 import { createFakeClock } from "@nomq/core/testing";
 
@@ -19,6 +19,8 @@ export interface ToyHub {
   readonly published: Published[];
   readonly released: string[];
   readonly filters: Set<string>;
+  /** Filters that no attachment may have. */
+  readonly refusedFilters: Set<string>;
   readonly retained: Map<string, Message>;
   readonly warnings: (readonly [string, object | undefined])[];
   /** Publishes at QoS 1 and 2 and retained ones wait for the test. Default false: all are stored at once. */
@@ -80,6 +82,8 @@ export function createToyHub(): ToyHub {
     return {
       name: given.name,
       change: async ({ add = [], remove = [] }) => {
+        const bad = add.find((filter) => hub.refusedFilters.has(filter));
+        if (bad !== undefined) throw new NomqError("filter-invalid", bad);
         for (const filter of add) hub.filters.add(filter);
         for (const filter of remove) hub.filters.delete(filter);
       },
@@ -100,6 +104,7 @@ export function createToyHub(): ToyHub {
     published: [],
     released: [],
     filters: new Set(),
+    refusedFilters: new Set(),
     retained: new Map(),
     warnings: [],
     holding: false,

@@ -24,6 +24,8 @@ export type FrameFault = "length-malformed" | "too-large";
 export interface FrameCutter {
   /** Takes the next bytes; calls back for every packet they complete. After a fault it takes no more. */
   push(chunk: Buffer): FrameFault | undefined;
+  /** Pieces of a packet that is not complete: each costs memory of its own, so they stay few. */
+  pieces(): number;
 }
 
 /** Type, length of the fixed header and of the whole packet; undefined while bytes are missing. */
@@ -38,6 +40,21 @@ function headerOf(bytes: Buffer, from: number): Header {
     if (byte < 0x80) return { total: 2 + at + remaining };
   }
   return "length-malformed";
+}
+
+/** So many pieces of a packet are kept as they came; then they are joined, since each costs more than its bytes. */
+const MOST_PARTS = 64;
+
+/** Joins pieces from the end until one is more than twice all that follow it, so that no byte is moved often. */
+function joinTail(parts: Buffer[]): void {
+  let from = parts.length;
+  let size = 0;
+  for (let part = parts[from - 1]; part !== undefined && (size === 0 || part.length <= 2 * size); ) {
+    size += part.length;
+    from -= 1;
+    part = parts[from - 1];
+  }
+  parts.push(Buffer.concat(parts.splice(from)));
 }
 
 /** Makes a cutter. Larger packets than `limit()` bytes are told from their header, before they are kept. */
@@ -79,7 +96,10 @@ export function createFrameCutter(limit: () => number, frame: (bytes: Buffer) =>
       if (fault !== undefined) return fault;
       parts.push(chunk);
       held += chunk.length;
-      if (held < needed) return undefined;
+      if (held < needed) {
+        if (parts.length >= MOST_PARTS) joinTail(parts);
+        return undefined;
+      }
       const bytes = parts.length === 1 ? chunk : Buffer.concat(parts);
       parts = [];
       held = 0;
@@ -87,6 +107,7 @@ export function createFrameCutter(limit: () => number, frame: (bytes: Buffer) =>
       cut(bytes);
       return fault;
     },
+    pieces: () => parts.length,
   };
 }
 

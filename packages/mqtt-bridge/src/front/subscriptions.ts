@@ -1,11 +1,13 @@
 import { isValidFilter } from "@nomq/core";
 import type { ISubscribePacket, ISubscription } from "mqtt-packet";
+import { type Held, levelsOf } from "../interest.ts";
 import { packetIdOf } from "./frames.ts";
 import type { ProtocolVersion } from "./packets.ts";
 import { decodePacket, encodePacket, REASON } from "./packets.ts";
 
-/** More filters in one connection's hands are refused. */
+/** More filters in one client's hands are refused, and more levels of all of them together. */
 const MOST_FILTERS = 10_000;
+const MOST_LEVELS = 100_000;
 
 /** A SUBSCRIBE whose SUBACK is not complete. */
 interface Job {
@@ -31,8 +33,8 @@ export interface DeskOptions {
   readonly version: ProtocolVersion;
   /** Whether the session outlives the connection. */
   readonly persistent: boolean;
-  /** How many filters the client has now. */
-  held(): number;
+  /** What the client has now. */
+  held(): Held;
   /** Whether the client may subscribe to a filter, as far as can be told before a message comes. */
   may(filter: string): boolean;
   /** Sends a frame to the client. */
@@ -42,7 +44,9 @@ export interface DeskOptions {
 /** Makes the desk of one connection. */
 export function createSubscriptionDesk(options: DeskOptions): SubscriptionDesk {
   const { version } = options;
-  const waiting = new Map<number, { readonly job: Job; readonly at: number }>();
+  const waiting = new Map<number, { readonly job: Job; readonly at: number; readonly levels: number }>();
+  /** Levels of what waits. */
+  let asked = 0;
   let lastId = 0;
 
   const refuse = (code: number): number => (version === 5 ? code : REASON.unspecified);
@@ -52,8 +56,9 @@ export function createSubscriptionDesk(options: DeskOptions): SubscriptionDesk {
     if (topic.startsWith("$") || !options.may(topic)) return refuse(REASON.notAuthorized);
     // aedes gathers restored filters in an object, where this name vanishes.
     if (topic === "__proto__" && options.persistent) return refuse(REASON.topicFilterInvalid);
-    if (options.held() + waiting.size >= MOST_FILTERS) return refuse(REASON.quotaExceeded);
-    return undefined;
+    const { filters, levels } = options.held();
+    const isFull = filters + waiting.size >= MOST_FILTERS || levels + asked + levelsOf(topic) > MOST_LEVELS;
+    return isFull ? refuse(REASON.quotaExceeded) : undefined;
   };
   const nextId = (): number => {
     do lastId = (lastId % 0xffff) + 1;
@@ -82,7 +87,9 @@ export function createSubscriptionDesk(options: DeskOptions): SubscriptionDesk {
         const single = encodePacket({ ...packet, messageId, subscriptions: [one] }, version);
         if (single === undefined) continue;
         job.missing += 1;
-        waiting.set(messageId, { job, at });
+        const levels = levelsOf(one.topic);
+        asked += levels;
+        waiting.set(messageId, { job, at, levels });
         frames.push(single);
       }
       finish(job);
@@ -93,6 +100,7 @@ export function createSubscriptionDesk(options: DeskOptions): SubscriptionDesk {
       const entry = waiting.get(id);
       if (entry === undefined) return;
       waiting.delete(id);
+      asked -= entry.levels;
       entry.job.codes[entry.at] = frame.at(-1) ?? REASON.unspecified;
       entry.job.missing -= 1;
       finish(entry.job);
