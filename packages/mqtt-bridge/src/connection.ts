@@ -1,5 +1,6 @@
 import type { Clock, Principal } from "@nomq/core";
 import type { AddressCheck } from "./admission.ts";
+import type { Arrival } from "./arrival.ts";
 import type { Counters } from "./counters.ts";
 import { examineConnect } from "./front/connect.ts";
 import type { FrameFault } from "./front/frames.ts";
@@ -10,7 +11,6 @@ import type { ProtocolVersion } from "./front/packets.ts";
 import { REASON, refusingConnack } from "./front/packets.ts";
 import type { WriteTurn } from "./front/writer.ts";
 import { createWriter } from "./front/writer.ts";
-import type { Arrival } from "./listeners.ts";
 
 /** CONNECT must come within this time. */
 const CONNECT_MS = 10_000;

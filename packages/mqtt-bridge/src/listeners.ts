@@ -1,19 +1,10 @@
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer as createTcpServer } from "node:net";
-import type { Duplex } from "node:stream";
 import { NomqError } from "@nomq/core";
+import type { ListenerEvents } from "./arrival.ts";
 import type { ListenerSettings } from "./options.ts";
 import { serveWebSocket } from "./websocket.ts";
-
-/** A connection as a listener hands it over. */
-export interface Arrival {
-  /** Carries MQTT's bytes both ways. */
-  readonly socket: Duplex;
-  /** The other side's IP address. */
-  readonly address: string;
-  readonly listener: ListenerSettings;
-}
 
 /** An open listener. */
 export interface OpenListener {
@@ -23,13 +14,6 @@ export interface OpenListener {
   close(): void;
   /** Ends every connection that is still open; resolves when nothing is left. */
   destroy(): Promise<void>;
-}
-
-/** What a listener calls. */
-export interface ListenerEvents {
-  connection(arrival: Arrival): void;
-  /** A connection was refused before any MQTT packet: a foreign origin, a wrong host. */
-  refused(reason: string, address: string): void;
 }
 
 /** Opens one listener. Rejects with `port-in-use` or `listen-failed`, naming the address. */

@@ -1,12 +1,13 @@
 import type { AbortOptions, Attachment, Bridge, Port } from "@nomq/core";
 import { createStatusFeed, NomqError, systemClock } from "@nomq/core";
 import { anonymousCheck } from "./admission.ts";
+import type { Arrival } from "./arrival.ts";
 import type { Broker } from "./broker.ts";
 import { createBroker } from "./broker.ts";
 import type { MqttCounts } from "./counters.ts";
 import { createCounters } from "./counters.ts";
 import { BROKER_ATTACHMENT } from "./ingress.ts";
-import type { Arrival, OpenListener } from "./listeners.ts";
+import type { OpenListener } from "./listeners.ts";
 import { openListener } from "./listeners.ts";
 import type { MqttBridgeOptions } from "./options.ts";
 import { listenerSettings } from "./options.ts";

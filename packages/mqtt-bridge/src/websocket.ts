@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, WebSocketServer } from "ws";
-import type { ListenerEvents } from "./listeners.ts";
+import type { ListenerEvents } from "./arrival.ts";
 import type { ListenerSettings } from "./options.ts";
 
 /** MQTT 5.0 section 6: clients must offer `mqtt`; 3.1 clients called it `mqttv3.1`. */
