@@ -39,7 +39,7 @@ class MemoryStore implements Store {
   private readonly writers: { [W in Write as W["write"]]: (write: W) => void } = {
     message: (write) => this.message(write),
     interest: (write) => this.places.claim(write.stored),
-    forget: (write) => this.forget(write.name),
+    forget: (write) => this.forget(write),
     open: (write) => this.places.opened(write.name, write.seq, write.attempt),
     outcome: (write) => this.outcome(write),
     count: (write) => this.places.count(write.name, write.add),
@@ -117,8 +117,8 @@ class MemoryStore implements Store {
     this.channels.add(message);
   }
 
-  private forget(name: string): void {
-    const end = { name, is: "dropped", reason: "forgotten", at: Date.now() } as const;
+  private forget({ name, at }: Write & { write: "forget" }): void {
+    const end = { name, is: "dropped", reason: "forgotten", at } as const;
     for (const message of this.places.forget(name)) this.book.settle(message, end);
   }
 

@@ -142,7 +142,7 @@ function remember(core: Core, name: string, counts: Counts): void {
   if (core.past.size <= MOST_PAST) return;
   for (const oldest of core.past.keys()) {
     core.past.delete(oldest);
-    core.writer.fact({ write: "forget", name: oldest });
+    core.writer.fact({ write: "forget", name: oldest, at: core.time.clock.now() });
     return;
   }
 }

@@ -27,7 +27,7 @@ export type Write =
       readonly once?: string;
     }
   | { readonly write: "interest"; readonly stored: Omit<StoredAttachment, "row" | "waiting" | "bytes"> }
-  | { readonly write: "forget"; readonly name: string }
+  | { readonly write: "forget"; readonly name: string; readonly at: number }
   | { readonly write: "open"; readonly name: string; readonly seq: number; readonly attempt: number }
   | {
       readonly write: "outcome";

@@ -47,7 +47,7 @@ export async function forget(core: Core, name: string): Promise<void> {
           if (place !== undefined) dropFilter(core, place, filter);
         core.past.delete(name);
         core.writer.discountsOf(name);
-        batch.facts.push({ write: "forget", name });
+        batch.facts.push({ write: "forget", name, at: core.time.clock.now() });
         return "commit";
       },
       committed: resolve,
