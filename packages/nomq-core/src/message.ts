@@ -82,14 +82,25 @@ export function isValidFilter(filter: string): boolean {
 /** Whether the filter's pattern covers the channel; `#` also covers its parent level (MQTT 5.0 section 4.7.1.2). */
 export function filterMatches(filter: string, channel: string): boolean {
   if (filter === "#" || filter === channel) return true;
-  const wanted = filter.split("/");
-  const levels = channel.split("/");
-  for (const [at, want] of wanted.entries()) {
-    if (want === "#") return true;
-    const level = levels[at];
-    if (level === undefined || (want !== "+" && want !== level)) return false;
+  // Nothing is split: this runs once for every name the hub knows.
+  let at = 0;
+  let on = 0;
+  while (at <= filter.length) {
+    if (filter[at] === "#") return true;
+    if (on > channel.length) return false;
+    const filterEnd = levelEnd(filter, at);
+    const channelEnd = levelEnd(channel, on);
+    const isAny = filter[at] === "+" && filterEnd === at + 1;
+    if (!isAny && filter.slice(at, filterEnd) !== channel.slice(on, channelEnd)) return false;
+    at = filterEnd + 1;
+    on = channelEnd + 1;
   }
-  return wanted.length === levels.length;
+  return on > channel.length;
+}
+
+function levelEnd(name: string, from: number): number {
+  const slash = name.indexOf("/", from);
+  return slash === -1 ? name.length : slash;
 }
 
 function fitsAsUtf8(name: string): boolean {

@@ -265,3 +265,23 @@ test("what comes to be owed while an owed value is read does not hold up the mes
   await settle(20);
   expect(peer.texts.slice(0, 2)).toEqual(["1", "2"]);
 });
+
+test("looking through very many names lets other callbacks have their turn", async () => {
+  await using rig = await createRig();
+  for (let at = 0; at < 9000; at += 1) await rig.publish({ channel: `many/${at}`, text: "1", retain: true });
+  const turns = async (look: () => Promise<unknown[]>): Promise<{ found: number; others: boolean }> => {
+    let others = false;
+    setImmediate(() => {
+      others = true;
+    });
+    return { found: (await look()).length, others };
+  };
+  expect(await turns(() => all(rig.port.retained(["none/#"], "anonymous")))).toEqual({
+    found: 0,
+    others: true,
+  });
+  expect(await turns(() => all(rig.port.channels("many/#", { follow: false })))).toEqual({
+    found: 9000,
+    others: true,
+  });
+});

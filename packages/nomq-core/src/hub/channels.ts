@@ -1,10 +1,14 @@
 import type { ChannelsOptions } from "../bridge.ts";
 import { filterMatches } from "../message.ts";
 import { AgedMap } from "./aged-map.ts";
+import { Fifo } from "./fifo.ts";
+
+/** So many names are told before other callbacks get their turn. */
+const AT_ONCE = 1024;
 
 interface Watcher {
   readonly filter: string;
-  readonly names: string[];
+  readonly names: Fifo<string>;
   wake: (() => void) | undefined;
 }
 
@@ -32,13 +36,14 @@ export class Channels {
   /** Known names under the filter, then (unless told not to follow) each new one until aborted or closed. */
   async *list(filter: string, options: ChannelsOptions = {}): AsyncGenerator<string> {
     const { signal, follow = true } = options;
-    const watcher: Watcher = { filter, names: [], wake: undefined };
+    const watcher: Watcher = { filter, names: new Fifo(), wake: undefined };
     for (const name of [...this.configured, ...this.seen.keys()]) this.announce(watcher, name);
     this.watchers.add(watcher);
     const aborted = (): void => watcher.wake?.();
     signal?.addEventListener("abort", aborted);
     try {
-      while (signal?.aborted !== true) {
+      for (let told = 1; signal?.aborted !== true; told += 1) {
+        if (told % AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
         const name = watcher.names.shift();
         if (name !== undefined) yield name;
         else if (this.isClosed || !follow) return;
@@ -62,7 +67,7 @@ export class Channels {
   private announce(watcher: Watcher, name: string): void {
     if (!filterMatches(watcher.filter, name)) return;
     // A reader that sleeps loses the oldest, as the list itself does.
-    if (watcher.names.length > this.most + this.configured.size) watcher.names.shift();
+    if (watcher.names.size > this.most + this.configured.size) watcher.names.shift();
     watcher.names.push(name);
     watcher.wake?.();
   }

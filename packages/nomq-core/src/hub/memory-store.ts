@@ -79,7 +79,7 @@ class MemoryStore implements Store {
 
   async retained(filters: readonly string[], page: RetainedPage): Promise<readonly Message[]> {
     this.mustBeOpen();
-    return this.channels.page(filters, page);
+    return await this.channels.page(filters, page);
   }
 
   async latest(channel: string): Promise<Message | undefined> {

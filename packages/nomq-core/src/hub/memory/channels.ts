@@ -1,12 +1,16 @@
 import { filterMatches, type Message } from "../../message.ts";
 import { AgedMap } from "../aged-map.ts";
 import type { HistoryRange, RetainedPage } from "../store.ts";
+import { SortedNames } from "./sorted-names.ts";
+
+/** So many comparisons of a name with a filter are made before other callbacks get their turn. */
+const AT_ONCE = 4096;
 
 /** Retained values and history by channel. */
 export class Channels {
   private readonly values = new Map<string, Message>();
-  /** Names with a value or tombstone, sorted; undefined when one has come since. */
-  private sorted: string[] | undefined;
+  /** Names with a value or tombstone. */
+  private readonly names = new SortedNames((name) => this.values.has(name));
   /** Cleared channels, the longest cleared first. */
   private readonly tombstones = new AgedMap<string, true>();
   private readonly past = new AgedMap<string, Message[]>();
@@ -18,7 +22,7 @@ export class Channels {
 
   add(message: Message): void {
     if (message.retain) {
-      if (!this.values.has(message.channel)) this.sorted = undefined;
+      if (!this.values.has(message.channel)) this.names.add(message.channel);
       this.values.set(message.channel, message);
       this.tombstones.delete(message.channel);
       if (message.payload.byteLength === 0) this.bury(message.channel);
@@ -32,16 +36,23 @@ export class Channels {
     return value === undefined || value.payload.byteLength === 0 ? undefined : value;
   }
 
-  page(filters: readonly string[], page: RetainedPage): Message[] {
+  /** The next values after a name. What comes or changes while it looks may or may not be among them. */
+  async page(filters: readonly string[], page: RetainedPage): Promise<Message[]> {
     const found: Message[] = [];
     const literal = filters.every((filter) => !/[+#]/.test(filter));
-    const names = literal ? [...new Set(filters)].sort() : this.names();
+    const names = literal ? [...new Set(filters)].sort() : this.names.all();
+    let compared = 0;
     for (let at = startAfter(names, page.after); at < names.length && found.length < page.limit; at += 1) {
-      const name = names[at];
-      const value = name === undefined ? undefined : this.values.get(name);
-      if (name === undefined || value === undefined) continue;
+      if (compared >= AT_ONCE) {
+        await new Promise((resolve) => setImmediate(resolve));
+        compared = 0;
+      }
+      compared += literal ? 1 : filters.length;
+      const value = this.values.get(names[at] ?? "");
+      if (value === undefined) continue;
       if (value.payload.byteLength === 0 && page.tombstones !== true) continue;
-      if (literal || filters.some((filter) => filterMatches(filter, name))) found.push(value);
+      const { channel } = value;
+      if (literal || filters.some((filter) => filterMatches(filter, channel))) found.push(value);
     }
     return found;
   }
@@ -58,7 +69,7 @@ export class Channels {
     if (this.tombstones.size <= this.limits.channels || oldest === undefined) return;
     this.tombstones.delete(oldest);
     this.values.delete(oldest);
-    this.sorted = undefined;
+    this.names.gone();
   }
 
   private note(message: Message): void {
@@ -72,11 +83,6 @@ export class Channels {
     this.past.set(message.channel, list);
     const silent = this.past.oldest();
     if (this.past.size > channels && silent !== undefined) this.past.delete(silent);
-  }
-
-  private names(): string[] {
-    this.sorted ??= [...this.values.keys()].sort();
-    return this.sorted;
   }
 }
 
