@@ -80,7 +80,8 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
     send: (departure) => new Promise((resolve) => outcomeOf(departure, resolve)),
     answered(packet, from, peer) {
       const transfer = open.get(packet.packetId);
-      // An answer carries nothing but a number: it must at least come from where the message went.
+      // An answer carries nothing but a number: it must at least come from where the message went, to the port, since
+      // devices behind one router share an address.
       if (transfer === undefined || !isFromPeer(transfer.peer, from, peer)) return;
       transfer.answered(packet.type);
     },
@@ -94,7 +95,9 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
 }
 
 function isFromPeer(to: PeerEntry, from: Endpoint, peer: PeerEntry): boolean {
-  return to === peer || (to.key === peer.key && to.address.host === from.host);
+  if (to === peer) return true;
+  const { host, port } = to.address;
+  return to.key === peer.key && host === from.host && port === from.port;
 }
 
 function freeId(open: ReadonlyMap<number, unknown>, wire: Wire): number {
