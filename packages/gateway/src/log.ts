@@ -59,8 +59,8 @@ function prettyLine({ time, level, text, fields }: Line): string {
 const plain = (value: unknown): string =>
   typeof value === "string" && /^[\w./:@[\]#+-]+$/.test(value) ? value : oneLine(JSON.stringify(value));
 
-// Control characters of a hostile name must not forge lines or drive a terminal.
-const oneLine = (text: string): string =>
+/** The text on one line: control characters of a hostile name must not forge lines or drive a terminal. */
+export const oneLine = (text: string): string =>
   text.replaceAll(
     /[\p{Cc}\u2028\u2029]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -1,6 +1,8 @@
 import { NomqError } from "@nomq/core";
 import { describe, expect, test } from "vitest";
+import { inspectConfig, inspectConfigFile } from "../src/config/load.ts";
 import { type Config, parseConfig } from "../src/index.ts";
+import { testFolder } from "./launch.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
 const KEY = `{ id: site, encryption: "${HEX}", mac: "${HEX}" }`;
@@ -262,5 +264,19 @@ describe("parts of a later version are checked, then refused by name", () => {
     const text = "mqtt: { remotes: [{ name: a, url: 'mqtt://b', versoin: 4 }] }";
     expect(refusal(text)).toContain("mqtt.remotes[0].versoin: is not a known key; did you mean version?");
     expect(refusal(text)).toMatch(/^config-invalid/);
+  });
+});
+
+test("names in a file neither drive the terminal nor forge lines of what is said of it", () => {
+  const result = inspectConfig({ name: "f", text: '"\\e[31mred\\nf:1:1: all is well": 1\n', folder: "/" });
+  expect(result.ok ? "" : result.error.message).toMatch(/^config-invalid: f:1:1: \\u001b\[31mred\\u000af:1:1: all is well: /);
+});
+
+test("a file larger than 1 MiB is refused unread", () => {
+  using folder = testFolder();
+  folder.file("large.yaml", `# ${"x".repeat(1_048_576)}\n`);
+  expect(inspectConfigFile("large.yaml", folder.path)).toMatchObject({
+    ok: false,
+    faults: [{ path: "(file)", reason: "is larger than 1 MiB" }],
   });
 });

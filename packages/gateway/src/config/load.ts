@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { NomqError } from "@nomq/core";
 import { LineCounter, parseDocument } from "yaml";
@@ -10,6 +10,10 @@ import { notAvailable } from "./not-available.ts";
 import { faultText, type PlacedFault, placeFaults } from "./positions.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { codeOf, readSecret, type SecretSource } from "./secret.ts";
+
+/** Bytes. YAML compares every key of a mapping with every other: a larger file would be read for minutes. */
+const LARGEST_FILE = 1_048_576;
+const tooLarge: PlacedFault = { path: "(file)", reason: "is larger than 1 MiB", notYet: false };
 
 /** Where a configuration comes from. */
 export interface ConfigSource {
@@ -43,6 +47,7 @@ export function loadConfig(path: string | undefined, folder: string): Config {
 export function inspectConfigFile(path: string, folder: string): Inspected {
   const full = resolve(folder, path);
   try {
+    if (statSync(full).size > LARGEST_FILE) return unfit(path, [tooLarge]);
     return inspectConfig({ name: path, text: readFileSync(full, "utf8"), folder: dirname(full) });
   } catch (error) {
     const fault = { path: "(file)", reason: `cannot be read (${codeOf(error)})`, notYet: false };

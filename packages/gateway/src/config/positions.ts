@@ -1,4 +1,5 @@
 import { type Document, isCollection, isMap, isNode, isScalar, type LineCounter } from "yaml";
+import { oneLine } from "../log.ts";
 import { type Fault, pathText } from "./faults.ts";
 
 /** One thing wrong with a file, for people and programs. */
@@ -41,7 +42,7 @@ export function placeFaults(faults: readonly Fault[], { document, lines }: Parse
 export function faultText(file: string, fault: PlacedFault): string {
   const place = fault.line === undefined ? "" : `:${fault.line}:${fault.column}`;
   const advice = fault.suggestion === undefined ? "" : `; ${fault.suggestion}`;
-  return `${file}${place}: ${fault.path}: ${fault.reason}${advice}`;
+  return oneLine(`${file}${place}: ${fault.path}: ${fault.reason}${advice}`);
 }
 
 /** Where the deepest part of the path that the file has begins. */
