@@ -16,8 +16,8 @@ export interface Noted {
  */
 export interface NoteBook {
   add(noted: Noted): void;
-  /** The records of all notes, which are notes no more. */
-  take(): StateChange[];
+  /** The records of the notes of so many sessions, default all, which are notes no more. */
+  take(sessions?: number): StateChange[];
   /** Sessions with notes. */
   readonly size: number;
 }
@@ -46,16 +46,19 @@ interface Page {
   /** Undefined once there are too many. */
   notes: Noted[] | undefined;
   readonly deletes: StateChange[];
+  /** Notes it has had. */
+  count: number;
 }
 
 /** Makes an empty book. */
 export function createNoteBook(): NoteBook {
-  let pages = new Map<ReplayWindow, Page>();
+  const pages = new Map<ReplayWindow, Page>();
   let count = 0;
   return {
     add(noted) {
-      const page = pages.get(noted.window) ?? { session: noted.session, notes: [], deletes: [] };
-      if (page.notes?.length === 0) pages.set(noted.window, page);
+      const page = pages.get(noted.window) ?? { session: noted.session, notes: [], deletes: [], count: 0 };
+      if (page.count === 0) pages.set(noted.window, page);
+      page.count += 1;
       count += 1;
       if (page.notes === undefined) {
         page.deletes.push(...deletesOf(noted));
@@ -66,9 +69,14 @@ export function createNoteBook(): NoteBook {
         page.notes = undefined;
       }
     },
-    take() {
+    take(sessions = Number.POSITIVE_INFINITY) {
       const changes: StateChange[] = [];
-      for (const [window, { session, notes, deletes }] of pages) {
+      let left = sessions;
+      for (const [window, { session, notes, deletes, count: had }] of pages) {
+        if (left <= 0) break;
+        left -= 1;
+        pages.delete(window);
+        count -= had;
         if (notes !== undefined) {
           for (const noted of notes) changes.push(...changesOf(noted));
           continue;
@@ -76,8 +84,6 @@ export function createNoteBook(): NoteBook {
         window.storedFloor = window.newest;
         changes.push(headChange(session, window), ...deletes);
       }
-      pages = new Map();
-      count = 0;
       return changes;
     },
     get size() {
