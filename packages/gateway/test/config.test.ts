@@ -269,7 +269,9 @@ describe("parts of a later version are checked, then refused by name", () => {
 
 test("names in a file neither drive the terminal nor forge lines of what is said of it", () => {
   const result = inspectConfig({ name: "f", text: '"\\e[31mred\\nf:1:1: all is well": 1\n', folder: "/" });
-  expect(result.ok ? "" : result.error.message).toMatch(/^config-invalid: f:1:1: \\u001b\[31mred\\u000af:1:1: all is well: /);
+  expect(result.ok ? "" : result.error.message).toMatch(
+    /^config-invalid: f:1:1: \\u001b\[31mred\\u000af:1:1: all is well: /,
+  );
 });
 
 test("a file larger than 1 MiB is refused unread", () => {
