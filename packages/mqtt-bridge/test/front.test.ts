@@ -35,7 +35,7 @@ function makeFront(): Rig {
       close: () => undefined,
     },
     sessionPresent: false,
-    subscriptions: { held: () => 0, may: () => true },
+    subscriptions: { held: () => ({ filters: 0, levels: 0 }), may: () => true },
     read: (on) => void reading.push(on),
     retainedSent: () => undefined,
     hangUp: () => undefined,

@@ -21,7 +21,7 @@ describe("what is refused before it is routed", () => {
     ["properties-invalid", { contentType: "text/\0" }],
     ["properties-invalid", { responseChannel: "\ud800" }],
     ["properties-invalid", { correlation: new Uint8Array(65_536) }],
-    ["properties-invalid", { properties: [["name", "x".repeat(65_536)]] }],
+    ["properties-invalid", { properties: [["name", "x".repeat(65_536)] as const] }],
     ["too-large", { text: "x".repeat(101) }],
   ])("%s", async (reason, draft) => {
     await using rig = await createRig({ limits: { payload: 100 } });
