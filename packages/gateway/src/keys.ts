@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -9,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { type Key, NomqError } from "@nomq/core";
 import { z } from "zod";
 import type { KeyConfig } from "./config/config.ts";
@@ -118,13 +119,28 @@ export function keysInEffect(configured: readonly KeyConfig[] | undefined, data:
 /** Makes a folder, for its owner alone; one that exists keeps its rights. */
 export function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeWithParents(resolve(folder));
   } catch (error) {
     throw new NomqError("store-failed", `cannot make the folder ${folder} (${codeOf(error)})`, {
       cause: error,
     });
   }
 }
+
+// Not mkdir's `recursive`: where the system answers ENOENT although the parent is there (/proc), it tries for ever.
+function makeWithParents(folder: string): void {
+  if (isFolder(folder)) return;
+  const parent = dirname(folder);
+  if (!existsSync(parent)) makeWithParents(parent);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another start may have made it meanwhile.
+    if (!isFolder(folder)) throw error;
+  }
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /** The key as the packet codec takes it. */
 export function bytesOfKey({ id, encryption, mac, dialect }: KeyConfig): Key {

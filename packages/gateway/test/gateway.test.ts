@@ -142,6 +142,7 @@ describe("refusal to start", () => {
       const { code, stdout, stderr } = await nomq(["gateway", "--config", file]).ended;
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
       expect(stderr).toContain(`port-in-use: ${key}: port ${port}: `);
+      expect(stderr.match(/\bstop it\b/g), "the advice stands once").toHaveLength(1);
       expect(existsSync(join(folder.path, "data", "control.sock"))).toBe(false);
     }
   });

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { keysInEffect, keyText, newKey, readKeyFile, writeKeyFile } from "../src/keys.ts";
+import { keysInEffect, keyText, makeFolder, newKey, readKeyFile, writeKeyFile } from "../src/keys.ts";
 import { testFolder } from "./launch.ts";
 
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
@@ -89,5 +89,19 @@ describe("key files", () => {
     const path = folder.file("a.json", JSON.stringify({ id: "a", encryption, mac }));
     expect(readKeyFile(path).dialect).toBe("auto");
     expect(readFileSync(path, "utf8")).not.toContain("dialect");
+  });
+});
+
+describe("data folder", () => {
+  test("is made with the folders above it, for its owner alone", () => {
+    using folder = testFolder();
+    const data = join(folder.path, "a", "b");
+    makeFolder(data);
+    makeFolder(data);
+    expect([modeOf(join(folder.path, "a")), modeOf(data)]).toEqual(["700", "700"]);
+  });
+
+  test.skipIf(!existsSync("/proc/self"))("where no folder can be made, the start ends at once", () => {
+    expect(() => makeFolder("/proc/no-such/data")).toThrow(/^store-failed: .*\/proc\/no-such\/data/);
   });
 });

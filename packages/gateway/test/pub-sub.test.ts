@@ -63,7 +63,7 @@ describe("through a gateway", () => {
     const args = ["pub", "a/#", "x", "--json", "--socket", gateway.controlSocket];
     const { code, stdout, stderr } = await nomq(args).ended;
     expect(code).toBe(1);
-    expect(stderr).toBe("refused: channel-invalid\n");
+    expect(stderr).toMatch(/^refused: channel-invalid: a channel's name has .* no NUL, \+ or #/);
     expect(JSON.parse(stdout)).toMatchObject({ at: "refused", reason: "channel-invalid" });
   });
 
@@ -141,7 +141,7 @@ describe("straight to a peer", () => {
     await node.start();
     const { code, stderr } = await nomq(["pub", "a/b", "x", "-q", "1", "--ttl", "1s", ...peer.way]).ended;
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^(expired|unanswered)/);
+    expect(stderr).toMatch(/^expired: udp:\/\/127\.0\.0\.1:\d+ acknowledged nothing .*; does it run/);
   });
 
   test("sub asks the peer for the channel and prints what it sends", async () => {

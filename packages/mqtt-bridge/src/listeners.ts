@@ -62,13 +62,7 @@ async function listen(server: Server, settings: ListenerSettings): Promise<void>
       return;
     }
     if (code === "EADDRINUSE") {
-      throw new NomqError(
-        "port-in-use",
-        `${settings.url} is taken by another program; stop it or choose another port`,
-        {
-          cause: error,
-        },
-      );
+      throw new NomqError("port-in-use", `${settings.url} is taken by another program`, { cause: error });
     }
     throw new NomqError("listen-failed", `${settings.url}: ${String(error)}`, { cause: error });
   }

@@ -47,12 +47,16 @@ export async function publishToPeer(
     process.stdout.write(`${JSON.stringify({ channel, ...outcome })}\n`);
   }
   if (outcome.is === "delivered") return 0;
-  process.stderr.write(`${outcomeText(outcome)}\n`);
+  process.stderr.write(`${outcomeText(outcome, url)}\n`);
   return 1;
 }
 
-const outcomeText = (outcome: PublishOutcome): string =>
-  "reason" in outcome ? `${outcome.is}: ${outcome.reason}` : outcome.is;
+function outcomeText(outcome: PublishOutcome, url: string): string {
+  if (outcome.is === "expired") {
+    return `expired: ${url} acknowledged nothing within the time to live; does it run, with this key, and know this channel?`;
+  }
+  return "reason" in outcome ? `${outcome.is}: ${outcome.reason}` : outcome.is;
+}
 
 /** What is asked of a peer. */
 export interface PeerSubscription {

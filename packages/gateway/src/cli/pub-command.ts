@@ -38,7 +38,10 @@ function requestOf(channel: string, payload: Buffer, options: PubOptions): Publi
 }
 
 function faultOf(receipt: Receipt, until: AckPoint | undefined): string | undefined {
-  if (receipt.at === "refused") return `refused: ${receipt.reason ?? "no reason given"}`;
+  if (receipt.at === "refused") {
+    const advice = receipt.reason === "channel-invalid" ? INVALID_CHANNEL : "";
+    return `refused: ${receipt.reason ?? "no reason given"}${advice}`;
+  }
   if (until !== "delivered") return undefined;
   const open = receipt.outcomes.filter((outcome) => outcome.is !== "delivered");
   if (open.length === 0) return undefined;
@@ -47,3 +50,5 @@ function faultOf(receipt: Receipt, until: AckPoint | undefined): string | undefi
   );
   return `not delivered everywhere: ${said.join(", ")}`;
 }
+
+const INVALID_CHANNEL = ": a channel's name has 1 to 65,535 bytes, no NUL, + or #, and does not start with $";
