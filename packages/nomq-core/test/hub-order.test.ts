@@ -133,6 +133,21 @@ describe("ordered peers", () => {
     expect(peer.calls.map((call) => call.delivery.attempt)).toEqual([1, 1, 1, 2, 2, 2]);
   });
 
+  test("a change repeated after a newer one was taken is followed by the value that holds", async () => {
+    await using rig = await createRig();
+    const peer = createRecorder({ window: 4, ordered: true, retained: "deliver" }, "asks");
+    await rig.attach(peer);
+    await rig.publish({ text: "old", qos: 1, retain: true });
+    await rig.publish({ text: "new", retain: true });
+    expect(peer.texts).toEqual(["old", "new"]);
+    await peer.calls[1]?.answer();
+    await peer.calls[0]?.answer({ is: "retry", reason: "connection lost" });
+    await lastCall(peer).answer();
+    await lastCall(peer).answer();
+    expect(peer.texts).toEqual(["old", "new", "old", "new"]);
+    expect(lastCall(peer).delivery.cause).toBe("repair");
+  });
+
   test("QoS 2 keeps its order in the lane while attempts are committed", async () => {
     await using rig = await createRig();
     const peer = createRecorder({ ordered: true, window: 5, durable: true }, "well");

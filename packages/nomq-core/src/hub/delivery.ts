@@ -67,10 +67,12 @@ function openNext(core: Core, place: Place, binding: Binding): boolean {
   const { outbox } = place;
   const entry = outbox.peek(binding.isOrdered);
   const item = nextOwed(core, place, binding);
-  if (
-    item !== undefined &&
-    (entry === undefined || (entry.message.priority === 0 && entry.message.seq > item.order))
-  ) {
+  // A value that was read is sent before the next is read: it is the value of that moment.
+  const isYounger =
+    entry?.cause === "live" &&
+    entry.message.priority === 0 &&
+    entry.message.seq > (item?.order ?? Number.POSITIVE_INFINITY);
+  if (item !== undefined && (entry === undefined || isYounger)) {
     sendOwed(core, place, { binding, item });
     return true;
   }
@@ -146,6 +148,7 @@ function answer(
   const end = endOf(core, outcome);
   if (end !== undefined) {
     lane.retries = 0;
+    if (end.is === "delivered" && entry.message.retain) lane.taken = Math.max(lane.taken, entry.message.seq);
     if (entry.cause !== "live" && end.is !== "delivered") fail(place, entry.message.channel);
     core.engine.finish(place, entry, end);
   } else retry(core, place, { entry, lane, outcome });
@@ -182,6 +185,9 @@ function retry(core: Core, place: Place, answered: { entry: Entry; lane: Lane; o
   const ms = asked ?? (lane.retries > EAGER_RETRIES ? RETRY_MS : 0);
   lane.retryMs = Math.max(lane.retryMs, ms > 0 ? Math.min(ms, LONGEST_WAIT_MS) : 0);
   place.outbox.wait(entry);
+  const { channel, retain, seq } = entry.message;
+  // It comes again after a newer change, and would leave its peer with the older value.
+  if (retain && seq < lane.taken) core.engine.owe(place, channel, "repair");
   if (entry.deadline <= core.time.monotonic()) core.engine.finish(place, entry, { is: "expired" });
 }
 

@@ -95,6 +95,8 @@ export class Lane {
   isStruck = false;
   /** How long a retry asked to wait. */
   retryMs = 0;
+  /** The newest retained change that the peer has taken. */
+  taken = -1;
 
   constructor(channel: string) {
     this.channel = channel;
