@@ -85,7 +85,7 @@ export function createCallWatch(
       if (call.message.origin === options.name) broken(call, "back to its origin");
       attempt(call);
       order(call);
-    }
+    } else peer.corrected.add(call.message.channel);
     const { channel, payload } = call.message;
     peer.sent.push({ channel, payload: decoder.decode(payload), at: world().clock.monotonic() });
     peer.open.add(call);

@@ -1,5 +1,6 @@
 import type { FinalOutcome, Receipt } from "@nomq/core";
 import { numberIn } from "./calls.ts";
+import { isReleased } from "./publish-steps.ts";
 import { leavesNothing, type Publish } from "./records.ts";
 import { endedOf, type World, type WorldPeer } from "./world.ts";
 
@@ -110,21 +111,25 @@ export async function recount(world: World): Promise<void> {
     if (receipt === undefined) unknown += 1;
     if (receipt === undefined || receipt.at === "refused" || world.byId.get(receipt.id) !== publish) continue;
     if (!(await refresh(world, publish, receipt))) continue;
+    if (publish.receipt?.at === "accepted" && !leavesNothing(publish)) {
+      // Its commit may still be open: it is in no outbox before.
+      unknown += 1;
+      continue;
+    }
     for (const outcome of publish.receipt?.outcomes ?? []) {
       const durable = world.peers.find((peer) => peer.options.name === outcome.attachment)?.options.durable;
       if (outcome.is !== "pending" || (durable !== true && publish.run !== world.run.number)) continue;
       // The receipts of an earlier process are the store's, which hears of an outcome a little later.
-      const counts = publish.run === world.run.number ? pending : older;
+      const isOwn = publish.run === world.run.number && publish.earlier.length === 0;
+      const counts = isOwn ? pending : older;
       counts.set(outcome.attachment, (counts.get(outcome.attachment) ?? 0) + 1);
     }
   }
   for (const { name, ledger } of world.run.hub.attachments()) {
     const counted = pending.get(name) ?? 0;
     const peer = world.peers.find((one) => one.options.name === name);
-    // State sent again has no receipt; neither has what nobody has acknowledged yet.
-    const corrections = new Set(
-      peer?.toy.calls.filter((call) => call.delivery.cause !== "live").map((call) => call.message.channel),
-    ).size;
+    // State sent again has no receipt, and waits on though its connection ended; neither has what nobody has acknowledged.
+    const corrections = peer?.corrected.size ?? 0;
     const most = corrections + (peer?.options.window ?? 0) + unknown + (older.get(name) ?? 0);
     if (ledger.pending < counted || ledger.pending > counted + most) {
       world.problems.push(`row of ${name} has ${ledger.pending} pending, its receipts say ${counted}`);
@@ -184,7 +189,11 @@ function possibleValues(world: World, channel: string): Set<string> {
     if (publish.channel !== channel || !publish.retain) continue;
     if (receipt?.at === "refused" || receipt?.reason === "echo") continue;
     const first = receipt === undefined ? undefined : world.byId.get(receipt.id);
-    if (first !== undefined && first !== publish) continue;
+    if (first !== undefined && first !== publish) {
+      // Released before its first call was answered: this may be that message or one of its own.
+      if (isReleased(first)) values.add(publish.payload);
+      continue;
+    }
     // Acknowledged at "accepted" is not yet in the store, and may be refused by it.
     if (receipt !== undefined && receipt.at !== "accepted") {
       const earlier = world.publishes.find((one) => one.payload === publish.payload && one.lost);

@@ -48,6 +48,8 @@ export function release(world: World, back: number): void {
 /** Transfers that were released: their key may name another message from then on. */
 const released = new WeakSet<Publish>();
 
+export const isReleased = (publish: Publish): boolean => released.has(publish);
+
 /** The peer returns what it got last, as a broker does to a subscriber that publishes. */
 export function echo(world: World, at: number): void {
   const peer = world.peers[at];

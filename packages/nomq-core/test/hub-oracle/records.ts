@@ -95,6 +95,8 @@ export function createModel(): Model {
   let unsure: Operation[] = [];
   /** Forgetting failed: the hub keeps the fact, and it may be written any time. */
   const doubted = new Set<string>();
+  /** Names that began to go before the model had reached their attach. */
+  const going = new Set<string>();
 
   const changed = (had: ReadonlySet<string> | undefined, operation: Operation) => {
     if (operation.what === "attach") return new Set(operation.filters ?? had ?? []);
@@ -112,6 +114,7 @@ export function createModel(): Model {
   };
   const apply = (operation: Exclude<Operation, { what: "publish" }>): void => {
     const own = interest.get(operation.name);
+    if (operation.what === "leave" || operation.what === "forget") going.delete(operation.name);
     if (operation.what === "forget") end(operation.name);
     else if (operation.what === "leave") {
       if (own?.durable === false) end(operation.name);
@@ -121,7 +124,7 @@ export function createModel(): Model {
       else {
         end(operation.name);
         const { name, durable } = operation;
-        interest.set(name, { name, durable, filters, leaving: false, ended: false });
+        interest.set(name, { name, durable, filters, leaving: going.has(name), ended: false });
       }
     } else if (own !== undefined) own.filters = changed(own.filters, operation) ?? own.filters;
   };
@@ -172,6 +175,7 @@ export function createModel(): Model {
       const own = interest.get(name);
       if (own?.durable === true) doubted.add(name);
       if (own !== undefined) own.leaving = true;
+      else going.add(name);
     },
     settle() {
       let at = 0;
@@ -189,6 +193,9 @@ export function createModel(): Model {
       queue = queue.slice(at);
     },
     crash() {
+      // Calls before them had no answer yet: they may have been routed to whom these named.
+      for (const operation of queue) if (operation.what === "publish") expectAtOnce(operation.publish);
+      going.clear();
       unsure = queue.filter((operation) => operation.what !== "publish");
       queue = [];
       for (const own of interest.values()) if (!own.durable) end(own.name);

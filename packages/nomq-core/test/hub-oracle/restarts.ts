@@ -62,6 +62,7 @@ async function reopen(world: World, number: number): Promise<void> {
   for (const peer of world.peers) {
     peer.toy.crash();
     peer.open.clear();
+    peer.corrected.clear();
     peer.state = "away";
     peer.paused = false;
     peer.attachment = undefined;

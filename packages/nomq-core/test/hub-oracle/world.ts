@@ -28,6 +28,8 @@ export interface WorldPeer {
   attachment: Attachment | undefined;
   paused: boolean;
   readonly open: Set<ToyCall>;
+  /** Channels on which this process has sent it state again. */
+  readonly corrected: Set<string>;
   /** Channels whose value at the peer nobody can know: it refused a change, or its own was lost in a crash. */
   readonly unsure: Set<string>;
   /** Payloads handed to it lately, for echoes: channel, payload, monotonic time. */
@@ -129,6 +131,7 @@ function makePeer(options: WorldPeer["options"], world: () => World): WorldPeer 
     attachment: undefined,
     paused: false,
     open: new Set(),
+    corrected: new Set(),
     unsure: new Set(),
     sent: [],
   };
