@@ -63,7 +63,7 @@ describe("start", () => {
     expect(text).toContain(`site (new: ${key}; copy it to a device to let it join)`);
     expect(text).toContain("messages live in memory and end with this process");
     expect(text).toContain("MQTT clients without a name may do everything: programs on this machine only\n");
-    expect(text).toContain(`mosquitto_sub -h 127.0.0.1 -p ${port} -t '#' -v\n`);
+    expect(text).toContain(`mosquitto_sub -h 127.0.0.1 -p ${port} -t demo/hello -v\n`);
     expect(text).toContain(
       `npm start -s -- pub demo/hello "from the command line" --retain --config ${file}\n`,
     );
@@ -72,6 +72,19 @@ describe("start", () => {
     );
     expect(modeOf(key)).toBe("600");
     expect(modeOf(dirname(key))).toBe("700");
+  });
+
+  test("a reader of the banner that leaves takes nothing with it", async () => {
+    using folder = testFolder();
+    const file = folder.file("gateway.yaml", `${ON_ANY_PORT}log: { format: json, level: info }\n`);
+    await using program = nomq(["gateway", "--config", file], { cwd: folder.path });
+    program.closeStdout();
+    const place = ["--config", file];
+    const isUp = async (): Promise<boolean> => (await nomq(["pub", "a/b", "x", ...place]).ended).code === 0;
+    await expect.poll(isUp, { timeout: 20_000 }).toBe(true);
+    program.signal("SIGTERM");
+    expect((await program.ended).code).toBe(0);
+    expect(program.stderr()).toContain("stopped");
   });
 
   test("the second start has the keys of the first", async () => {

@@ -43,6 +43,8 @@ export interface Program extends AsyncDisposable {
   /** Resolves once standard output, or error, holds the text; rejects when the program ends without it. */
   said(text: string, stream?: "stdout" | "stderr"): Promise<void>;
   signal(name: NodeJS.Signals): void;
+  /** Stops reading its standard output for good, as `| head -1` does. */
+  closeStdout(): void;
   ended: Promise<Ended>;
 }
 
@@ -100,6 +102,7 @@ function watch(child: ChildProcess, command: string): Program {
     stdout: () => written.stdout,
     stderr: () => written.stderr,
     signal: (name) => void child.kill(name),
+    closeStdout: () => void child.stdout?.destroy(),
     said: (text, stream = "stdout") =>
       new Promise((resolve, reject) => {
         const look = (): void => {

@@ -16,6 +16,8 @@ export interface GatewayCommandOptions {
 
 /** `nomq gateway`: runs until SIGTERM or SIGINT, then drains; 0 after an orderly end. */
 export async function runGateway(options: GatewayCommandOptions): Promise<number> {
+  // The reader of the banner may leave (`nomq-gateway | head -1`); the gateway stays.
+  process.stdout.removeAllListeners("error").on("error", () => undefined);
   const placed = placedConfig(options);
   const { config } = placed;
   await using log = openLog(config.log);
