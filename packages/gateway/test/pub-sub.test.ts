@@ -144,6 +144,16 @@ describe("straight to a peer", () => {
     expect(stderr).toMatch(/^expired: udp:\/\/127\.0\.0\.1:\d+ acknowledged nothing .*; does it run/);
   });
 
+  test("pub says that nobody answers while it goes on trying", async () => {
+    using folder = testFolder();
+    const peer = await openPeer(folder);
+    await using node = peer.node;
+    node.receive({ message: async () => ({ is: "refused", reason: "not today" }) });
+    await node.start();
+    await using program = nomq(["pub", "a/b", "x", "-q", "1", ...peer.way]);
+    await program.said("no answer from udp://127.0.0.1:", "stderr");
+  });
+
   test("sub asks the peer for the channel and prints what it sends", async () => {
     using folder = testFolder();
     const peer = await openPeer(folder);

@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { extname } from "node:path";
 import {
+  type CancelTimer,
   createNomqNode,
   type Endpoint,
   type IncomingMessage,
@@ -35,6 +36,7 @@ export async function publishToPeer(
   }
   await using node = await nodeFor(url, options);
   await node.start();
+  const cancelNotice = noticeSilence(url);
   const outcome = await node.publish(channel, payload, {
     to: PEER,
     // Commander's parser admits nothing else.
@@ -43,12 +45,22 @@ export async function publishToPeer(
     ...(options.ttl === undefined ? {} : { ttl: Math.ceil(options.ttl / 1_000) }),
     ...(options.priority === undefined ? {} : { priority: options.priority }),
   });
+  cancelNotice();
   if (options.receipt === true || options.json === true) {
     process.stdout.write(`${JSON.stringify({ channel, ...outcome })}\n`);
   }
   if (outcome.is === "delivered") return 0;
   process.stderr.write(`${outcomeText(outcome, url)}\n`);
   return 1;
+}
+
+const SILENCE_MS = 2_000;
+
+/** Says after a while that nothing was answered: retries with back-off take half a minute. */
+function noticeSilence(url: string): CancelTimer {
+  return systemClock.after(SILENCE_MS, () => {
+    process.stderr.write(`no answer from ${url} yet; trying again, Ctrl-C ends it\n`);
+  });
 }
 
 function outcomeText(outcome: PublishOutcome, url: string): string {
