@@ -96,15 +96,18 @@ function keysText({ keys }: Running): string {
   }
 }
 
-/** Commands that work as they stand. */
+/**
+ * Commands that work as they stand. The subscription names the channel, so that a datagram, which carries only its
+ * hash, is understood whichever line is pasted next.
+ */
 function tryLines(running: Running, options: BannerOptions): string[] {
   const { listen, keys } = running;
   const mqtt = endpointOf(listen["mqtt"]?.find((url) => url.startsWith("mqtt:")));
   const nomq = endpointOf(listen["nomq"]?.[0]);
   const sub =
     mqtt === undefined
-      ? `${options.command} sub '#'${options.place}`
-      : `mosquitto_sub -h ${mqtt.host} -p ${mqtt.port} -t '#' -v`;
+      ? `${options.command} sub demo/hello${options.place}`
+      : `mosquitto_sub -h ${mqtt.host} -p ${mqtt.port} -t demo/hello -v`;
   const lines = [sub, `${options.command} pub demo/hello "from the command line" --retain${options.place}`];
   const found =
     keys.from === "generated"

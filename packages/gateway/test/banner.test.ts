@@ -16,7 +16,7 @@ const shown = (running: Partial<Running>, options: Partial<BannerOptions> = {}):
 describe("banner", () => {
   test("wildcard listeners are reached on this machine at 127.0.0.1, with the first key's file", () => {
     const text = shown({});
-    expect(text).toContain("  mosquitto_sub -h 127.0.0.1 -p 1883 -t '#' -v\n");
+    expect(text).toContain("  mosquitto_sub -h 127.0.0.1 -p 1883 -t demo/hello -v\n");
     expect(text).toContain("--nomq udp://127.0.0.1:8888 --key /data/keys/a.json\n");
     expect(text).toContain("  keys    a, b (in /data/keys)\n");
   });
@@ -29,7 +29,7 @@ describe("banner", () => {
 
   test("without MQTT the lines use our own commands; with keys of the configuration none is named", () => {
     const text = shown({ listen: { nomq: [] }, keys: { keys: [newKey("a")], from: "configuration" } });
-    expect(text).toContain("  nomq sub '#'\n");
+    expect(text).toContain("  nomq sub demo/hello\n");
     expect(text).toContain("  nomq keys new --id site --out site.json\n");
     expect(text).toContain("  nomq    no listener\n");
   });
