@@ -73,7 +73,14 @@ export function nomq(args: readonly string[], options: ProgramOptions = {}): Pro
   return run(process.execPath, ["--conditions=@nomq/source", MAIN, ...args], options);
 }
 
+/** A test that runs out of time never disposes of its programs: they end with the test's own process. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 function watch(child: ChildProcess, command: string): Program {
+  running.add(child);
   const written = { stdout: "", stderr: "" };
   const listeners = new Set<() => void>();
   const tell = (): void => {
@@ -90,6 +97,7 @@ function watch(child: ChildProcess, command: string): Program {
     child.once("error", reject);
     child.once("close", (code) => {
       over = true;
+      running.delete(child);
       tell();
       resolve({ code, ...written });
     });
