@@ -142,20 +142,6 @@ describe("owed channels", () => {
     expect(seen[0]).toBe("cleared= live");
   });
 
-  test("a value read for a window that is full waits for no others to be read", async () => {
-    await using rig = await createRig();
-    for (const channel of ["a", "b", "c"]) {
-      await rig.publish({ channel, text: "1", retain: true });
-      await rig.publish({ channel, text: "", retain: true });
-    }
-    const peer = createRecorder({ retained: "deliver" }, "asks");
-    const attachment = await rig.attach(peer);
-    attachment.repair();
-    await settle();
-    expect(peer.calls).toHaveLength(1);
-    expect(attachment.ledger().pending).toBe(1);
-  });
-
   test("repair sends the retained state again, also to its origin", async () => {
     await using rig = await createRig();
     const peer = createRecorder();

@@ -1,3 +1,5 @@
+import { filterMatches } from "../message.ts";
+
 /** Why a channel's retained value must still be sent: a burst at attach, or a correction. */
 export type OwedCause = "retained" | "repair";
 
@@ -58,6 +60,7 @@ export class Owed {
     for (const scan of this.scans) {
       // A correction is needed all the same: only a change carries the value itself.
       if (scan.seen.has(channel) || (scan.cause === "repair" && !isRetained)) continue;
+      if (!scan.filters.some((filter) => filterMatches(filter, channel))) continue;
       scan.seen.add(channel);
       isNew ||= !isRetained && scan.cause === "retained";
     }

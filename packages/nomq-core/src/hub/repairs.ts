@@ -85,10 +85,13 @@ export function sendOwed(core: Core, place: Place, sending: { binding: Binding; 
 export function scan(core: Core, place: Place, what: { filters: readonly string[]; cause: OwedCause }): void {
   const { filters, cause } = what;
   if (filters.length === 0) return;
-  place.owed.scans.push({ filters, cause, seen: new Set() });
+  const seen = new Set<string>();
+  place.owed.scans.push({ filters, cause, seen });
   // A change that waits for its commit stood before this interest in the queue: it is read once it has landed.
   for (const channel of core.changes.channels()) {
-    if (filters.some((filter) => filterMatches(filter, channel))) owe(core, place, { channel, cause });
+    if (!filters.some((filter) => filterMatches(filter, channel))) continue;
+    seen.add(channel);
+    owe(core, place, { channel, cause });
   }
   if (!place.isScanning) void runScans(core, place);
 }

@@ -70,6 +70,16 @@ export function createCallWatch(
     if (blocked.has(call.message.channel)) broken(call, "a call beside one to be retried in its lane");
   };
 
+  /** A live message without retain comes after the value that was there when its subscriber came. */
+  const burst = (peer: WorldPeer, { message, delivery }: ToyCall): void => {
+    const { live } = peer;
+    if (delivery.cause !== "retained" || delivery.attempt > 1) return;
+    const after = live.get(message.channel) ?? -1;
+    if (message.seq < after) {
+      world().problems.push(`${options.name} got the value of ${message.channel} after live seq ${after}`);
+    }
+  };
+
   const onCall = (peer: WorldPeer, call: ToyCall): void => {
     if (world().run.number !== run) {
       run = world().run.number;
@@ -85,7 +95,12 @@ export function createCallWatch(
       if (call.message.origin === options.name) broken(call, "back to its origin");
       attempt(call);
       order(call);
-    } else peer.corrected.add(call.message.channel);
+      const { channel, retain, seq } = call.message;
+      if (!retain && peer.live.get(channel) !== -1) peer.live.set(channel, seq);
+    } else {
+      peer.corrected.add(call.message.channel);
+      burst(peer, call);
+    }
     const { channel, payload } = call.message;
     peer.sent.push({ channel, payload: decoder.decode(payload), at: world().clock.monotonic() });
     peer.open.add(call);

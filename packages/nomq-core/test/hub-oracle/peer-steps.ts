@@ -1,3 +1,4 @@
+import { settle } from "@nomq/core/testing";
 import { naiveMatch } from "./naive-match.ts";
 import type { Operation } from "./records.ts";
 import { CHANNELS } from "./steps.ts";
@@ -33,6 +34,7 @@ export function attach(world: World, at: number, filters: readonly string[] | un
   const wanted = filters ?? (durable ? undefined : ["a/#"]);
   if (!durable) peer.toy.copy.clear();
   peer.state = "joining";
+  peer.live.clear();
   peer.paused = false;
   const description = { ...peer.toy.connect(), ...(wanted === undefined ? {} : { filters: wanted }) };
   forgetUnmatched(world, peer, wanted);
@@ -101,13 +103,19 @@ export function forget(world: World, at: number): void {
   });
 }
 
-/** The connection of an ordered peer breaks: pause, every open call is to be repeated, go on. */
-export function cut(world: World, at: number): void {
+/** The connection of an ordered peer breaks: pause, every open call is to be repeated, a moment apart, go on. */
+export async function cut(world: World, at: number): Promise<void> {
   const peer = world.peers[at];
   if (peer?.options.ordered !== true || peer.state !== "here" || peer.paused) return;
-  peer.attachment?.pause("connection lost");
-  for (const call of [...peer.open]) call.fail("connection lost");
-  peer.attachment?.resume();
+  const { attachment } = peer;
+  attachment?.pause("connection lost");
+  peer.paused = true;
+  const [first, ...others] = peer.open;
+  first?.fail("connection lost");
+  await settle(1);
+  for (const call of others) call.fail("connection lost");
+  peer.paused = false;
+  attachment?.resume();
 }
 
 export function pause(world: World, at: number): void {
@@ -151,5 +159,7 @@ export function change(
   forgetUnmatched(world, peer, [...next.add(how.add)]);
   const operation: Operation = { what: "change", name: peer.options.name, ...how, is: "pending" };
   const work = peer.attachment.change({ add: [how.add], remove: [how.remove] });
+  // What waited under an overlapping filter goes before the burst of the new one: there the order tells nothing.
+  for (const channel of CHANNELS) if (naiveMatch(how.add, channel)) peer.live.set(channel, -1);
   follow(world, operation, work, () => undefined);
 }

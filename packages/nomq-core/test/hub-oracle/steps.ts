@@ -59,7 +59,8 @@ const modes: readonly ToyMode[] = [
 const publish = fc.record({
   do: fc.constant("publish" as const),
   from: fc.integer({ min: -1, max: PEERS - 1 }),
-  channel: fc.nat(CHANNELS.length - 1),
+  // Most of the traffic on a few channels: what is done in order shows where much waits in one lane.
+  channel: fc.constantFrom(0, 1, 1, 1, 2, 3, 4, 4, 5),
   qos: fc.constantFrom<Qos>(0, 1, 1, 2),
   retain: fc.boolean(),
   clear: fc.constantFrom(false, false, false, true),
@@ -70,7 +71,7 @@ const publish = fc.record({
 });
 
 const deed: fc.Arbitrary<Deed> = fc.oneof(
-  { weight: 55, arbitrary: publish },
+  { weight: 70, arbitrary: publish },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("repeat" as const), back: fc.nat(12) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("release" as const), back: fc.nat(12) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("echo" as const), peer }) },
@@ -82,9 +83,9 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
       filters: fc.option(fc.uniqueArray(filter, { minLength: 1, maxLength: 3 }), { nil: undefined, freq: 2 }),
     }),
   },
-  { weight: 2, arbitrary: fc.constant({ do: "gather" as const }) },
+  { weight: 3, arbitrary: fc.constant({ do: "gather" as const }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("detach" as const), peer }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("cut" as const), peer: fc.constant(ORDERED) }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("cut" as const), peer: fc.constant(ORDERED) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("pause" as const, "resume" as const), peer }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("forget" as const), peer }) },
   {
@@ -143,7 +144,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 );
 
 const timed = fc
-  .tuple(fc.constantFrom(0, 0, 1, 3, 6), deed)
+  .tuple(fc.constantFrom(0, 0, 0, 1, 3, 6), deed)
   .map(([turns, what]): Step => ({ turns, ...what }));
 /** Who is there at the beginning, and with which filters. */
 const opening = fc.array(

@@ -30,6 +30,8 @@ export interface WorldPeer {
   readonly open: Set<ToyCall>;
   /** Channels on which this process has sent it state again. */
   readonly corrected: Set<string>;
+  /** By channel: the newest live message without retain since it attached; -1 once it asked for the channel again. */
+  readonly live: Map<string, number>;
   /** Channels whose value at the peer nobody can know: it refused a change, or its own was lost in a crash. */
   readonly unsure: Set<string>;
   /** Payloads handed to it lately, for echoes: channel, payload, monotonic time. */
@@ -132,6 +134,7 @@ function makePeer(options: WorldPeer["options"], world: () => World): WorldPeer 
     paused: false,
     open: new Set(),
     corrected: new Set(),
+    live: new Map(),
     unsure: new Set(),
     sent: [],
   };
