@@ -38,7 +38,7 @@ describe("owed values, one at a time and once", () => {
     const store: Store = Object.assign(Object.create(inner), {
       retained: async (...wanted: Parameters<Store["retained"]>) => {
         await listing.promise;
-        return inner.retained(...wanted);
+        return inner.retained.apply(store, wanted);
       },
     });
     await using rig = await createRig({ store });
