@@ -67,12 +67,10 @@ function openNext(core: Core, place: Place, binding: Binding): boolean {
   const { outbox } = place;
   const entry = outbox.peek(binding.isOrdered);
   const item = nextOwed(core, place, binding);
-  // A value that was read is sent before the next is read: it is the value of that moment.
-  const isYounger =
-    entry?.cause === "live" &&
-    entry.message.priority === 0 &&
-    entry.message.seq > (item?.order ?? Number.POSITIVE_INFINITY);
-  if (item !== undefined && (entry === undefined || isYounger)) {
+  if (
+    item !== undefined &&
+    (entry === undefined || (entry.message.priority === 0 && entry.message.seq > item.order))
+  ) {
     sendOwed(core, place, { binding, item });
     return true;
   }

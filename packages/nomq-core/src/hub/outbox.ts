@@ -128,6 +128,8 @@ export class Outbox {
   readonly victims: Victims = new Victims();
   readonly tail: Tail = { messages: 0, bytes: 0, after: 0, isReading: false, ended: new Map() };
   held = 0;
+  /** Owed values read and not called yet. */
+  unsent = 0;
   heldBytes = 0;
   /** Room promised to messages that wait for their commit. */
   reserved = 0;
@@ -197,13 +199,14 @@ export class Outbox {
     else lane.head.before = entry;
     lane.head = entry;
     lane.next = entry;
+    this.unsent += 1;
     this.hold(entry);
   }
 
   remove(entry: Entry): void {
     const lane = entry.lane;
     if (lane === undefined) return;
-    if (entry.state === "waiting") this.victims.remove(entry);
+    if (entry.state === "waiting") this.leave(entry);
     if (lane.next === entry) lane.next = entry.after;
     if (entry.before === undefined) lane.head = entry.after;
     else entry.before.after = entry.after;
@@ -218,7 +221,7 @@ export class Outbox {
 
   /** Takes the entry out of what may be called or dropped; `wait` undoes it. */
   take(entry: Entry, state: "preparing" | "open"): void {
-    if (entry.state === "waiting") this.victims.remove(entry);
+    if (entry.state === "waiting") this.leave(entry);
     entry.state = state;
     if (entry.lane?.next === entry) entry.lane.next = entry.after;
   }
@@ -268,6 +271,11 @@ export class Outbox {
         entry = after;
       }
     }
+  }
+
+  private leave(entry: Entry): void {
+    this.victims.remove(entry);
+    if (entry.cause !== "live" && entry.attempt === 0) this.unsent -= 1;
   }
 
   private hold(entry: Entry): void {

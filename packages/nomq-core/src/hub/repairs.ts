@@ -41,7 +41,7 @@ export function route(core: Core, place: Place, channel: string): void {
 export function nextOwed(core: Core, place: Place, binding: Binding): OwedItem | undefined {
   const { owed, outbox } = place;
   // Rows not read yet may hold older messages of any channel.
-  if (owed.ready.size === 0 || outbox.tail.messages > 0 || binding.reading >= binding.window)
+  if (owed.ready.size === 0 || outbox.tail.messages > 0 || binding.reading + outbox.unsent >= binding.window)
     return undefined;
   for (const [channel, item] of owed.ready) {
     const lane = outbox.lanes.get(channel);
