@@ -1,6 +1,6 @@
 import type { Delivery, Outcome } from "../bridge.ts";
 import type { Core, End } from "./core.ts";
-import type { Entry, Lane } from "./outbox.ts";
+import type { Entry, Lane } from "./lane.ts";
 import type { Binding, Place } from "./place.ts";
 import { nextOwed, sendOwed } from "./repairs.ts";
 

@@ -1,5 +1,5 @@
 import type { Core, End } from "./core.ts";
-import { type Arrival, Entry } from "./outbox.ts";
+import { type Arrival, Entry } from "./lane.ts";
 import type { Place } from "./place.ts";
 
 const PRIORITIES = 16;

@@ -8,9 +8,9 @@ import { Changes, type Core, type Engine, type HubLimits, type Numbers } from ".
 import { call, pump } from "./delivery.ts";
 import { Prints } from "./echo.ts";
 import { enter, finish } from "./enter.ts";
+import type { Entry } from "./lane.ts";
 import { Counts } from "./ledger.ts";
 import { OnceKeys } from "./once.ts";
-import type { Entry } from "./outbox.ts";
 import { Place } from "./place.ts";
 import { Receipts } from "./receipts.ts";
 import { owe, route, scan } from "./repairs.ts";

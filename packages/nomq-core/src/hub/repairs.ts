@@ -1,7 +1,7 @@
 import { filterMatches, type Message } from "../message.ts";
 import { type Core, isTombstone } from "./core.ts";
 import { schedule } from "./enter.ts";
-import { Entry, type Lane, messageBytes } from "./outbox.ts";
+import { Entry, type Lane, messageBytes } from "./lane.ts";
 import type { OwedCause, OwedItem, Scan } from "./owed.ts";
 import type { Binding, Place } from "./place.ts";
 

@@ -1,7 +1,7 @@
 import type { Message } from "../message.ts";
 import type { Core } from "./core.ts";
 import { hold } from "./enter.ts";
-import { Entry, messageBytes } from "./outbox.ts";
+import { Entry, messageBytes } from "./lane.ts";
 import type { Place } from "./place.ts";
 
 const PAGE = 256;

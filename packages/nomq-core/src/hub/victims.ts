@@ -1,4 +1,4 @@
-import type { Entry } from "./outbox.ts";
+import type { Entry } from "./lane.ts";
 
 interface Row {
   oldest: Entry | undefined;

@@ -1,7 +1,7 @@
 import type { LedgerRow } from "../../bridge.ts";
 import type { Message } from "../../message.ts";
+import { messageBytes } from "../lane.ts";
 import { Counts } from "../ledger.ts";
-import { messageBytes } from "../outbox.ts";
 import type { LedgerDelta, StoredAttachment, Write } from "../store.ts";
 
 interface Row {
