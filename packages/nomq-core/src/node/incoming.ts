@@ -1,11 +1,13 @@
+import type { StateChange } from "../bridge.ts";
 import type { Clock } from "../clock.ts";
+import type { Qos } from "../message.ts";
 import { readPublishFlags } from "../packet/flags.ts";
 import type { Packet } from "../packet/packet.ts";
 import { changesOf, type Noted } from "../session/note-book.ts";
 import { type ReceiveInput, type ReceiveState, stepReceiver } from "../session/receiver.ts";
 import { macMark } from "../session/replay-window.ts";
 import type { Endpoint } from "../transport.ts";
-import type { IncomingMessage, Verdict } from "./contract.ts";
+import type { IncomingMessage, NomqPeer, Verdict } from "./contract.ts";
 import { type PeerEntry, viewOf } from "./peer-table.ts";
 import { addressText } from "./rejections.ts";
 import type { Wire } from "./wire.ts";
@@ -91,7 +93,7 @@ class IncomingTransfers implements Incoming {
     if (qos === 0) {
       this.#use.journal(arrival.noted);
       this.#handing += 1;
-      this.#use.hand(messageOf(arrival, false)).then(this.#landed, this.#landed);
+      this.#use.hand(new ArrivedMessage(arrival, false)).then(this.#landed, this.#landed);
       return;
     }
     const name = transferName(arrival.noted.session.keyId, arrival.packet);
@@ -138,7 +140,7 @@ class IncomingTransfers implements Incoming {
   async #hand(arrival: Arrival): Promise<boolean> {
     this.#handing += 1;
     try {
-      const verdict = await this.#use.hand(messageOf(arrival, true));
+      const verdict = await this.#use.hand(new ArrivedMessage(arrival, true));
       return verdict.is === "accepted";
     } catch {
       return false;
@@ -186,19 +188,36 @@ function transferName(keyId: string, packet: Packet): string {
   return `${keyId}/${hex(packet.sessionId)}/${hex(packet.packetId)}`;
 }
 
-function messageOf(arrival: Arrival, withState: boolean): IncomingMessage {
-  const { packet, channel, peer, noted } = arrival;
-  return {
-    channel,
-    payload: packet.message,
-    ...readPublishFlags(packet.flags),
-    ttl: packet.ttl,
-    peer: viewOf(peer),
-    get transfer() {
-      return transferName(noted.session.keyId, packet);
-    },
-    state: withState ? changesOf(noted) : [],
-  };
+/** One shape for every message, and the transfer's name only when it is asked for: this is made for each packet. */
+class ArrivedMessage implements IncomingMessage {
+  readonly channel: string;
+  readonly payload: Uint8Array;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  readonly priority: number;
+  readonly ttl: number;
+  readonly peer: NomqPeer;
+  readonly state: readonly StateChange[];
+  readonly #keyId: string;
+  readonly #packet: Packet;
+
+  constructor({ packet, channel, peer, noted }: Arrival, withState: boolean) {
+    const { qos, retain, priority } = readPublishFlags(packet.flags);
+    this.channel = channel;
+    this.payload = packet.message;
+    this.qos = qos;
+    this.retain = retain;
+    this.priority = priority;
+    this.ttl = packet.ttl;
+    this.peer = viewOf(peer);
+    this.state = withState ? changesOf(noted) : [];
+    this.#keyId = noted.session.keyId;
+    this.#packet = packet;
+  }
+
+  get transfer(): string {
+    return transferName(this.#keyId, this.#packet);
+  }
 }
 
 function hex(value: number): string {

@@ -16,19 +16,17 @@ export interface InboundUse {
 
 /** Publishes what arrives; resolves when the peer may be acknowledged, or must not. */
 export async function publishInbound(use: InboundUse, incoming: IncomingMessage): Promise<Verdict> {
-  const deadline = new AbortController();
-  const cancel =
-    use.ack === "delivered" && incoming.qos > 0
-      ? use.port.clock.after(use.ackTimeout, () => deadline.abort())
-      : undefined;
+  // Made only where it is waited with: QoS 0 is the hot path.
+  const deadline = use.ack === "delivered" && incoming.qos > 0 ? new AbortController() : undefined;
+  const cancel = deadline && use.port.clock.after(use.ackTimeout, () => deadline.abort());
   try {
-    const options = optionsFor(use, incoming, deadline.signal);
+    const options = optionsFor(use, incoming, deadline?.signal);
     const receipt = await use.port.publish(draftOf(use, incoming), `nomq:${incoming.peer.key}`, options);
     if (receipt.at === "refused") {
       use.refused(receipt.reason ?? "unknown");
       return { is: "refused", reason: receipt.reason ?? "unknown" };
     }
-    return use.ack === "delivered" && incoming.qos > 0 ? whetherDelivered(receipt) : { is: "accepted" };
+    return deadline === undefined ? { is: "accepted" } : whetherDelivered(receipt);
   } finally {
     cancel?.();
   }
@@ -46,9 +44,14 @@ function draftOf(use: InboundUse, incoming: IncomingMessage): Draft {
   return contentType === undefined ? draft : { ...draft, contentType };
 }
 
-function optionsFor(use: InboundUse, incoming: IncomingMessage, signal: AbortSignal): PublishOptions {
+function optionsFor(
+  use: InboundUse,
+  incoming: IncomingMessage,
+  signal: AbortSignal | undefined,
+): PublishOptions {
   const attachment = use.attachmentOf(incoming);
   const from = attachment === undefined ? {} : { attachment };
   if (incoming.qos === 0) return { until: "accepted", ...from };
-  return { until: use.ack, once: `nomq/${incoming.transfer}`, state: incoming.state, signal, ...from };
+  const waiting = signal === undefined ? from : { signal, ...from };
+  return { until: use.ack, once: `nomq/${incoming.transfer}`, state: incoming.state, ...waiting };
 }
