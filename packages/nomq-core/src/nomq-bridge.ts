@@ -2,6 +2,7 @@ import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "./bri
 import { type Clock, systemClock } from "./clock.ts";
 import { NomqError } from "./errors.ts";
 import type { IncomingMessage, NodeStatus, NomqNode, NomqNodeOptions, Verdict } from "./node/contract.ts";
+import { noRejections } from "./node/rejections.ts";
 import { createNomqNode } from "./node.ts";
 import { listenUrl, parseEndpoint, parseListen } from "./nomq-bridge/addresses.ts";
 import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
@@ -231,16 +232,7 @@ class NomqSide implements NomqBridge {
 
 const NOTHING: NodeStatus = {
   accepted: 0,
-  rejected: {
-    malformed: 0,
-    "bad-mac": 0,
-    replay: 0,
-    stale: 0,
-    "clock-unknown": 0,
-    "unknown-channel": 0,
-    own: 0,
-    limited: 0,
-  },
+  rejected: noRejections(),
   sent: 0,
   unknownChannels: [],
   unknownClocks: [],

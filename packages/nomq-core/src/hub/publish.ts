@@ -5,6 +5,7 @@ import { isFull, targetsOf } from "./admission.ts";
 import type { Core } from "./core.ts";
 import { areTextsValid } from "./draft-texts.ts";
 import { printOf } from "./echo.ts";
+import { messageBytes } from "./lane.ts";
 import type { Place } from "./place.ts";
 import { Publication } from "./publication.ts";
 import { awaitRecord, ReceiptRecord } from "./receipts.ts";
@@ -48,7 +49,7 @@ interface Publishing extends PublishCall {
 /** QoS 0 and TTL 0 leave nothing in the store: they go at once. */
 function publishNow(core: Core, publishing: Publishing): Promise<Receipt> {
   const { message, options, source } = publishing;
-  const bytes = bytesOf(message);
+  const bytes = messageBytes(message);
   const targets = targetsOf(core, message.channel, { source, isQueued: false });
   const full = message.qos === 0 ? undefined : targets.find((place) => isFull(place, bytes));
   if (full !== undefined) {
@@ -91,7 +92,7 @@ function keepBeside(core: Core, publishing: Publishing, record: ReceiptRecord): 
 
 function publishQueued(core: Core, publishing: Publishing): Promise<Receipt> {
   const { message, options, source } = publishing;
-  const bytes = bytesOf(message);
+  const bytes = messageBytes(message);
   if (!core.writer.hasRoom(bytes)) {
     return inTurn(core, refuse(core, { draft: message, source, reason: "store-busy" }));
   }
@@ -195,10 +196,6 @@ function toMessage(core: Core, draft: Draft, origin: string): Message {
   if (draft.correlation !== undefined) message.correlation = draft.correlation;
   if (draft.properties !== undefined) message.properties = draft.properties;
   return message;
-}
-
-function bytesOf(message: Message): number {
-  return message.payload.byteLength + Buffer.byteLength(message.channel);
 }
 
 /** A publisher in a loop of promises must let the event loop turn: its answer waits for the next turn. */

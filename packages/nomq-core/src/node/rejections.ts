@@ -136,7 +136,8 @@ const REJECTIONS: readonly Rejection[] = [
   "limited",
 ];
 
-function noRejections(): Record<Rejection, number> {
+/** Every reason, none counted. */
+export function noRejections(): Record<Rejection, number> {
   return {
     malformed: 0,
     "bad-mac": 0,
