@@ -83,7 +83,7 @@ describe("sends", () => {
   });
 });
 
-describe("exchanges (nomq-protocol.md section 5)", () => {
+describe("exchanges (protocol.md section 5)", () => {
   test("QoS 1 ends by an ACK of its channel; an ACK of another channel is never seen", () => {
     const device = createV1Device({ ...keys, channels: ["a/b"] });
     const { packetId = 0 } = device.publish({ channel: "a/b", message: "x", qos: 1 }, time);
@@ -166,7 +166,7 @@ describe("exchanges (nomq-protocol.md section 5)", () => {
   });
 });
 
-describe("limits (nomq-protocol.md section 8)", () => {
+describe("limits (protocol.md section 8)", () => {
   test("20 channels, no empty name; 1 to 1,024 characters, counted as code points", () => {
     const device = createV1Device(keys);
     for (let at = 0; at < 20; at += 1) expect(device.subscribe(`c/${at}`, time).log).toEqual([]);

@@ -18,7 +18,7 @@ export interface KnownPeer {
   readonly key?: string;
   /** Default `device`; a packet of it with our mark makes it a `node`. */
   readonly kind?: PeerKind;
-  /** `learn` accepts the clocks of nomq-protocol.md section 7; `any` accepts every clock at first contact. Default `learn`. */
+  /** `learn` accepts the clocks of protocol.md section 7; `any` accepts every clock at first contact. Default `learn`. */
   readonly clock?: "learn" | "any";
 }
 

@@ -11,7 +11,7 @@ import { departed, replied } from "../session/pace.ts";
 import type { Endpoint, Transport } from "../transport.ts";
 import type { PeerEntry } from "./peer-table.ts";
 
-/** The longest message a v1 device can read without IP fragmentation, bytes (nomq-protocol.md section 8). */
+/** The longest message a v1 device can read without IP fragmentation, bytes (protocol.md section 8). */
 export const MAX_DEVICE_MESSAGE = 1339;
 
 /** `ttl` of every packet whose sender says nothing else, seconds. */

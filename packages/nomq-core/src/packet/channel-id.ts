@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 /** Bytes of a channel id. */
 export const CHANNEL_ID_BYTES = 16;
 
-/** A channel's name on the wire: the first 16 bytes of SHA-256 over its UTF-8 (nomq-protocol.md section 1). */
+/** A channel's name on the wire: the first 16 bytes of SHA-256 over its UTF-8 (protocol.md section 1). */
 export function channelId(name: string): Uint8Array {
   return hash("sha256", name, "buffer").subarray(0, CHANNEL_ID_BYTES);
 }

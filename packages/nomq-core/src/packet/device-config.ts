@@ -28,7 +28,7 @@ const STANDARD_BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const HEX_KEY = /^[0-9a-fA-F]{64}$/;
 
 /**
- * Writes the file a MicroPython device loads (nomq-protocol.md section 9). Anyone who has the file can read it.
+ * Writes the file a MicroPython device loads (protocol.md section 9). Anyone who has the file can read it.
  * `iv` defaults to 16 random bytes.
  */
 export function encodeDeviceConfig(config: DeviceConfig, iv: Uint8Array = freshIv()): string {

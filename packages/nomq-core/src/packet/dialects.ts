@@ -3,7 +3,7 @@ import { HEADER_BYTES, IV_AT } from "./layout.ts";
 import type { Dialect, Key } from "./packet.ts";
 
 /**
- * The dialect of a packet, told by its structure before any crypto (nomq-protocol.md section 1b): a payload that
+ * The dialect of a packet, told by its structure before any crypto (protocol.md section 1b): a payload that
  * begins with the header's IV is `micropython`. The wrong guess is never tried afterwards, so nobody can choose
  * the weaker MAC for us. `length` is the payload's: a multiple of 16, not 0.
  */

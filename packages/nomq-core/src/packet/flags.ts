@@ -48,7 +48,7 @@ export function readSubscribePriority(flags: number): number {
 
 /**
  * Adds the mark by which our nodes know one another: bit 3, and bit 7 on SUBSCRIBE and UNSUBSCRIBE, whose low
- * bits hold the priority (nomq-protocol.md section 7). Devices leave it 0 and ignore it.
+ * bits hold the priority (protocol.md section 7). Devices leave it 0 and ignore it.
  */
 export function withMark(type: Packet["type"], flags: number): number {
   return flags | markOf(type);

@@ -1,7 +1,7 @@
 import { BLOCK_BYTES } from "./cipher.ts";
 import { MAC_BYTES } from "./mac.ts";
 
-// The fixed header of NoMQ v1, nomq-protocol.md section 1: offsets in bytes, integers big-endian.
+// The fixed header of NoMQ v1, protocol.md section 1: offsets in bytes, integers big-endian.
 export const MAGIC = 0x4e4d;
 export const VERSION = 0x01;
 export const VERSION_AT = 2;

@@ -1,7 +1,7 @@
 /** A peer's clock less ours, in seconds, when it counts from 2000-01-01 as most boards do. */
 const EPOCH_2000_OFFSET = -946_684_800;
 
-/** The offsets tried towards a peer that was never heard, in order (nomq-protocol.md section 7). */
+/** The offsets tried towards a peer that was never heard, in order (protocol.md section 7). */
 export const UNHEARD_OFFSETS: readonly number[] = [0, EPOCH_2000_OFFSET];
 
 /** How far a packet's timestamp may lie from where the clock of its session is expected, seconds. */
@@ -16,7 +16,7 @@ const EAST_MOST = 14 * 3600;
 
 /**
  * Whether a session may begin with this offset: either epoch, or either epoch in a time zone from -12 h to +14 h in
- * whole quarter-hours, each within 30 s (nomq-protocol.md section 7, "First contact").
+ * whole quarter-hours, each within 30 s (protocol.md section 7, "First contact").
  */
 export function isFirstOffset(offset: number, policy: ClockPolicy): boolean {
   return policy === "any" || UNHEARD_OFFSETS.some((epoch) => isZoneOffset(offset - epoch));

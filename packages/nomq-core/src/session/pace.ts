@@ -1,6 +1,6 @@
 /**
  * What one peer may be sent. A device reads about ten datagrams a second and holds one to six of them: it gets few a
- * second and one unanswered at a time (nomq-protocol.md section 6).
+ * second and one unanswered at a time (protocol.md section 6).
  */
 export interface Pace {
   /** The next message may leave then, monotonic milliseconds. */

@@ -1,6 +1,6 @@
 /**
  * One transfer at QoS 1 or 2 on its way in. A device's QoS 2 message counts as received with PUBLISH, not with
- * PUBREL: a device that does not subscribe to its own channel never sends PUBREL (nomq-protocol.md section 10.3).
+ * PUBREL: a device that does not subscribe to its own channel never sends PUBREL (protocol.md section 10.3).
  *
  * - `handing`: the application has the message and has not answered.
  * - `received`: taken; ACK or PUBREC was sent, and `repeated` times for identical bytes.

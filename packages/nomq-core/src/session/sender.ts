@@ -61,10 +61,10 @@ export const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
 /**
  * A device takes identical bytes until its clock has moved 30 s from their stamp; beyond 20 s it might not, and a
- * fresh nonce would deliver twice (nomq-protocol.md section 10.4).
+ * fresh nonce would deliver twice (protocol.md section 10.4).
  */
 const IDENTICAL_BYTES_MS = 20_000;
-/** The message has arrived when PUBREL goes out; a device may never answer it (nomq-protocol.md section 10.4). */
+/** The message has arrived when PUBREL goes out; a device may never answer it (protocol.md section 10.4). */
 const RELEASES: Readonly<Record<PeerKind, number>> = { device: 2, node: 4 };
 
 /** The one transition of a transfer at QoS 1 or 2. Never called with a state that is `done`. */

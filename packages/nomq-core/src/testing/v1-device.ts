@@ -32,7 +32,7 @@ export interface V1DeviceOptions extends V1Keys {
 
 /**
  * A device running the original MicroPython code, its faults included, without a socket or a clock: `now` is the
- * device's own time in whole seconds. After nomq-protocol.md sections 2 to 5 and 8, sharing no code with the codec.
+ * device's own time in whole seconds. After protocol.md sections 2 to 5 and 8, sharing no code with the codec.
  */
 export interface V1Device {
   receive(datagram: Uint8Array, from: Endpoint, now: number): V1Received;
@@ -203,7 +203,7 @@ function heartbeat(state: State, at: At): Handled {
 
 /**
  * Runs after a packet that was processed to the end. Once a retained datagram is older than 30 s it fails each
- * time, so nothing expires any more (nomq-protocol.md section 4).
+ * time, so nothing expires any more (protocol.md section 4).
  */
 function cleanUp(state: State, now: number): readonly string[] {
   const all = [...state.retained.values()].flat();

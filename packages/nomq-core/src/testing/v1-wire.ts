@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 
-// Read and written from nomq-protocol.md alone, and shared with no other code: tests that compare our codec with
+// Read and written from protocol.md alone, and shared with no other code: tests that compare our codec with
 // this one must not compare it with itself. Straightforward rather than fast.
 
 /** Both halves of a v1 device's key, 32 bytes each. */
@@ -55,7 +55,7 @@ export type V1Opened =
 
 const WINDOW_SECONDS = 30;
 
-/** Steps 2 and 3 of the receive pipeline (nomq-protocol.md section 3), in the device's order. */
+/** Steps 2 and 3 of the receive pipeline (protocol.md section 3), in the device's order. */
 export function openV1(datagram: Buffer, keys: V1Keys, at: { now: number; from: string }): V1Opened {
   const refuse = (line: string): V1Opened => ({
     log: [line, `ERROR: Packet parsing failed from ${at.from}`],
@@ -108,7 +108,7 @@ function decrypt(payload: Buffer, keys: V1Keys): Buffer | undefined {
 
 /**
  * MicroPython's idea of UTF-8: lead bytes and their continuations must match, but surrogates and overlong forms
- * pass (nomq-protocol.md section 0).
+ * pass (protocol.md section 0).
  */
 export function isMicroPythonUtf8(bytes: Uint8Array): boolean {
   let missing = 0;

@@ -9,7 +9,7 @@ const LONGER = "publish 1916 bytes (truncated by recvfrom(2048))";
 const TRAILING = "publish, bytes after the message";
 const TWO_IVS = "publish, header IV differs from payload IV";
 
-/** What our node does otherwise than a device (nomq-protocol.md, introduction): the message it takes, or null. */
+/** What our node does otherwise than a device (protocol.md, introduction): the message it takes, or null. */
 const OTHERWISE: ReadonlyMap<string, string | null> = new Map([
   [UNFILLED, "hello"],
   [UNFILLED_SHORT, "abc"],

@@ -81,7 +81,7 @@ describe("the packets recorded on devices, read by us", () => {
   });
 });
 
-describe("dialects are told by structure, and no other MAC is tried (nomq-protocol.md section 1b)", () => {
+describe("dialects are told by structure, and no other MAC is tried (protocol.md section 1b)", () => {
   const hmac = createPacketKey({ ...vectorKey(), mac: keys.mac });
   const swap = (datagram: Uint8Array, dialect: "micropython" | "standard"): Uint8Array => {
     const other = Uint8Array.from(datagram);

@@ -48,7 +48,7 @@ describe("writing", () => {
     expect(new Set(ivs).size).toBe(1_000);
   });
 
-  test("1,339 bytes to a device and 1,343 from one fill 1,472 bytes (nomq-protocol.md section 8)", () => {
+  test("1,339 bytes to a device and 1,343 from one fill 1,472 bytes (protocol.md section 8)", () => {
     const size = (messageBytes: number, layout: 16 | 20): number => {
       const packet = { ...publish, layout, message: new Uint8Array(messageBytes) };
       return encodePacket(packet, key, { dialect: "micropython" }).length;

@@ -36,7 +36,7 @@ interface Sent {
   readonly nonce?: number;
 }
 
-/** What nomq-protocol.md section 7 says, with a memory that forgets nothing but sessions silent for ten minutes. */
+/** What protocol.md section 7 says, with a memory that forgets nothing but sessions silent for ten minutes. */
 class Oracle {
   readonly #sessions = new Map<number, { offset: number; newest: number; floor: number; seen: Sent[] }>();
 
