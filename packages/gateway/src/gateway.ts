@@ -18,6 +18,7 @@ import type { Config, NomqConfig } from "./config/config.ts";
 import { openControlServer } from "./control/control-server.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { type ListenSections, namingTheKey, shifted } from "./listen.ts";
+import { isTestKey } from "./weak-keys.ts";
 
 /** Options of {@link createGateway}. */
 export interface GatewayOptions {
@@ -58,6 +59,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
 class OneGateway implements Gateway {
   readonly #config: Config;
+  readonly #log: Log;
   readonly #listen: ListenSections;
   readonly #hub: Hub;
   /** What to close, in the order of opening. */
@@ -71,6 +73,7 @@ class OneGateway implements Gateway {
 
   constructor({ config, log = silentLog, portOffset = 0 }: GatewayOptions) {
     this.#config = config;
+    this.#log = log;
     this.#listen = {
       nomq: config.nomq.listen.map((each) => shifted(each, portOffset)),
       mqtt: config.mqtt.listen.map((each) => shifted(each, portOffset)),
@@ -113,6 +116,9 @@ class OneGateway implements Gateway {
     const control = await openControlServer(folder, this.#api());
     this.#closers.push(() => control[Symbol.asyncDispose]());
     const keys = keysInEffect(this.#config.nomq.keys, this.#config.data);
+    for (const { id } of keys.keys.filter(isTestKey)) {
+      this.#log.warn("this key stands in the project's test vectors: everyone has it", { key: id });
+    }
     this.#makeBridges(keys);
     for (const bridge of this.#bridges) this.#hub.add(bridge);
     await this.#hub.start();

@@ -18,6 +18,7 @@ import { pathText } from "./config/faults.ts";
 import { name } from "./config/fields.ts";
 import { GENERATED_KEY_ID } from "./config/nomq-section.ts";
 import { codeOf } from "./config/secret.ts";
+import { refuseWeakKey } from "./weak-keys.ts";
 
 const half = z.string().regex(/^[0-9a-fA-F]{64}$/, { error: "expected 64 hexadecimal digits" });
 
@@ -74,8 +75,9 @@ export function writeKeyFile(path: string, key: KeyConfig): void {
   }
 }
 
-/** The keys in a folder `keys/`, one file each, in the order of their names. */
-function readKeyFolder(folder: string): KeyConfig[] {
+/** The keys in a folder `keys/`, one file each, in the order of their names; none where there is no folder. */
+export function keysIn(folder: string): KeyConfig[] {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((each) => each.endsWith(".json"))
     .sort()
@@ -108,7 +110,8 @@ export function keysInEffect(configured: readonly KeyConfig[] | undefined, data:
   makeFolder(folder);
   // Also where it was made by hand, or copied, with more rights than it should have.
   if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
-  const found = readKeyFolder(folder);
+  const found = keysIn(folder);
+  for (const key of found) refuseWeakKey(key, join(folder, `${key.id}.json`));
   if (found.length > 0) return { keys: found, from: "folder", path: folder };
   const path = join(folder, `${GENERATED_KEY_ID}.json`);
   const key = newKey();

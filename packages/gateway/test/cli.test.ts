@@ -13,7 +13,7 @@ const VECTOR_KEY = JSON.stringify({
 });
 const HELLO: string = VECTORS.send.find((each: { name: string }) => each.name === "publish-qos0").hex;
 
-const COMMANDS = ["gateway", "pub", "sub", "keys", "decode", "check"];
+const COMMANDS = ["gateway", "pub", "sub", "keys", "device-config", "decode", "check"];
 
 describe("help and usage", () => {
   test.each([[["--help"]], ...COMMANDS.map((command) => [[command, "--help"]]), [["keys", "new", "--help"]]])(

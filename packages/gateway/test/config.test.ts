@@ -4,8 +4,9 @@ import { inspectConfig, inspectConfigFile } from "../src/config/load.ts";
 import { type Config, parseConfig } from "../src/index.ts";
 import { testFolder } from "./launch.ts";
 
-const HEX = "0123456789abcdef".repeat(4);
-const KEY = `{ id: site, encryption: "${HEX}", mac: "${HEX}" }`;
+const HEX = "5b7d".repeat(16);
+const MAC = "e19c".repeat(16);
+const KEY = `{ id: site, encryption: "${HEX}", mac: "${MAC}" }`;
 
 const parse = (text: string, env: Record<string, string> = {}): Config =>
   parseConfig({ name: "gateway.yaml", text, folder: "/etc/nomq", env });
@@ -68,7 +69,7 @@ log: { level: debug, format: json, file: ./gateway.log }
 `);
     expect(config.data).toBe("memory");
     expect(config.nomq.listen[0]).toEqual({ url: "udp://[::1]:8888", ack: "delivered", ackTimeout: 500 });
-    expect(config.nomq.keys).toEqual([{ id: "site", encryption: HEX, mac: HEX, dialect: "standard" }]);
+    expect(config.nomq.keys).toEqual([{ id: "site", encryption: HEX, mac: MAC, dialect: "standard" }]);
     expect(config.nomq.channels).toEqual([{ name: "a/b" }, { name: "c", contentType: "application/json" }]);
     expect(config.nomq).toMatchObject({ pace: 2.5 });
     expect(config.nomq.devices[0]).toMatchObject({
@@ -103,8 +104,8 @@ log: { level: debug, format: json, file: ./gateway.log }
   });
 
   test("a secret comes from the environment", () => {
-    const text = `nomq: { keys: [{ id: a, encryption: { env: ENC }, mac: "${HEX.toUpperCase()}" }] }`;
-    expect(parse(text, { ENC: HEX }).nomq.keys?.[0]).toMatchObject({ encryption: HEX, mac: HEX });
+    const text = `nomq: { keys: [{ id: a, encryption: { env: ENC }, mac: "${MAC.toUpperCase()}" }] }`;
+    expect(parse(text, { ENC: HEX }).nomq.keys?.[0]).toMatchObject({ encryption: HEX, mac: MAC });
   });
 });
 

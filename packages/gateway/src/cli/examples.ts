@@ -7,6 +7,7 @@ interface Examples {
   readonly pub: string;
   readonly sub: string;
   readonly keys: string;
+  readonly deviceConfig: string;
   readonly decode: string;
   readonly check: string;
 }
@@ -31,6 +32,12 @@ export const EXAMPLES: Examples = {
     "nomq sub factory/line1/setpoint --nomq udp://192.168.1.2:8888 --key site.json",
   ),
   keys: examples("nomq keys new --id site --out site.json", "nomq keys new --id greenhouse"),
+  deviceConfig: examples(
+    "nomq device-config --out nomq_config.json",
+    "nomq device-config --key site.json --port 9000 --out nomq_config.json --force",
+    "nomq device-config --read nomq_config.json",
+    "nomq device-config --read nomq_config.json --key site.json --json",
+  ),
   decode: examples(
     "nomq decode 4e4d0101… --key data/keys/site.json",
     "xxd -p packet.bin | nomq decode - --json",

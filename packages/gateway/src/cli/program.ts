@@ -33,6 +33,7 @@ export function createProgram(finish: Finish): Command {
   addPub(program, finish);
   addSub(program, finish);
   addKeys(program, finish);
+  addDeviceConfig(program, finish);
   addDecode(program, finish);
   addCheck(program, finish);
   return program;
@@ -115,6 +116,27 @@ function addKeys(program: Command, finish: Finish): void {
     .action(async (options) => {
       const { runKeysNew } = await import("./keys-command.ts");
       finish(runKeysNew(options));
+    });
+}
+
+function addDeviceConfig(program: Command, finish: Finish): void {
+  const command = program
+    .command("device-config")
+    .description("write the nomq_config.json that a MicroPython device loads, or read one");
+  placed(command)
+    .option("--key <file>", "key file for the device (default: the gateway's key)")
+    .option("--id <id>", "which of the gateway's keys, where there are several")
+    .option("--ip <address>", "IPv4 address that the board's program binds", "0.0.0.0")
+    .option("--port <n>", "UDP port that it binds", whole(1, 65_535), 8888)
+    .option("-o, --out <file>", "write it there, for you alone (default: standard output)")
+    .option("--force", "overwrite the file")
+    .option("--read <file>", "show what such a file says; - reads it from standard input")
+    .option("--show-keys", "with --read: show the keys too")
+    .option("--json", "with --read: one JSON object")
+    .addHelpText("after", EXAMPLES.deviceConfig)
+    .action(async (options) => {
+      const { runDeviceConfig } = await import("./device-config-command.ts");
+      finish(await runDeviceConfig(options));
     });
 }
 

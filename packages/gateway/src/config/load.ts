@@ -2,6 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { NomqError } from "@nomq/core";
 import { LineCounter, parseDocument } from "yaml";
+import { weaknessOf } from "../weak-keys.ts";
 import type { Config, KeyConfig } from "./config.ts";
 import { type Fault, faultsOf, pathText } from "./faults.ts";
 import { configJsonSchema } from "./json-schema.ts";
@@ -128,7 +129,11 @@ function readKeys(
       if (reason !== undefined) faults.push({ path: ["nomq", "keys", at, name], reason });
       return "text" in read ? read.text.toLowerCase() : "";
     };
-    return { id: key.id, encryption: half("encryption"), mac: half("mac"), dialect: key.dialect };
+    const known = faults.length;
+    const read = { id: key.id, encryption: half("encryption"), mac: half("mac"), dialect: key.dialect };
+    const weak = faults.length > known ? undefined : weaknessOf(read);
+    if (weak !== undefined) faults.push({ path: ["nomq", "keys", at, weak.half], reason: weak.reason });
+    return read;
   });
 }
 
