@@ -1,10 +1,10 @@
+import { listenUrl, parseEndpoint, parseListen } from "./address.ts";
 import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "./bridge.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { NomqError } from "./errors.ts";
 import type { IncomingMessage, NodeStatus, NomqNode, NomqNodeOptions, Verdict } from "./node/contract.ts";
 import { noRejections } from "./node/rejections.ts";
 import { createNomqNode } from "./node.ts";
-import { listenUrl, parseEndpoint, parseListen } from "./nomq-bridge/addresses.ts";
 import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
 import { attachDevice } from "./nomq-bridge/devices.ts";
 import { type InboundUse, publishInbound } from "./nomq-bridge/inbound.ts";

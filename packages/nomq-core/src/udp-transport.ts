@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIP } from "node:net";
+import { addressText, plainIpv4 } from "./address.ts";
 import { NomqError } from "./errors.ts";
 import { type Log, silentLog } from "./log.ts";
 import { LARGEST_DATAGRAM } from "./packet/layout.ts";
@@ -49,7 +50,7 @@ function codeOf(error: unknown): string {
 }
 
 function fail(error: unknown, options: UdpOptions, host: string): never {
-  const at = `${host.includes(":") ? `[${host}]` : host}:${options.port ?? 0}`;
+  const at = addressText({ host, port: options.port ?? 0 });
   const code = codeOf(error);
   if (code === "EADDRINUSE") {
     throw new NomqError("port-in-use", `udp://${at} is taken by another program`, { cause: error });
@@ -139,13 +140,6 @@ function tooLarge(bytes: number): NomqError {
 
 function endpointOf({ address, port }: RemoteInfo): Endpoint {
   return { host: plainIpv4(address) ?? address, port };
-}
-
-/** The IPv4 address inside `::ffff:a.b.c.d`; undefined for everything else. */
-function plainIpv4(host: string): string | undefined {
-  if (!host.toLowerCase().startsWith(MAPPED_IPV4)) return undefined;
-  const inner = host.slice(MAPPED_IPV4.length);
-  return isIP(inner) === 4 ? inner : undefined;
 }
 
 /**

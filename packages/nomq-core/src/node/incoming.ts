@@ -1,3 +1,4 @@
+import { addressText } from "../address.ts";
 import type { StateChange } from "../bridge.ts";
 import type { Clock } from "../clock.ts";
 import type { Qos } from "../message.ts";
@@ -9,7 +10,6 @@ import { macMark } from "../session/replay-window.ts";
 import type { Endpoint } from "../transport.ts";
 import type { IncomingMessage, NomqPeer, Verdict } from "./contract.ts";
 import { type PeerEntry, viewOf } from "./peer-table.ts";
-import { addressText } from "./rejections.ts";
 import type { Wire } from "./wire.ts";
 
 /** A PUBLISH that is authentic and fresh. */

@@ -1,3 +1,4 @@
+import { addressText } from "../address.ts";
 import type { CancelTimer } from "../clock.ts";
 import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
 import type { Dialect } from "../packet/packet.ts";
@@ -6,7 +7,6 @@ import type { ReplayWindow } from "../session/replay-window.ts";
 import type { SessionName } from "../session/window-records.ts";
 import type { Endpoint } from "../transport.ts";
 import type { KnownPeer, NomqPeer, PeerKind } from "./contract.ts";
-import { addressText } from "./rejections.ts";
 
 /** One remote endpoint and all that is known of it. */
 export interface PeerEntry {

@@ -1,3 +1,4 @@
+import { addressText } from "../address.ts";
 import type { CancelTimer, Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { channelKey } from "../packet/channel-id.ts";
@@ -18,11 +19,6 @@ export interface Rejections {
 }
 
 const SUM_EVERY_MS = 60_000;
-
-/** `HOST:PORT`, IPv6 in brackets. */
-export function addressText({ host, port }: Endpoint): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** Makes the counters; `listed` bounds the lists of unknown channels and clocks. */
 export function createRejections(use: { clock: Clock; log: Log; listed: number }): Rejections {
