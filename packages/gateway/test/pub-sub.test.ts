@@ -88,7 +88,7 @@ test("a channel nobody has named is listed by hash, source and count", async () 
   const listed = { hash, source: expect.stringMatching(/^127\.0\.0\.1:\d+$/), count: 1 };
   await expect
     .poll(async () => (await client.get("/api/v1/nomq/unknown")).body)
-    .toEqual({ channels: [listed], clocks: [] });
+    .toMatchObject({ channels: [listed], clocks: [] });
   expect((await client.get("/healthz")).body).toMatchObject({
     nomq: { unknownChannels: [listed], rejected: { "unknown-channel": 1 } },
   });

@@ -110,9 +110,11 @@ class Node implements NomqNode {
     });
   }
 
-  learn(name: string): void {
+  learn(name: string): boolean {
     const { names, rejections } = this.#parts;
-    if (names.learn(name)) rejections.named(names.idOf(name));
+    const known = names.learn(name);
+    if (known) rejections.named(names.idOf(name));
+    return known;
   }
 
   peer(of: string | Endpoint): NomqPeer | undefined {

@@ -60,7 +60,9 @@ export function assemble(options: NomqNodeOptions, late: Late): Parts {
   const windows = createReplayWindows({ sessions: limits.sessions, packets: limits.window });
   const peers = createPeerTable({ ring, known: options.peers ?? [], limit: limits.peers });
   const names = createChannelNames(limits.channels);
-  const rejections = createRejections({ clock, log, listed: limits.unknown });
+  const [first] = ring.keys;
+  const firstKey = first === undefined ? {} : { firstKey: first.key.id };
+  const rejections = createRejections({ clock, log, listed: limits.unknown, ...firstKey });
   const time = createNodeTime(clock, (seconds) => {
     windows.rebase(seconds);
     for (const peer of peers.all()) if (peer.clock !== undefined) peer.clock -= seconds;

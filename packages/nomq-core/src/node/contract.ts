@@ -34,7 +34,7 @@ export interface NodeLimits {
   readonly transfers: number;
   /** Messages handed to the application and not yet answered. Default 4,096. */
   readonly handing: number;
-  /** Channel ids without a name that are listed. Default 256. */
+  /** Channel ids without a name that are listed, and as many odd clocks. Default 256. */
   readonly unknown: number;
   /** Channel names learnt. Default 1,000,000. */
   readonly channels: number;
@@ -169,21 +169,36 @@ export type Rejection =
   | "own"
   | "limited";
 
-/** A channel id that no known name has. */
+/** A channel id that no known name has, heard in authentic packets. Times are Unix milliseconds. */
 export interface UnknownChannel {
   /** 32 hex digits. */
   readonly hash: string;
   /** `HOST:PORT` it was last heard from. */
   readonly source: string;
+  /** The first addresses it was heard from, at most 8, in that order. */
+  readonly sources: readonly string[];
   readonly count: number;
+  readonly firstSeen: number;
+  readonly lastSeen: number;
 }
 
-/** A clock that no rule accepts. */
+/** A device whose packets are authentic and dropped for their clock. Times are Unix milliseconds. */
 export interface UnknownClock {
+  /** `HOST:PORT` it was last heard from. */
   readonly source: string;
+  /** Id of the key it speaks with. */
+  readonly key: string;
+  /** `clock-unknown`: at first contact no rule accepts it. `stale`: it has moved since its session began. */
+  readonly reason: "clock-unknown" | "stale";
   /** Its clock less ours, seconds. */
   readonly offset: number;
+  /** What is wrong, in words. */
+  readonly likely: string;
+  /** `clock-unknown`: the entry of `nomq.devices` that accepts it. */
+  readonly paste?: string;
   readonly count: number;
+  readonly firstSeen: number;
+  readonly lastSeen: number;
 }
 
 /** Counts of a node; each datagram is in `accepted` or under exactly one rejection. */
@@ -216,8 +231,8 @@ export interface NomqNode extends AsyncDisposable {
   /** Asks a node for a channel, again every minute until unsubscribed. Devices ignore it. */
   subscribe(channel: string, to: string | Endpoint): Promise<void>;
   unsubscribe(channel: string, to: string | Endpoint): Promise<void>;
-  /** Makes the channel's hash known. */
-  learn(name: string): void;
+  /** Makes the channel's hash known. False when it is no channel name or the table of names is full. */
+  learn(name: string): boolean;
   /** The peer of that name or address, if known or heard. */
   peer(of: string | Endpoint): NomqPeer | undefined;
   status(): NodeStatus;

@@ -1,3 +1,4 @@
+import { addressText } from "../address.ts";
 import { isNoChannelId } from "../packet/channel-id.ts";
 import { type Decoded, decodePacket } from "../packet/decode.ts";
 import { isMarked } from "../packet/flags.ts";
@@ -5,7 +6,7 @@ import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { ClockPolicy } from "../session/clock-offset.ts";
 import type { Noted } from "../session/note-book.ts";
-import { macMark } from "../session/replay-window.ts";
+import { macMark, release, withhold } from "../session/replay-window.ts";
 import type { Judgement, ReplayWindows } from "../session/replay-windows.ts";
 import type { Endpoint } from "../transport.ts";
 import type { ChannelNames } from "./channel-names.ts";
@@ -83,11 +84,17 @@ class NodeIngress implements Ingress {
     const judgement = this.#judge(decoded, from);
     switch (judgement.is) {
       case "clock-unknown":
-        rejections.addUnknownClock(judgement.offset, from);
+      case "stale": {
+        const { is: reason, ...clock } = judgement;
+        const { sessionId } = decoded.packet;
+        rejections.addOddClock({ ...clock, reason, sessionId, key: key.key.id }, from);
         break;
-      case "stale":
+      }
       case "limited":
-        rejections.add(judgement.is, from);
+        rejections.add("limited", from);
+        break;
+      case "withheld":
+        this.#takeAgain(decoded, { from, key, noted: judgement.noted });
         break;
       case "replay":
         incoming.repeated(decoded.packet, { address: from, keyId: key.key.id, mac: macMark(decoded.mac) });
@@ -123,11 +130,31 @@ class NodeIngress implements Ingress {
     const channel = this.#use.names.find(packet.channelId);
     if (channel === undefined) {
       this.#use.journal(noted);
+      // Not acknowledged: the sender tries again, perhaps with the same bytes, and by then it may have a name.
+      withhold(noted.window, noted.seen.mark, addressText(from));
       this.#use.rejections.addUnknownChannel(packet.channelId, from);
       return;
     }
     this.#accepted += 1;
     this.#use.incoming.published({ packet, channel, peer, from, noted, mac: decoded.mac });
+  }
+
+  /** The same bytes of a message on a channel that had no name: taken once it has one, from its own address only. */
+  #takeAgain({ packet, mac }: Decoded, by: { from: Endpoint; key: PacketKey; noted: Noted }): void {
+    const { from, key, noted } = by;
+    const { window, seen } = noted;
+    if (packet.type !== "PUBLISH" || window.withheld?.get(seen.mark) !== addressText(from)) {
+      this.#use.rejections.add("replay", from);
+      return;
+    }
+    const channel = this.#use.names.find(packet.channelId);
+    if (channel === undefined) {
+      this.#use.rejections.addUnknownChannel(packet.channelId, from);
+    } else if (release(window, seen.mark)) {
+      const peer = this.#use.peers.heardFrom(from, key, window);
+      this.#accepted += 1;
+      this.#use.incoming.published({ packet, channel, peer, from, noted, mac });
+    }
   }
 
   #control(packet: Exclude<Packet, { type: "PUBLISH" }>, from: Endpoint, peer: PeerEntry): void {
@@ -183,6 +210,7 @@ class NodeIngress implements Ingress {
     const { window } = by.fresh.noted;
     const now = this.#use.time.monotonic();
     const why = this.#contact(peer, by.fresh, now);
+    if (by.fresh.first) this.#use.rejections.begun(by.from);
     if (peer.known !== undefined) window.peer = peer.known.name;
     if (isMarked(packet.type, packet.flags)) {
       window.marked = true;

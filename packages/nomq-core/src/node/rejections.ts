@@ -4,38 +4,54 @@ import type { Log } from "../log.ts";
 import { channelKey } from "../packet/channel-id.ts";
 import type { Endpoint } from "../transport.ts";
 import type { Rejection, UnknownChannel, UnknownClock } from "./contract.ts";
+import { createUnknownChannels, type UnknownChannels } from "./unknown-channels.ts";
+import { createUnknownClocks, type OddClock, type UnknownClocks } from "./unknown-clocks.ts";
 
 /** Counts of dropped datagrams, told in the log once by kind and then in sums. */
 export interface Rejections {
   add(reason: Rejection, from: Endpoint): void;
   addUnknownChannel(id: Uint8Array, from: Endpoint): void;
-  addUnknownClock(offset: number, from: Endpoint): void;
+  addOddClock(clock: Omit<OddClock, "source">, from: Endpoint): void;
   counts(): Readonly<Record<Rejection, number>>;
   unknownChannels(): readonly UnknownChannel[];
   unknownClocks(): readonly UnknownClock[];
   /** Forgets a channel that has got a name. */
   named(id: Uint8Array): void;
+  /** Forgets a clock that is accepted now: a session has begun there. */
+  begun(from: Endpoint): void;
   stop(): void;
 }
 
 const SUM_EVERY_MS = 60_000;
 
-/** Makes the counters; `listed` bounds the lists of unknown channels and clocks. */
-export function createRejections(use: { clock: Clock; log: Log; listed: number }): Rejections {
+/** What the counters work with. */
+export interface RejectionsUse {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Bounds each list of what is unknown. */
+  readonly listed: number;
+  /** The key that a device's entry in the configuration may leave out. */
+  readonly firstKey?: string;
+}
+
+/** Makes the counters. */
+export function createRejections(use: RejectionsUse): Rejections {
   return new RejectionCounters(use);
 }
 
 class RejectionCounters implements Rejections {
-  readonly #use: { clock: Clock; log: Log; listed: number };
+  readonly #use: RejectionsUse;
   readonly #counts: Record<Rejection, number> = noRejections();
-  readonly #channels = new Map<string, { source: string; count: number }>();
-  readonly #clocks = new Map<string, { offset: number; count: number }>();
+  readonly #channels: UnknownChannels;
+  readonly #clocks: UnknownClocks;
   #summed: Record<Rejection, number> = noRejections();
   #timer: CancelTimer | undefined;
   #stopped = false;
 
-  constructor(use: { clock: Clock; log: Log; listed: number }) {
+  constructor(use: RejectionsUse) {
     this.#use = use;
+    this.#channels = createUnknownChannels(use.listed);
+    this.#clocks = createUnknownClocks(use.listed, use.firstKey);
   }
 
   add(reason: Rejection, from: Endpoint): void {
@@ -50,37 +66,27 @@ class RejectionCounters implements Rejections {
 
   addUnknownChannel(id: Uint8Array, from: Endpoint): void {
     const hash = channelKey(id);
-    const known = this.#channels.get(hash);
     const source = addressText(from);
-    if (known !== undefined) {
-      known.count += 1;
-      known.source = source;
-    } else if (this.#channels.size < this.#use.listed) {
-      this.#channels.set(hash, { source, count: 1 });
-      this.#use.log.warn("message on a channel without a name; add its name under nomq.channels", {
+    if (this.#channels.heard(hash, source, this.#use.clock.now())) {
+      this.#use.log.warn("message on a channel without a name; nomq name HASH CHANNEL gives it one", {
         hash,
         from: source,
-        count: 1,
       });
     }
     this.add("unknown-channel", from);
   }
 
-  addUnknownClock(offset: number, from: Endpoint): void {
-    const source = addressText(from);
-    const known = this.#clocks.get(source);
-    if (known !== undefined) {
-      known.count += 1;
-      known.offset = offset;
-    } else if (this.#clocks.size < this.#use.listed) {
-      this.#clocks.set(source, { offset, count: 1 });
-      this.#use.log.warn("a device's clock is set to no time zone; to trust it all the same, configure it", {
-        from: source,
-        offset,
-        paste: `{ name: NAME, address: "${source}", clock: any }`,
-      });
+  addOddClock(clock: Omit<OddClock, "source">, from: Endpoint): void {
+    const entry = this.#clocks.heard({ ...clock, source: addressText(from) }, this.#use.clock.now());
+    if (entry !== undefined) {
+      const { source, offset, likely, paste } = entry;
+      const advice =
+        paste === undefined
+          ? "a device's clock has jumped; its next session is taken, so restart it or wait"
+          : "a device's clock is wrong; set it, let nomq.time serve it, or take it as it is under nomq.devices";
+      this.#use.log.warn(advice, { from: source, offset, likely, ...(paste === undefined ? {} : { paste }) });
     }
-    this.add("clock-unknown", from);
+    this.add(clock.reason, from);
   }
 
   counts(): Readonly<Record<Rejection, number>> {
@@ -88,15 +94,19 @@ class RejectionCounters implements Rejections {
   }
 
   unknownChannels(): readonly UnknownChannel[] {
-    return [...this.#channels].map(([hash, entry]) => ({ hash, ...entry }));
+    return this.#channels.list();
   }
 
   unknownClocks(): readonly UnknownClock[] {
-    return [...this.#clocks].map(([source, entry]) => ({ source, ...entry }));
+    return this.#clocks.list();
   }
 
   named(id: Uint8Array): void {
-    if (this.#channels.size > 0) this.#channels.delete(channelKey(id));
+    if (this.#channels.size > 0) this.#channels.forget(channelKey(id));
+  }
+
+  begun(from: Endpoint): void {
+    this.#clocks.forget(addressText(from));
   }
 
   stop(): void {

@@ -39,7 +39,11 @@ export interface ReplayWindow {
   peer?: string;
   /** A packet of it carried our mark. */
   marked: boolean;
+  /** Of the marks seen, those of messages that nobody could be handed, each with the address it came from. */
+  withheld?: Map<number, string>;
 }
+
+const MOST_WITHHELD = 64;
 
 /** The first 48 bits of a MAC, above all nonces: exact in a number, and nobody without the key can aim at one. */
 export function macMark(mac: Uint8Array): number {
@@ -65,11 +69,34 @@ export function openWindow(timestamp: number, nowSeconds: number): ReplayWindow 
   };
 }
 
-/** `replay`: at or below T - 60 s, or MAC or nonce known. `stale`: more than 30 s off the session's clock. */
-export function judge(window: ReplayWindow, seen: Seen, nowSeconds: number): "fresh" | "replay" | "stale" {
-  if (seen.timestamp <= window.floor || window.marks.has(seen.mark)) return "replay";
+/**
+ * `replay`: at or below T - 60 s, or MAC or nonce known. `stale`: more than 30 s off the session's clock. `withheld`:
+ * known, within the clock's bounds, and never handed to anybody.
+ */
+export function judge(
+  window: ReplayWindow,
+  seen: Seen,
+  nowSeconds: number,
+): "fresh" | "replay" | "stale" | "withheld" {
+  if (seen.timestamp <= window.floor) return "replay";
   const off = seen.timestamp - (nowSeconds + window.offset);
-  return Math.abs(off) <= CLOCK_TOLERANCE ? "fresh" : "stale";
+  const isTimely = Math.abs(off) <= CLOCK_TOLERANCE;
+  if (!window.marks.has(seen.mark)) return isTimely ? "fresh" : "stale";
+  return isTimely && window.withheld?.has(seen.mark) === true ? "withheld" : "replay";
+}
+
+/**
+ * Lets the same bytes come again from the same address, because nobody was handed what they say. Nothing else of the
+ * window changes: a copy teaches nothing. Of one session at most 64; further ones stay replays.
+ */
+export function withhold(window: ReplayWindow, mark: number, from: string): void {
+  window.withheld ??= new Map();
+  if (window.withheld.size < MOST_WITHHELD) window.withheld.set(mark, from);
+}
+
+/** Whether a withheld packet may be handed over now; from then on it is a replay. */
+export function release(window: ReplayWindow, mark: number): boolean {
+  return window.withheld?.delete(mark) === true;
 }
 
 /** A packet that a window has forgotten: it lies at or below the floor. */
@@ -127,6 +154,7 @@ function raiseFloor(window: ReplayWindow, floor: number): readonly Forgotten[] {
     window.seconds.delete(timestamp);
     for (const mark of second) {
       window.marks.delete(mark);
+      window.withheld?.delete(mark);
       forgotten.push([timestamp, mark]);
     }
   }

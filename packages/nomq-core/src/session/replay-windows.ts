@@ -28,7 +28,11 @@ export type Judgement =
       readonly first: boolean;
       readonly noted: Noted;
     }
-  | { readonly is: "replay" | "stale" | "limited" }
+  | { readonly is: "replay" | "limited" }
+  /** `before` is the offset of its session. */
+  | { readonly is: "stale"; readonly offset: number; readonly before: number }
+  /** Seen before and handed to nobody. */
+  | { readonly is: "withheld"; readonly noted: Noted }
   | { readonly is: "clock-unknown"; readonly offset: number };
 
 /** The windows of every session heard in the last 28 h. */
@@ -73,8 +77,15 @@ class WindowTable implements ReplayWindows {
   judge(candidate: Candidate, nowSeconds: number): Judgement {
     const known = this.#entries.get(nameOf(candidate));
     if (known !== undefined) {
-      const verdict = judge(known.window, candidate, nowSeconds);
-      if (verdict !== "fresh") return { is: verdict };
+      const { session, window } = known;
+      const verdict = judge(window, candidate, nowSeconds);
+      if (verdict === "replay") return { is: "replay" };
+      if (verdict === "stale") {
+        return { is: "stale", offset: candidate.timestamp - nowSeconds, before: window.offset };
+      }
+      if (verdict === "withheld") {
+        return { is: "withheld", noted: { session, window, seen: candidate, forgotten: [] } };
+      }
     }
     const entry = known ?? this.#begin(candidate, nowSeconds);
     if (entry === undefined) return { is: "clock-unknown", offset: candidate.timestamp - nowSeconds };

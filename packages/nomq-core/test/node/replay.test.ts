@@ -155,7 +155,9 @@ describe("clocks", () => {
     await send(packet("m", { offset }));
     expect(room.texts()).toEqual([]);
     expect(rejected()).toEqual({ "clock-unknown": 2 });
-    expect(room.node.status().unknownClocks).toEqual([{ source: "10.0.0.77:9001", offset, count: 2 }]);
+    expect(room.node.status().unknownClocks).toMatchObject([
+      { source: "10.0.0.77:9001", offset, count: 2, reason: "clock-unknown" },
+    ]);
     await world.stop();
   });
 
