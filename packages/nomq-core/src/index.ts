@@ -12,5 +12,7 @@ export * from "./nomq-bridge.ts";
 export * from "./packet/index.ts";
 export * from "./principal.ts";
 export * from "./status-feed.ts";
+export * from "./time-service/time-reply.ts";
+export * from "./time-service/time-service.ts";
 export * from "./transport.ts";
 export * from "./udp-transport.ts";

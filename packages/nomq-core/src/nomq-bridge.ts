@@ -9,23 +9,33 @@ import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
 import { attachDevice } from "./nomq-bridge/devices.ts";
 import { type InboundUse, publishInbound } from "./nomq-bridge/inbound.ts";
 import { type JoinedTransport, openJoined } from "./nomq-bridge/joined-transport.ts";
+import { createNames, type Names, type NomqNames } from "./nomq-bridge/names.ts";
 import type { NomqBridgeOptions, NomqChannelOptions } from "./nomq-bridge/options.ts";
+import { createTimeListener, type TimeListener } from "./nomq-bridge/time-listener.ts";
 import { createStatusFeed, type StatusFeed } from "./status-feed.ts";
+import type { TimeServiceCounts } from "./time-service/time-service.ts";
 import type { Endpoint } from "./transport.ts";
 import { openUdpTransport } from "./udp-transport.ts";
 
+export type { NamedChannel, Naming, NamingFault, NomqNames } from "./nomq-bridge/names.ts";
 export type * from "./nomq-bridge/options.ts";
 
 /** The NoMQ side as a bridge, named `nomq`. */
 export interface NomqBridge extends Bridge {
   /** Counts of the node behind it: rejected datagrams, channel ids without a name, odd clocks. */
   counts(): NomqBridgeCounts;
+  /** Names that channels get at run time. */
+  readonly names: NomqNames;
+  /** `udp://HOST:PORT` of the time service; undefined where none listens. */
+  timeAddress(): string | undefined;
 }
 
 /** What `/healthz` and metrics show of the NoMQ side. */
 export interface NomqBridgeCounts extends NodeStatus {
   /** Messages refused at ingress, by reason. */
   readonly refused: Readonly<Record<string, number>>;
+  /** Absent without a time service. */
+  readonly time?: TimeServiceCounts;
 }
 
 const DEFAULT_ACK_TIMEOUT_MS = 10_000;
@@ -43,6 +53,8 @@ export function createNomqBridge(options: NomqBridgeOptions): NomqBridge {
 
 class NomqSide implements NomqBridge {
   readonly name = "nomq";
+  readonly names: Names = createNames();
+  readonly #time: TimeListener;
   readonly #options: NomqBridgeOptions;
   readonly #feed: StatusFeed;
   readonly #refused = new Map<string, number>();
@@ -60,6 +72,7 @@ class NomqSide implements NomqBridge {
 
   constructor(options: NomqBridgeOptions) {
     this.#options = options;
+    this.#time = createTimeListener(options, openUdp);
     this.#feed = createStatusFeed(() => (this.#port?.clock ?? systemClock).now());
   }
 
@@ -67,7 +80,7 @@ class NomqSide implements NomqBridge {
     this.#port = port;
     const node = "node" in this.#options ? this.#options.node : createNomqNode(this.#nodeOptions(port));
     this.#node = node;
-    await node.restore(port.state());
+    await node.restore(this.names.restore({ node, port }));
     this.#announced = createAnnounced(port, node);
     for (const device of this.#options.devices ?? []) {
       this.#devices.set(device.name, await attachDevice(port, node, device));
@@ -83,6 +96,7 @@ class NomqSide implements NomqBridge {
     }
     if (this.#listening) return;
     await this.#node.start();
+    await this.#time.start(this.#port);
     void this.#learnNames(this.#port, this.#node);
     this.#listening = true;
     this.#feed.set("ready");
@@ -114,7 +128,13 @@ class NomqSide implements NomqBridge {
 
   counts(): NomqBridgeCounts {
     const refused = Object.fromEntries(this.#refused);
-    return { ...(this.#node?.status() ?? NOTHING), refused };
+    const time = this.#time.counts();
+    const status = this.#node?.status() ?? NOTHING;
+    return { ...status, refused, ...(time === undefined ? {} : { time }) };
+  }
+
+  timeAddress(): string | undefined {
+    return this.#time.address();
   }
 
   #nodeOptions(port: Port): NomqNodeOptions {
@@ -220,6 +240,7 @@ class NomqSide implements NomqBridge {
     await Promise.all([
       this.#drain(this.#port?.clock ?? systemClock),
       this.#announced?.stop(),
+      this.#time.stop(),
       ...attachments.map((attachment) => attachment[Symbol.asyncDispose]()),
     ]);
     // The answers of the last messages taken leave in the turns after their promises.

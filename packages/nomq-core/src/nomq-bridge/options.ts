@@ -34,6 +34,8 @@ export interface NomqBridgeCommonOptions {
   readonly ack?: "accepted" | "stored" | "delivered";
   /** How long `ack: delivered` waits, milliseconds. Default 10,000. */
   readonly ackTimeout?: number;
+  /** `udp://HOST:PORT` where devices without Internet may ask for the time by SNTP. Default: nowhere. */
+  readonly time?: string;
 }
 
 /** The `nomq` section of `gateway.yaml`, or a node made elsewhere (its peers must then name the devices). */
