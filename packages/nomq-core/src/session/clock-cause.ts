@@ -47,7 +47,7 @@ function wrongBy(offset: number): string {
 }
 
 /** A span of seconds by its two largest units: `2 h 7 min`. */
-export function spanText(seconds: number): string {
+function spanText(seconds: number): string {
   if (seconds >= 2 * YEAR) return `${Math.round(seconds / YEAR)} years`;
   const units = [
     [DAY, "d"],
