@@ -40,13 +40,14 @@ class Node implements NomqNode {
   }
 
   get sessionId(): number {
-    return this.#parts.wire.sessionId;
+    return this.#parts.sessions.id;
   }
 
   async restore(state: AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>): Promise<void> {
     const records: (readonly [Uint8Array, Uint8Array])[] = [];
     for await (const record of state) records.push(record);
-    const { windows, peers, time } = this.#parts;
+    const { windows, peers, sessions, time } = this.#parts;
+    sessions.restore(records);
     windows.restore(records, time.seconds());
     peers.recall(windows.all());
   }
@@ -61,7 +62,7 @@ class Node implements NomqNode {
     const { transport } = this.#options;
     const opened = typeof transport === "function" ? await transport() : transport;
     this.#transport = opened;
-    this.#parts.journal.start();
+    await this.#parts.journal.start(this.#parts.sessions.begin());
     this.#parts.presence.start();
     opened.onDatagram((datagram, from) => this.#parts.ingress.receive(datagram, from));
   }
@@ -84,7 +85,13 @@ class Node implements NomqNode {
     payload: Uint8Array,
     options: NodePublishOptions = {},
   ): Promise<PublishOutcome> {
-    const refused = (reason: string): PublishOutcome => ({ is: "refused", reason, packetId: 0, sent: false });
+    const refused = (reason: string): PublishOutcome => ({
+      is: "refused",
+      reason,
+      packetId: 0,
+      sessionId: 0,
+      sent: false,
+    });
     if (this.#transport === undefined || this.#stopped !== undefined) return refused("closed");
     if (!isValidChannel(channel)) return refused("channel-invalid");
     if (!(options.ttl === undefined || options.ttl >= 0)) return refused("ttl-invalid");
@@ -164,9 +171,9 @@ class Node implements NomqNode {
     what: { payload: Uint8Array; options: NodePublishOptions },
   ): Promise<PublishOutcome> {
     const { payload, options } = what;
-    const { qos = 0, retain = false, priority = 0, ttl, packetId, signal } = options;
+    const { qos = 0, retain = false, priority = 0, ttl, packetId, sessionId, signal } = options;
     if (!fits(peer, payload.length)) {
-      return Promise.resolve({ is: "refused", reason: "too-large", packetId: 0, sent: false });
+      return Promise.resolve({ is: "refused", reason: "too-large", packetId: 0, sessionId: 0, sent: false });
     }
     const channelId = this.#parts.names.idOf(channel);
     return this.#parts.outgoing.send({
@@ -174,6 +181,7 @@ class Node implements NomqNode {
       message: { channelId, payload, qos, retain, priority },
       ttl,
       ...(packetId === undefined ? {} : { packetId }),
+      ...(sessionId === undefined ? {} : { sessionId }),
       ...(signal === undefined ? {} : { signal }),
     });
   }

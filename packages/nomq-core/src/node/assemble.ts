@@ -1,7 +1,9 @@
+import type { StateChange } from "../bridge.ts";
 import { systemClock } from "../clock.ts";
 import { silentLog } from "../log.ts";
-import { createKeyRing } from "../packet/key-ring.ts";
+import { createKeyRing, type KeyRing } from "../packet/key-ring.ts";
 import { pooledRandom } from "../packet/random.ts";
+import { CLOCK_TOLERANCE } from "../session/clock-offset.ts";
 import { createReplayWindows, type ReplayWindows } from "../session/replay-windows.ts";
 import type { Transport } from "../transport.ts";
 import { type ChannelNames, createChannelNames } from "./channel-names.ts";
@@ -10,6 +12,7 @@ import { createIncoming, type Incoming } from "./incoming.ts";
 import { createIngress, type Ingress } from "./ingress.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { createOutgoing, type Outgoing } from "./outgoing.ts";
+import { createOwnSessions, type OwnSessions } from "./own-sessions.ts";
 import { createPeerTable, type PeerTable } from "./peer-table.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createRejections, type Rejections } from "./rejections.ts";
@@ -32,6 +35,7 @@ export interface Parts {
   readonly presence: Presence;
   readonly turns: Turns;
   readonly wire: Wire;
+  readonly sessions: OwnSessions;
   readonly time: NodeTime;
 }
 
@@ -51,11 +55,38 @@ const LIMITS: NodeLimits = {
   channels: 1_000_000,
 };
 const DEFAULT_PACE = 5;
+/** As the original. */
+const DEFAULT_RENEWAL_MS = 300_000;
 
 /** Puts the parts together; nothing runs yet. */
 export function assemble(options: NomqNodeOptions, late: Late): Parts {
-  const limits: NodeLimits = { ...LIMITS, ...options.limits };
   const { clock = systemClock, log = silentLog, random = pooledRandom, pace = DEFAULT_PACE } = options;
+  const held = assembleMemory(options, late);
+  const { peers, sessions, time, limits } = held;
+  const wire = createWire({ clock, time, sessions, log, random, pace, transport: late.transport });
+  const turns = createTurns({ clock });
+  const hand: NomqReceiver["message"] = (message) =>
+    late.receiver()?.message(message) ?? Promise.resolve({ is: "refused", reason: "no-receiver" });
+  const note = held.journal.add;
+  const incoming = createIncoming({ clock, wire, limit: limits.transfers, hand, journal: note });
+  const outgoing = createOutgoing({ clock, wire, sessions, time, turns, limit: limits.transfers });
+  const shared = { ...held, incoming, outgoing, wire };
+  const ingress = createIngress({ ...shared, receiver: late.receiver, journal: note });
+  const subscribing = createSubscribing({ clock, wire });
+  const presence = createPresence({ clock, peers, receiver: late.receiver });
+  return { ...shared, presence, ingress, subscribing, turns };
+}
+
+type Memory = Pick<Parts, "windows" | "peers" | "names" | "rejections" | "sessions" | "journal" | "time"> & {
+  readonly ring: KeyRing;
+  readonly limits: NodeLimits;
+};
+
+/** The tables, and the time they are kept by. */
+function assembleMemory(options: NomqNodeOptions, late: Late): Memory {
+  const limits: NodeLimits = { ...LIMITS, ...options.limits };
+  const { clock = systemClock, log = silentLog, random = pooledRandom } = options;
+  const { sessionRenewal: renewal = DEFAULT_RENEWAL_MS } = options;
   const ring = createKeyRing(options.keys);
   const windows = createReplayWindows({ sessions: limits.sessions, packets: limits.window });
   const peers = createPeerTable({ ring, known: options.peers ?? [], limit: limits.peers });
@@ -64,22 +95,15 @@ export function assemble(options: NomqNodeOptions, late: Late): Parts {
   const firstKey = first === undefined ? {} : { firstKey: first.key.id };
   const rejections = createRejections({ clock, log, listed: limits.unknown, ...firstKey });
   const time = createNodeTime(clock, (seconds) => {
-    windows.rebase(seconds);
-    for (const peer of peers.all()) if (peer.clock !== undefined) peer.clock -= seconds;
+    for (const each of [windows, peers, sessions]) each.rebase(seconds);
+    if (Math.abs(seconds) <= CLOCK_TOLERANCE) return;
     log.warn("the wall clock has stepped; learnt clocks are kept", { seconds });
+    // Who was sent something and was never heard knows our session by the old clock.
+    sessions.renew();
+    journal.keep(windows.heads());
   });
-  const wire = createWire({ clock, log, random, pace, transport: late.transport });
-  const turns = createTurns({ clock });
-  const remember = (): NomqReceiver["remember"] => late.receiver()?.remember;
-  const journal = createJournal({ clock, log, windows, remember });
-  const hand: NomqReceiver["message"] = (message) =>
-    late.receiver()?.message(message) ?? Promise.resolve({ is: "refused", reason: "no-receiver" });
-  const note = journal.add;
-  const incoming = createIncoming({ clock, wire, limit: limits.transfers, hand, journal: note });
-  const outgoing = createOutgoing({ clock, wire, turns, limit: limits.transfers });
-  const shared = { ring, windows, peers, names, rejections, incoming, outgoing, wire, time, limits };
-  const ingress = createIngress({ ...shared, receiver: late.receiver, journal: note });
-  const subscribing = createSubscribing({ clock, wire });
-  const presence = createPresence({ clock, peers, receiver: late.receiver });
-  return { ...shared, presence, ingress, subscribing, journal, turns };
+  const sessions = createOwnSessions({ random, time, renewal, keep: (changes) => journal.keep(changes) });
+  const sweep = (): readonly StateChange[] => [...windows.sweep(time.seconds()), ...sessions.sweep()];
+  const journal = createJournal({ clock, log, sweep, remember: () => late.receiver()?.remember });
+  return { ring, limits, windows, peers, names, rejections, sessions, journal, time };
 }

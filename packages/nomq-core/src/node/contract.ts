@@ -57,6 +57,8 @@ export interface NomqNodeOptions {
   readonly peers?: readonly KnownPeer[];
   /** Datagrams per second towards one v1 device. Default 5. */
   readonly pace?: number;
+  /** A message published so long after its session began, milliseconds, begins another. Default 300,000. */
+  readonly sessionRenewal?: number;
   readonly limits?: Partial<NodeLimits>;
 }
 
@@ -131,13 +133,18 @@ export interface NodePublishOptions {
    * arrives once.
    */
   readonly packetId?: number;
+  /** The session that the earlier transfer began with, also from {@link PublishOutcome}. Default: the one in use. */
+  readonly sessionId?: number;
   /** Ends the attempt; the outcome is what is known then. */
   readonly signal?: AbortSignal;
 }
 
 /** What became of a published message. */
 export type PublishOutcome = {
-  readonly packetId: number /** Whether a datagram has left. */;
+  readonly packetId: number;
+  /** Our session the transfer began with; 0 when refused before. */
+  readonly sessionId: number;
+  /** Whether a datagram has left. */
   readonly sent: boolean;
 } & (
   | {
@@ -149,7 +156,7 @@ export type PublishOutcome = {
       readonly reason: string;
     }
   | {
-      /** `too-large`, `channel-invalid`, `ttl-invalid`, `no-subscriber`, `peer-unknown`, `busy`, `closed`. */ readonly is: "refused";
+      /** `too-large`, `channel-invalid`, `ttl-invalid`, `no-subscriber`, `peer-unknown`, `session-unknown`, `busy`, `closed`. */ readonly is: "refused";
       readonly reason: string;
     }
   | {
@@ -214,7 +221,7 @@ export interface NodeStatus {
 
 /** One local NoMQ endpoint. Disposing stops it. */
 export interface NomqNode extends AsyncDisposable {
-  /** The id of its session, drawn at random for each node. */
+  /** The id of the session in use: random, another one after {@link NomqNodeOptions.sessionRenewal}. */
   readonly sessionId: number;
   /** Takes back what `state` and `remember` gave out; before `start`. */
   restore(state: AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>): Promise<void>;

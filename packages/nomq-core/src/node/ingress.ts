@@ -4,7 +4,7 @@ import { type Decoded, decodePacket } from "../packet/decode.ts";
 import { isMarked } from "../packet/flags.ts";
 import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
 import type { Packet } from "../packet/packet.ts";
-import type { ClockPolicy } from "../session/clock-offset.ts";
+import { CLOCK_TOLERANCE, type ClockPolicy } from "../session/clock-offset.ts";
 import type { Noted } from "../session/note-book.ts";
 import { macMark, release, withhold } from "../session/replay-window.ts";
 import type { Judgement, ReplayWindows } from "../session/replay-windows.ts";
@@ -13,6 +13,7 @@ import type { ChannelNames } from "./channel-names.ts";
 import type { NodeLimits, NomqReceiver } from "./contract.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Outgoing } from "./outgoing.ts";
+import type { OwnSessions } from "./own-sessions.ts";
 import { type PeerEntry, type PeerTable, viewOf } from "./peer-table.ts";
 import type { Rejections } from "./rejections.ts";
 import type { NodeTime } from "./time.ts";
@@ -28,6 +29,7 @@ export interface IngressUse {
   readonly incoming: Incoming;
   readonly outgoing: Outgoing;
   readonly wire: Wire;
+  readonly sessions: OwnSessions;
   readonly time: NodeTime;
   readonly limits: NodeLimits;
   readonly receiver: () => NomqReceiver | undefined;
@@ -65,18 +67,23 @@ class NodeIngress implements Ingress {
   }
 
   receive(datagram: Uint8Array, from: Endpoint): void {
-    const { rejections, incoming, limits, wire, ring } = this.#use;
+    const { rejections, incoming, limits, ring } = this.#use;
     const decoded = decodePacket(datagram, ring);
     const key = decoded.ok ? ring.get(decoded.key.id) : undefined;
     if (!decoded.ok || key === undefined) {
       rejections.add(decoded.ok ? "bad-mac" : decoded.reason, from);
-    } else if (decoded.packet.sessionId === wire.sessionId) {
+    } else if (this.#isOwn(decoded.packet)) {
       rejections.add("own", from);
     } else if (decoded.packet.type === "PUBLISH" && incoming.handing >= limits.handing) {
       rejections.add("limited", from);
     } else {
       this.#admit(decoded, from, key);
     }
+  }
+
+  /** Others may draw an id that was ours, but devices do not set our mark. */
+  #isOwn({ type, flags, sessionId }: Packet): boolean {
+    return isMarked(type, flags) && this.#use.sessions.has(sessionId);
   }
 
   #admit(decoded: Decoded, from: Endpoint, key: PacketKey): void {
@@ -109,11 +116,19 @@ class NodeIngress implements Ingress {
   #judge({ packet, key, mac }: Decoded, from: Endpoint): Judgement {
     const { timestamp, sessionId } = packet;
     const mark = packet.type === "PUBLISH" ? packet.nonce : macMark(mac);
-    const policy = (): ClockPolicy => this.#use.peers.knownAt(from, key.id)?.clock ?? "learn";
-    return this.#use.windows.judge(
-      { keyId: key.id, sessionId, timestamp, mark, policy },
-      this.#use.time.seconds(),
-    );
+    const now = this.#use.time.seconds();
+    const policy = (): ClockPolicy => this.#policyFor(from, key.id, timestamp - now);
+    return this.#use.windows.judge({ keyId: key.id, sessionId, timestamp, mark, policy }, now);
+  }
+
+  /** A peer whose clock is known may renew its session with it, whatever our own clock has done since. */
+  #policyFor(from: Endpoint, keyId: string, offset: number): ClockPolicy {
+    const peer = this.#use.peers.find(from);
+    if (peer === undefined || peer.key.key.id !== keyId) return "learn";
+    const { clock, heardAt, known } = peer;
+    const continues = clock !== undefined && heardAt !== undefined;
+    if (continues && Math.abs(offset - clock) <= CLOCK_TOLERANCE) return "any";
+    return known?.clock ?? "learn";
   }
 
   #take(decoded: Decoded, by: { from: Endpoint; key: PacketKey; fresh: Fresh }): void {
@@ -209,7 +224,7 @@ class NodeIngress implements Ingress {
     const { packet, dialect } = decoded;
     const { window } = by.fresh.noted;
     const now = this.#use.time.monotonic();
-    const why = this.#contact(peer, by.fresh, now);
+    const why = this.#contact(peer, by, now);
     if (by.fresh.first) this.#use.rejections.begun(by.from);
     if (peer.known !== undefined) window.peer = peer.known.name;
     if (isMarked(packet.type, packet.flags)) {
@@ -220,6 +235,7 @@ class NodeIngress implements Ingress {
     peer.key = by.key;
     peer.dialect = dialect;
     peer.clock = window.clock;
+    peer.formerClock = undefined;
     peer.sessionId = packet.sessionId;
     peer.heardAt = now;
     peer.silent = false;
@@ -227,13 +243,19 @@ class NodeIngress implements Ingress {
   }
 
   /** Whether this packet shows that the peer may have lost what it was sent. */
-  #contact(peer: PeerEntry, fresh: Fresh, now: number): "first-contact" | "after-silence" | undefined {
+  #contact(
+    peer: PeerEntry,
+    { from, fresh }: { from: Endpoint; fresh: Fresh },
+    now: number,
+  ): "first-contact" | "after-silence" | undefined {
     const silent = peer.silent || (peer.heardAt !== undefined && now - peer.heardAt > SILENCE_MS);
     if (!fresh.first) return silent ? "after-silence" : undefined;
     const { offset } = fresh.noted.window;
     const continues =
       peer.clock !== undefined &&
       peer.heardAt !== undefined &&
+      from.host === peer.address.host &&
+      from.port === peer.address.port &&
       Math.abs(peer.clock - offset) <= RENEWAL_TOLERANCE;
     if (!continues) return "first-contact";
     return silent ? "after-silence" : undefined;

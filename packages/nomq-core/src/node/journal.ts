@@ -2,13 +2,14 @@ import type { StateChange } from "../bridge.ts";
 import type { CancelTimer, Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { createNoteBook, type Noted } from "../session/note-book.ts";
-import type { ReplayWindows } from "../session/replay-windows.ts";
 
 /** Keeps what replay windows noted and no message took with it, and writes it behind. */
 export interface Journal {
-  /** Begins to sweep old windows, once a minute. */
-  start(): void;
+  /** Begins to sweep, once a minute; resolves when `first` is stored, or a store has not answered for a second. */
+  start(first: readonly StateChange[]): Promise<void>;
   add(noted: Noted): void;
+  /** Stores other changes soon. */
+  keep(changes: readonly StateChange[]): void;
   /** Writes what is left; gives up on a store that does not answer within a second. */
   end(): Promise<void>;
 }
@@ -17,21 +18,23 @@ export interface Journal {
 export interface JournalUse {
   readonly clock: Clock;
   readonly log: Log;
-  readonly windows: ReplayWindows;
+  /** What is let go of as old. */
+  readonly sweep: () => readonly StateChange[];
   readonly remember: () => ((changes: readonly StateChange[]) => Promise<void>) | undefined;
 }
 
 const FLUSH_MS = 1000;
 const END_MS = 1000;
 const SWEEP_MS = 60_000;
-const MOST_SWEPT = 262_144;
-/** Sessions written before other callbacks get their turn; of what was swept, four times as many records. */
+/** Of other changes: a store that hangs shall not fill our memory. */
+const MOST_KEPT = 262_144;
+/** Sessions written before other callbacks get their turn; of other changes, four times as many records. */
 const AT_ONCE = 512;
 
 /** Makes a journal. */
 export function createJournal(use: JournalUse): Journal {
   const notes = createNoteBook();
-  let swept: readonly StateChange[] = [];
+  let kept: readonly StateChange[] = [];
   let writing: Promise<void> | undefined;
   let flushTimer: CancelTimer | undefined;
   let sweepTimer: CancelTimer | undefined;
@@ -53,11 +56,11 @@ export function createJournal(use: JournalUse): Journal {
     // Notes that come meanwhile are of the next flush.
     let left = notes.size;
     for (;;) {
-      const changes = [...notes.take(Math.max(0, Math.min(AT_ONCE, left))), ...swept.slice(0, 4 * AT_ONCE)];
-      swept = swept.slice(4 * AT_ONCE);
+      const changes = [...notes.take(Math.max(0, Math.min(AT_ONCE, left))), ...kept.slice(0, 4 * AT_ONCE)];
+      kept = kept.slice(4 * AT_ONCE);
       left -= AT_ONCE;
       await write(changes);
-      if (left <= 0 && swept.length === 0) return;
+      if (left <= 0 && kept.length === 0) return;
       await new Promise((resolve) => setImmediate(resolve));
     }
   };
@@ -65,44 +68,54 @@ export function createJournal(use: JournalUse): Journal {
     flushTimer?.();
     flushTimer = undefined;
     if (writing !== undefined || use.remember() === undefined) return;
-    if (notes.size + swept.length === 0) return;
+    if (notes.size + kept.length === 0) return;
     writing = writeAll();
     await writing;
     writing = undefined;
-    if (notes.size > 0) flushLater();
+    if (notes.size + kept.length > 0) flushLater();
   };
   const flushLater = (): void => {
     if (flushTimer === undefined && !stopped) flushTimer = use.clock.after(FLUSH_MS, () => void flush());
   };
-  const sweep = (): void => {
-    const changes = use.windows.sweep(Math.floor(use.clock.now() / 1000));
+  const keep = (changes: readonly StateChange[]): void => {
     // What is not deleted now is found out of date at the next start.
-    if (use.remember() !== undefined && swept.length < MOST_SWEPT) swept = swept.concat(changes);
+    if (use.remember() !== undefined && kept.length < MOST_KEPT) kept = kept.concat(changes);
+  };
+  /** Waits for a store, but not for ever. */
+  const patiently = async (steps: readonly (() => Promise<void> | undefined)[]): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = use.clock.after(END_MS, resolve);
+    for (const step of steps) await Promise.race([step(), promise]);
+    cancel();
   };
   const sweepLater = (): void => {
     sweepTimer = use.clock.after(SWEEP_MS, () => {
-      sweep();
+      keep(use.sweep());
       void flush();
       if (!stopped) sweepLater();
     });
   };
   return {
-    start: sweepLater,
+    async start(first) {
+      sweepLater();
+      keep(first);
+      if (kept.length > 0) await patiently([flush]);
+    },
     add(noted) {
       if (use.remember() === undefined) return;
       notes.add(noted);
       if (writing === undefined) flushLater();
     },
+    keep(changes) {
+      keep(changes);
+      if (kept.length > 0 && writing === undefined) flushLater();
+    },
     async end() {
       stopped = true;
       flushTimer?.();
       sweepTimer?.();
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const cancel = use.clock.after(END_MS, resolve);
-      sweep();
-      await Promise.race([writing, promise]);
-      await Promise.race([flush(), promise]);
-      cancel();
+      keep(use.sweep());
+      await patiently([() => writing, flush]);
     },
   };
 }

@@ -10,7 +10,9 @@ import {
 } from "../session/sender.ts";
 import type { Endpoint } from "../transport.ts";
 import type { PublishOutcome } from "./contract.ts";
+import type { OwnSessions } from "./own-sessions.ts";
 import type { PeerEntry } from "./peer-table.ts";
+import type { NodeTime } from "./time.ts";
 import type { Turns } from "./turns.ts";
 import type { Outbound, Wire } from "./wire.ts";
 
@@ -20,8 +22,10 @@ const ATTEMPTS = { device: 5, node: 8 } as const;
 /** A message to one peer. */
 export interface Departure {
   readonly peer: PeerEntry;
-  readonly message: Omit<Outbound, "packetId">;
+  readonly message: Omit<Outbound, "packetId" | "sessionId">;
   readonly packetId?: number;
+  /** Default: of now. */
+  readonly sessionId?: number;
   /** Seconds; undefined: says 3,600 and does not expire. */
   readonly ttl: number | undefined;
   readonly signal?: AbortSignal;
@@ -46,6 +50,8 @@ export interface Outgoing {
 export interface OutgoingUse {
   readonly clock: Clock;
   readonly wire: Wire;
+  readonly sessions: OwnSessions;
+  readonly time: NodeTime;
   readonly turns: Turns;
   /** Transfers open at once. */
   readonly limit: number;
@@ -56,16 +62,22 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
   const open = new Map<number, Transfer>();
   const outcomeOf = (departure: Departure, resolve: (outcome: PublishOutcome) => void): void => {
     const packetId = departure.packetId ?? freeId(open, use.wire);
-    const refuse = (reason: string): void => resolve({ is: "refused", reason, packetId, sent: false });
+    const { sessionId = use.sessions.forMessage() } = departure;
+    const refuse = (reason: string): void =>
+      resolve({ is: "refused", reason, packetId, sessionId, sent: false });
     if (departure.signal?.aborted === true) {
-      resolve({ is: "unanswered", reason: "aborted", packetId, sent: false });
+      resolve({ is: "unanswered", reason: "aborted", packetId, sessionId, sent: false });
+      return;
+    }
+    if (!use.sessions.has(sessionId)) {
+      refuse("session-unknown");
       return;
     }
     if (open.size >= use.limit || open.has(packetId)) {
       refuse("busy");
       return;
     }
-    const transfer = new Transfer(use, departure, packetId);
+    const transfer = new Transfer(use, departure, { packetId, sessionId });
     open.set(packetId, transfer);
     transfer.whenDone = (outcome) => {
       open.delete(packetId);
@@ -121,12 +133,12 @@ class Transfer {
   /** When a datagram first left, monotonic milliseconds. */
   #firstAt: number | undefined;
 
-  constructor(use: OutgoingUse, departure: Departure, packetId: number) {
+  constructor(use: OutgoingUse, departure: Departure, ids: { packetId: number; sessionId: number }) {
     const { peer, message, ttl } = departure;
     this.#use = use;
     this.peer = peer;
     this.#departure = departure;
-    this.#message = { ...message, packetId };
+    this.#message = { ...message, ...ids };
     // Now or never: within the time one answer takes.
     const lasts = ttl === 0 ? FIRST_WAIT_MS : ttl === undefined ? undefined : ttl * 1000;
     this.#deadline = lasts === undefined ? undefined : use.clock.monotonic() + lasts;
@@ -223,13 +235,22 @@ class Transfer {
   }
 
   #release(): void {
-    const { packetId, channelId } = this.#message;
-    this.#use.wire.reply(this.peer, { type: "PUBREL", packetId, channelId, to: this.peer.address });
+    const { packetId, channelId, sessionId } = this.#message;
+    this.#use.wire.reply(this.peer, {
+      type: "PUBREL",
+      packetId,
+      channelId,
+      sessionId,
+      to: this.peer.address,
+    });
   }
 
-  /** A device that was never heard may count from either epoch. */
+  /** A device that was never heard may count from either epoch; one not heard since a step, from either side of it. */
   #clocks(): readonly number[] {
-    if (this.peer.clock !== undefined) return [this.peer.clock];
+    // A step of our clock found in reading it changes the peer's.
+    this.#use.time.seconds();
+    const { clock, formerClock } = this.peer;
+    if (clock !== undefined) return formerClock === undefined ? [clock] : [clock, formerClock];
     return this.peer.kind === "node" ? [0] : UNHEARD_OFFSETS;
   }
 
@@ -248,6 +269,7 @@ class Transfer {
 
   #put(datagram: Uint8Array): void {
     this.#firstAt ??= this.#use.clock.monotonic();
+    this.#use.sessions.used(this.#message.sessionId);
     this.#use.wire.send(this.peer, datagram);
   }
 
@@ -258,6 +280,7 @@ class Transfer {
     this.peer.open -= 1;
     if (outcome.is !== "delivered" && this.#wasSilent()) this.peer.silent = true;
     this.#frozen.clear();
-    this.whenDone({ ...outcome, packetId: this.#message.packetId, sent: this.#firstAt !== undefined });
+    const { packetId, sessionId } = this.#message;
+    this.whenDone({ ...outcome, packetId, sessionId, sent: this.#firstAt !== undefined });
   }
 }

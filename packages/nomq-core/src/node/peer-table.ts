@@ -2,6 +2,7 @@ import { addressText } from "../address.ts";
 import type { CancelTimer } from "../clock.ts";
 import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
 import type { Dialect } from "../packet/packet.ts";
+import { CLOCK_TOLERANCE } from "../session/clock-offset.ts";
 import { atRest, type Pace } from "../session/pace.ts";
 import type { ReplayWindow } from "../session/replay-window.ts";
 import type { SessionName } from "../session/window-records.ts";
@@ -18,6 +19,8 @@ export interface PeerEntry {
   kind: PeerKind;
   /** Its clock less ours, seconds; undefined until heard. */
   clock: number | undefined;
+  /** What it was before our wall clock stepped forward, until heard again: the machine may only have slept. */
+  formerClock: number | undefined;
   sessionId: number | undefined;
   /** Monotonic milliseconds; undefined until heard in this run. */
   heardAt: number | undefined;
@@ -40,14 +43,14 @@ export interface PeerEntry {
 export interface PeerTable {
   /** The peer a packet is from; makes an entry for a new address. */
   heardFrom(from: Endpoint, key: PacketKey, window: ReplayWindow | undefined): PeerEntry;
-  /** The known peer of that address and key, before any packet of it was accepted. */
-  knownAt(from: Endpoint, keyId: string): KnownPeer | undefined;
   /** The peer of a name or address, if there is one. */
   find(of: string | Endpoint): PeerEntry | undefined;
   /** As `find`, but makes an entry for a new address. */
   reach(to: string | Endpoint): PeerEntry | undefined;
   /** What restored windows tell of known peers. */
   recall(sessions: Iterable<{ readonly session: SessionName; readonly window: ReplayWindow }>): void;
+  /** After a step of our wall clock by `seconds`. */
+  rebase(seconds: number): void;
   all(): Iterable<PeerEntry>;
   readonly size: number;
 }
@@ -92,6 +95,10 @@ export function createPeerTable(use: {
     others.set(text, entry);
     return entry;
   };
+  function* all(): Generator<PeerEntry> {
+    yield* named.values();
+    yield* others.values();
+  }
   const find = (of: string | Endpoint): PeerEntry | undefined => {
     if (typeof of === "string") return named.get(of) ?? others.get(of);
     const text = addressText(of);
@@ -109,10 +116,6 @@ export function createPeerTable(use: {
       if (window !== undefined) lastOf.set(window, entry);
       return entry;
     },
-    knownAt(from, keyId) {
-      const entry = namedAt.get(addressText(from));
-      return entry?.key.key.id === keyId ? entry.known : undefined;
-    },
     find,
     reach(to) {
       const [key] = use.ring.keys;
@@ -127,10 +130,14 @@ export function createPeerTable(use: {
         if (window.marked) entry.kind = "node";
       }
     },
-    all: function* all() {
-      yield* named.values();
-      yield* others.values();
+    rebase(seconds) {
+      for (const peer of all()) {
+        if (peer.clock === undefined) continue;
+        if (seconds > CLOCK_TOLERANCE) peer.formerClock = peer.clock;
+        peer.clock -= seconds;
+      }
     },
+    all,
     get size() {
       return others.size;
     },
@@ -156,6 +163,7 @@ function newEntry(of: { known: KnownPeer | undefined; key: PacketKey; address: E
     dialect: of.key.key.dialect === "standard" ? "standard" : "micropython",
     kind: of.known?.kind ?? "device",
     clock: undefined,
+    formerClock: undefined,
     sessionId: undefined,
     heardAt: undefined,
     silent: false,

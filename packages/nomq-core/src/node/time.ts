@@ -7,17 +7,23 @@ export interface NodeTime {
   monotonic(): number;
 }
 
-const STEP_MS = 30_000;
+/** What is told of a step. */
+export type OnStep = (seconds: number) => void;
 
-/** Watches the clock; `onStep` is told by how many seconds the wall clock has stepped, before the next reading. */
-export function createNodeTime(clock: Clock, onStep: (seconds: number) => void): NodeTime {
+/**
+ * Watches the clock; `onStep` is told by how many seconds the wall clock has stepped, before the next reading. Steps
+ * below a second add up until they are one.
+ */
+export function createNodeTime(clock: Clock, onStep: OnStep): NodeTime {
   let base = clock.now() - clock.monotonic();
   return {
     seconds() {
       const now = clock.now();
-      const moved = now - clock.monotonic() - base;
-      base += moved;
-      if (Math.abs(moved) > STEP_MS) onStep(Math.round(moved / 1000));
+      const seconds = Math.round((now - clock.monotonic() - base) / 1000);
+      if (seconds !== 0) {
+        base += seconds * 1000;
+        onStep(seconds);
+      }
       return Math.floor(now / 1000);
     },
     monotonic: () => clock.monotonic(),

@@ -9,7 +9,9 @@ import type { Packet } from "../packet/packet.ts";
 import { type RandomSource, randomU32 } from "../packet/random.ts";
 import { departed, replied } from "../session/pace.ts";
 import type { Endpoint, Transport } from "../transport.ts";
+import type { OwnSessions } from "./own-sessions.ts";
 import type { PeerEntry } from "./peer-table.ts";
+import type { NodeTime } from "./time.ts";
 
 /** The longest message a v1 device can read without IP fragmentation, bytes (protocol.md section 8). */
 export const MAX_DEVICE_MESSAGE = 1339;
@@ -32,6 +34,8 @@ export interface Outbound {
   readonly retain: boolean;
   readonly priority: number;
   readonly packetId: number;
+  /** The session of ours in which the transfer began: receivers tell transfers apart by it. */
+  readonly sessionId: number;
 }
 
 /** When a message is sealed and how long it has left, in seconds. */
@@ -44,7 +48,6 @@ export interface Stamp {
 
 /** Seals packets and puts them on the network. */
 export interface Wire {
-  readonly sessionId: number;
   /** Seals a PUBLISH as of now for a peer whose clock is off by `clock` seconds. */
   seal(peer: PeerEntry, message: Outbound, as: Stamp): Uint8Array;
   /** Answers a packet at once, to the address it came from. */
@@ -63,11 +66,15 @@ export interface Reply {
   readonly packetId: number;
   readonly channelId: Uint8Array;
   readonly to: Endpoint;
+  /** Default: the session in use. */
+  readonly sessionId?: number;
 }
 
 /** What a wire works with. */
 export interface WireUse {
   readonly clock: Clock;
+  readonly time: NodeTime;
+  readonly sessions: OwnSessions;
   readonly log: Log;
   readonly random: RandomSource;
   /** Datagrams per second towards one device. */
@@ -87,7 +94,6 @@ export function createWire(use: WireUse): Wire {
 }
 
 class NodeWire implements Wire {
-  readonly sessionId: number;
   readonly #use: WireUse;
   // Counted from a random start, so that no two packets of a session share one.
   #nonce: number;
@@ -96,7 +102,6 @@ class NodeWire implements Wire {
 
   constructor(use: WireUse) {
     this.#use = use;
-    this.sessionId = randomU32(use.random);
     this.#nonce = randomU32(use.random);
   }
 
@@ -115,7 +120,7 @@ class NodeWire implements Wire {
       type: "PUBLISH",
       flags: withMark("PUBLISH", publishFlags(message)),
       packetId: message.packetId,
-      sessionId: this.sessionId,
+      sessionId: message.sessionId,
       ttl: as.ttl === undefined ? DEFAULT_TTL : Math.min(Math.max(Math.ceil(as.ttl), 0), LONGEST_TTL),
       timestamp,
       channelId: message.channelId,
@@ -128,9 +133,9 @@ class NodeWire implements Wire {
   }
 
   reply(peer: PeerEntry, reply: Reply): void {
-    const { type, packetId, channelId, to } = reply;
+    const { type, packetId, channelId, to, sessionId = this.#use.sessions.id } = reply;
     const flags = withMark(type, type === "ACK" ? 1 : 0);
-    const head = { ...this.#head(peer), flags, packetId, channelId };
+    const head = { ...this.#head(peer), flags, packetId, sessionId, channelId };
     this.#answer(peer, this.#encode(peer, { ...head, type, acknowledged: packetId }), to);
   }
 
@@ -169,15 +174,21 @@ class NodeWire implements Wire {
   }
 
   #head(peer: PeerEntry): Pick<Packet, "packetId" | "sessionId" | "ttl" | "timestamp"> {
-    const timestamp = this.#stamp(peer.clock ?? 0);
-    return { packetId: this.freshId(), sessionId: this.sessionId, ttl: DEFAULT_TTL, timestamp };
+    const timestamp = this.#stampFor(peer);
+    return { packetId: this.freshId(), sessionId: this.#use.sessions.id, ttl: DEFAULT_TTL, timestamp };
   }
 
   #encode(peer: PeerEntry, packet: Packet): Uint8Array {
     return encodePacket(packet, peer.key, { dialect: peer.dialect, random: this.#use.random });
   }
 
+  #stampFor(peer: PeerEntry): number {
+    // Read first: a step found in reading it changes the peer's clock.
+    const now = this.#use.time.seconds();
+    return (now + (peer.clock ?? 0)) >>> 0;
+  }
+
   #stamp(clock: number): number {
-    return (Math.floor(this.#use.clock.now() / 1000) + clock) >>> 0;
+    return (this.#use.time.seconds() + clock) >>> 0;
   }
 }

@@ -26,6 +26,7 @@ const MOST_CONTINUED = 10_000;
 /** What is known of a QoS 2 transfer whose call ended without an outcome. */
 interface Open {
   readonly packetId: number;
+  readonly sessionId: number;
   readonly sent: boolean;
 }
 
@@ -36,7 +37,8 @@ export function createOutbound(node: NomqNode, peer: OutboundPeer): Outbound {
   const keepOpen = (id: string, outcome: PublishOutcome): void => {
     const [oldest] = open.keys();
     if (open.size >= MOST_CONTINUED && oldest !== undefined) open.delete(oldest);
-    open.set(id, { packetId: outcome.packetId, sent: outcome.sent || open.get(id)?.sent === true });
+    const { packetId, sessionId } = outcome;
+    open.set(id, { packetId, sessionId, sent: outcome.sent || open.get(id)?.sent === true });
   };
 
   return {
@@ -81,7 +83,7 @@ function optionsFor(
     priority: message.priority,
     ttl: expiresInMs === undefined ? NO_EXPIRY_TTL : expiresInMs / 1000,
     signal,
-    ...(way.before === undefined ? {} : { packetId: way.before.packetId }),
+    ...(way.before === undefined ? {} : { packetId: way.before.packetId, sessionId: way.before.sessionId }),
   };
 }
 

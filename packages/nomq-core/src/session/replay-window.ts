@@ -35,6 +35,11 @@ export interface ReplayWindow {
   readonly stored: Set<number>;
   /** What the store holds as the floor, where that is higher: a busy session is stored by floor, not by packet. */
   storedFloor: number;
+  /**
+   * The offset before our wall clock stepped forward. Such a step may be a sleep of this machine, during which the
+   * sender's clock went on: its next packet tells. Nothing recorded can come from ahead of us, so this lets no replay in.
+   */
+  former?: number | undefined;
   /** The known peer whose address the session was heard from. */
   peer?: string;
   /** A packet of it carried our mark. */
@@ -79,8 +84,7 @@ export function judge(
   nowSeconds: number,
 ): "fresh" | "replay" | "stale" | "withheld" {
   if (seen.timestamp <= window.floor) return "replay";
-  const off = seen.timestamp - (nowSeconds + window.offset);
-  const isTimely = Math.abs(off) <= CLOCK_TOLERANCE;
+  const isTimely = isOnClock(window, seen, nowSeconds);
   if (!window.marks.has(seen.mark)) return isTimely ? "fresh" : "stale";
   return isTimely && window.withheld?.has(seen.mark) === true ? "withheld" : "replay";
 }
@@ -99,6 +103,24 @@ export function release(window: ReplayWindow, mark: number): boolean {
   return window.withheld?.delete(mark) === true;
 }
 
+function isOnClock(window: ReplayWindow, seen: Seen, nowSeconds: number): boolean {
+  if (isNear(window.offset, seen, nowSeconds)) return true;
+  const { former, newest } = window;
+  return former !== undefined && seen.timestamp > newest && isNear(former, seen, nowSeconds);
+}
+
+function isNear(offset: number, { timestamp }: Seen, nowSeconds: number): boolean {
+  return Math.abs(timestamp - (nowSeconds + offset)) <= CLOCK_TOLERANCE;
+}
+
+/** After a step of our wall clock by `seconds`: the window stays true to the sender's clock. */
+export function rebase(window: ReplayWindow, seconds: number): void {
+  if (seconds > CLOCK_TOLERANCE) window.former = window.offset;
+  window.offset -= seconds;
+  window.clock -= seconds;
+  window.heardAt += seconds;
+}
+
 /** A packet that a window has forgotten: it lies at or below the floor. */
 export type Forgotten = readonly [timestamp: number, mark: number];
 
@@ -112,6 +134,10 @@ export function note(
   at: { readonly nowSeconds: number; readonly limit: number },
 ): readonly Forgotten[] | "limited" {
   if (window.marks.size >= at.limit && !canRaise(window, seen)) return "limited";
+  if (window.former !== undefined) {
+    if (!isNear(window.offset, seen, at.nowSeconds)) window.offset = window.former;
+    window.former = undefined;
+  }
   window.newest = Math.max(window.newest, seen.timestamp);
   window.clock = Math.max(window.clock, seen.timestamp - at.nowSeconds);
   window.heardAt = at.nowSeconds;

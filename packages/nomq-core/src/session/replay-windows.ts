@@ -7,6 +7,7 @@ import {
   note,
   openWindow,
   type ReplayWindow,
+  rebase,
   type Seen,
   settleSilent,
 } from "./replay-window.ts";
@@ -48,6 +49,8 @@ export interface ReplayWindows {
   sweep(nowSeconds: number): readonly StateChange[];
   /** After a step of our wall clock by `seconds`: offsets stay true to the peers' clocks. */
   rebase(seconds: number): void;
+  /** The record of every window, as after a rebase. */
+  heads(): readonly StateChange[];
   readonly size: number;
 }
 
@@ -143,11 +146,13 @@ class WindowTable implements ReplayWindows {
 
   rebase(seconds: number): void {
     for (const entry of this.#entries.values()) {
-      entry.window.offset -= seconds;
-      entry.window.clock -= seconds;
-      entry.window.heardAt += seconds;
+      rebase(entry.window, seconds);
       entry.touchedAt += seconds;
     }
+  }
+
+  heads(): readonly StateChange[] {
+    return [...this.#entries.values()].map(({ session, window }) => headChange(session, window));
   }
 
   get size(): number {

@@ -16,7 +16,12 @@ test("very many sessions of one second are written in parts, and none is left ou
       if (name.startsWith("h/")) heads.add(name);
     }
   };
-  const journal = createJournal({ clock, log: silentLog, windows, remember: () => remember });
+  const journal = createJournal({
+    clock,
+    log: silentLog,
+    sweep: () => windows.sweep(1_800_000_000),
+    remember: () => remember,
+  });
   for (let sessionId = 0; sessionId < 1300; sessionId += 1) {
     const seen = { keyId: "site", sessionId, timestamp: 1_800_000_000, mark: sessionId };
     const judgement = windows.judge({ ...seen, policy: () => "learn" }, 1_800_000_000);
