@@ -13,6 +13,16 @@ const sourceFiles = ["packages", "apps"].flatMap((folder) =>
 const namespaceTest = test.skipIf(!process.env["CI"] && !canUnshareNetwork());
 const examples = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
 
+/** The headings of a page as their links spell them. */
+function headingsOf(page: string): readonly string[] {
+  return [...readPage(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 describeWithPeers("commands of README.md", ["mosquitto-clients", "iproute2", "util-linux"], () => {
   namespaceTest("do what the page says", async () => {
     const stdout = await runInNamespace(join(root, "test/real/readme-session.ts"));
@@ -73,6 +83,15 @@ describe("pages", () => {
     const links = [...readPage(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)[^)]*\)/g)];
     const targets = links.map(([, to = ""]) => to);
     expect(targets.filter((to) => !existsSync(join(root, dirname(page), to)))).toEqual([]);
+  });
+
+  test.each(pages)("%s: links into pages lead to headings", (page) => {
+    const links = [...readPage(page).matchAll(/\]\((?!https?:|mailto:)([^)#]*)#([^)]+)\)/g)];
+    const lost = links.filter(([, to = "", heading = ""]) => {
+      const target = to === "" ? page : join(dirname(page), to);
+      return !(target.endsWith(".md") && headingsOf(target).includes(heading));
+    });
+    expect(lost.map(([link]) => link)).toEqual([]);
   });
 
   test("pages that the code cites are there", () => {

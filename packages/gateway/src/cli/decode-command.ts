@@ -91,7 +91,7 @@ function bodyFields(packet: Packet): Fields {
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0");
 
-/** Boards count from 1970 or from 2000 (protocol.md §2h). */
+/** Boards count from 1970 or from 2000 (protocol.md section 7). */
 function clocks(timestamp: number): string {
   const say = (seconds: number): string => new Date(seconds * 1_000).toISOString().replace(".000Z", "Z");
   return `${say(timestamp)} (epoch 1970) or ${say(timestamp + SECONDS_1970_TO_2000)} (epoch 2000)`;
