@@ -2,6 +2,7 @@ import { NomqError } from "./errors.ts";
 import { isValidChannel } from "./message.ts";
 import { assemble, type Parts } from "./node/assemble.ts";
 import type {
+  NodeBroadcastOptions,
   NodePublishOptions,
   NodeStatus,
   NomqNode,
@@ -21,6 +22,10 @@ export { MAX_DEVICE_MESSAGE } from "./node/wire.ts";
 export function createNomqNode(options: NomqNodeOptions): NomqNode {
   if (options.keys.length === 0) throw new NomqError("key-invalid", "a node needs at least one key");
   return new Node(options);
+}
+
+function refused(reason: string): PublishOutcome {
+  return { is: "refused", reason, packetId: 0, sessionId: 0, sent: false };
 }
 
 class Node implements NomqNode {
@@ -85,13 +90,6 @@ class Node implements NomqNode {
     payload: Uint8Array,
     options: NodePublishOptions = {},
   ): Promise<PublishOutcome> {
-    const refused = (reason: string): PublishOutcome => ({
-      is: "refused",
-      reason,
-      packetId: 0,
-      sessionId: 0,
-      sent: false,
-    });
     if (this.#transport === undefined || this.#stopped !== undefined) return refused("closed");
     if (!isValidChannel(channel)) return refused("channel-invalid");
     if (!(options.ttl === undefined || options.ttl >= 0)) return refused("ttl-invalid");
@@ -102,6 +100,17 @@ class Node implements NomqNode {
     );
     const [first = refused("no-subscriber")] = outcomes;
     return outcomes.find((outcome) => outcome.is !== "delivered") ?? first;
+  }
+
+  async broadcast(
+    channel: string,
+    payload: Uint8Array,
+    options: NodeBroadcastOptions = {},
+  ): Promise<PublishOutcome> {
+    if (this.#transport === undefined || this.#stopped !== undefined) return refused("closed");
+    if (!isValidChannel(channel)) return refused("channel-invalid");
+    const { broadcasts, names } = this.#parts;
+    return broadcasts.send({ channelId: names.idOf(channel), payload }, options);
   }
 
   async subscribe(channel: string, to: string | Endpoint): Promise<void> {
@@ -142,7 +151,8 @@ class Node implements NomqNode {
   }
 
   async #stop(): Promise<void> {
-    const { journal, outgoing, presence, rejections, subscribing, turns, peers } = this.#parts;
+    const { broadcasts, journal, outgoing, presence, rejections, subscribing, turns, peers } = this.#parts;
+    broadcasts.stop();
     subscribing.stop();
     presence.stop();
     outgoing.stop();

@@ -6,6 +6,7 @@ import { pooledRandom } from "../packet/random.ts";
 import { CLOCK_TOLERANCE } from "../session/clock-offset.ts";
 import { createReplayWindows, type ReplayWindows } from "../session/replay-windows.ts";
 import type { Transport } from "../transport.ts";
+import { type Broadcasts, createBroadcasts } from "./broadcast.ts";
 import { type ChannelNames, createChannelNames } from "./channel-names.ts";
 import type { NodeLimits, NomqNodeOptions, NomqReceiver } from "./contract.ts";
 import { createIncoming, type Incoming } from "./incoming.ts";
@@ -29,6 +30,7 @@ export interface Parts {
   readonly rejections: Rejections;
   readonly incoming: Incoming;
   readonly outgoing: Outgoing;
+  readonly broadcasts: Broadcasts;
   readonly ingress: Ingress;
   readonly subscribing: Subscribing;
   readonly journal: Journal;
@@ -65,6 +67,7 @@ export function assemble(options: NomqNodeOptions, late: Late): Parts {
   const { peers, sessions, time, limits } = held;
   const wire = createWire({ clock, time, sessions, log, random, pace, transport: late.transport });
   const turns = createTurns({ clock });
+  const broadcasts = createBroadcasts({ ...held, clock, wire, pace });
   const hand: NomqReceiver["message"] = (message) =>
     late.receiver()?.message(message) ?? Promise.resolve({ is: "refused", reason: "no-receiver" });
   const note = held.journal.add;
@@ -74,7 +77,7 @@ export function assemble(options: NomqNodeOptions, late: Late): Parts {
   const ingress = createIngress({ ...shared, receiver: late.receiver, journal: note });
   const subscribing = createSubscribing({ clock, wire });
   const presence = createPresence({ clock, peers, receiver: late.receiver });
-  return { ...shared, presence, ingress, subscribing, turns };
+  return { ...shared, broadcasts, presence, ingress, subscribing, turns };
 }
 
 type Memory = Pick<Parts, "windows" | "peers" | "names" | "rejections" | "sessions" | "journal" | "time"> & {

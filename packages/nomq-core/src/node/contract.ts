@@ -85,6 +85,8 @@ export interface IncomingMessage {
   readonly priority: number;
   /** Seconds, 0 to 65,535; 0 = now or never. */
   readonly ttl: number;
+  /** A node of ours sent it to everybody: passing it on by broadcast would never end. */
+  readonly broadcast: boolean;
   readonly peer: NomqPeer;
   /** Names the transfer among all: `KEY/SESSION/PACKETID`, the numbers as 8 hex digits. */
   readonly transfer: string;
@@ -139,10 +141,35 @@ export interface NodePublishOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of {@link NomqNode.broadcast}. */
+export interface NodeBroadcastOptions {
+  /**
+   * Where to: the limited broadcast (goes out on one interface), broadcast addresses of subnets, multicast groups
+   * (`ff02::1%eth0`). Default 255.255.255.255 on port 8888.
+   */
+  readonly to?: Endpoint | readonly Endpoint[];
+  /** Only 0: the answer of one says nothing of the others. More is refused as `qos-not-possible`. */
+  readonly qos?: Qos;
+  /** Default false. */
+  readonly retain?: boolean;
+  /** Seconds until the outcome is `expired`, also while it waits for its turn; otherwise as for a publish. */
+  readonly ttl?: number;
+  /** 0 to 15, default 0. */
+  readonly priority?: number;
+  /**
+   * Clocks of the receivers less ours, in seconds: one copy is sent for each. Default 0 and -946,684,800, for devices
+   * that count from 1970 and from 2000; over IPv6, which devices cannot use, 0 alone.
+   */
+  readonly clocks?: readonly number[];
+  /** Id of the key that seals it. Default: the first. Peers with another key cannot read it. */
+  readonly key?: string;
+  readonly signal?: AbortSignal;
+}
+
 /** What became of a published message. */
 export type PublishOutcome = {
   readonly packetId: number;
-  /** Our session the transfer began with; 0 when refused before. */
+  /** Our session the transfer began with; 0 when refused before, and for a broadcast, which is no transfer. */
   readonly sessionId: number;
   /** Whether a datagram has left. */
   readonly sent: boolean;
@@ -156,7 +183,10 @@ export type PublishOutcome = {
       readonly reason: string;
     }
   | {
-      /** `too-large`, `channel-invalid`, `ttl-invalid`, `no-subscriber`, `peer-unknown`, `session-unknown`, `busy`, `closed`. */ readonly is: "refused";
+      /**
+       * `too-large`, `channel-invalid`, `ttl-invalid`, `no-subscriber`, `peer-unknown`, `session-unknown`, `busy`,
+       * `closed`; of a broadcast also `qos-not-possible`, `address-invalid`, `clock-invalid`, `key-unknown`.
+       */ readonly is: "refused";
       readonly reason: string;
     }
   | {
@@ -235,6 +265,13 @@ export interface NomqNode extends AsyncDisposable {
   local(): Endpoint | undefined;
   /** Resolves with the outcome; never rejects. Order per peer and channel is the caller's. */
   publish(channel: string, payload: Uint8Array, options?: NodePublishOptions): Promise<PublishOutcome>;
+  /**
+   * Sends a message to everybody who listens at an address, at most 1,339 bytes. No more than `pace` datagrams a
+   * second (and never more than 5) leave towards one address, for they cost every device there its time; 64 messages
+   * wait for that, the next is refused as `busy`. `delivered` says that all copies were handed to the network. Never
+   * rejects.
+   */
+  broadcast(channel: string, payload: Uint8Array, options?: NodeBroadcastOptions): Promise<PublishOutcome>;
   /** Asks a node for a channel, again every minute until unsubscribed. Devices ignore it. */
   subscribe(channel: string, to: string | Endpoint): Promise<void>;
   unsubscribe(channel: string, to: string | Endpoint): Promise<void>;

@@ -8,6 +8,7 @@ import { changesOf, type Noted } from "../session/note-book.ts";
 import { type ReceiveInput, type ReceiveState, stepReceiver } from "../session/receiver.ts";
 import { macMark } from "../session/replay-window.ts";
 import type { Endpoint } from "../transport.ts";
+import { isBroadcast } from "./broadcast.ts";
 import type { IncomingMessage, NomqPeer, Verdict } from "./contract.ts";
 import { type PeerEntry, viewOf } from "./peer-table.ts";
 import type { Wire } from "./wire.ts";
@@ -196,6 +197,7 @@ class ArrivedMessage implements IncomingMessage {
   readonly retain: boolean;
   readonly priority: number;
   readonly ttl: number;
+  readonly broadcast: boolean;
   readonly peer: NomqPeer;
   readonly state: readonly StateChange[];
   readonly #keyId: string;
@@ -209,6 +211,7 @@ class ArrivedMessage implements IncomingMessage {
     this.retain = retain;
     this.priority = priority;
     this.ttl = packet.ttl;
+    this.broadcast = isBroadcast(packet);
     this.peer = viewOf(peer);
     this.state = withState ? changesOf(noted) : [];
     this.#keyId = noted.session.keyId;

@@ -4,11 +4,12 @@ import { type Decoded, decodePacket } from "../packet/decode.ts";
 import { isMarked } from "../packet/flags.ts";
 import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
 import type { Packet } from "../packet/packet.ts";
-import { CLOCK_TOLERANCE, type ClockPolicy } from "../session/clock-offset.ts";
+import { CLOCK_TOLERANCE, type ClockPolicy, countsFrom2000 } from "../session/clock-offset.ts";
 import type { Noted } from "../session/note-book.ts";
 import { macMark, release, withhold } from "../session/replay-window.ts";
 import type { Judgement, ReplayWindows } from "../session/replay-windows.ts";
 import type { Endpoint } from "../transport.ts";
+import { isBroadcast } from "./broadcast.ts";
 import type { ChannelNames } from "./channel-names.ts";
 import type { NodeLimits, NomqReceiver } from "./contract.ts";
 import type { Incoming } from "./incoming.ts";
@@ -76,6 +77,8 @@ class NodeIngress implements Ingress {
       rejections.add("own", from);
     } else if (decoded.packet.type === "PUBLISH" && incoming.handing >= limits.handing) {
       rejections.add("limited", from);
+    } else if (isBroadcast(decoded.packet) && this.#isForOthers(decoded.packet.timestamp)) {
+      rejections.add("stale", from);
     } else {
       this.#admit(decoded, from, key);
     }
@@ -84,6 +87,11 @@ class NodeIngress implements Ingress {
   /** Others may draw an id that was ours, but devices do not set our mark. */
   #isOwn({ type, flags, sessionId }: Packet): boolean {
     return isMarked(type, flags) && this.#use.sessions.has(sessionId);
+  }
+
+  /** The copy for devices that count from 2000: as the first of its session it would set the session's clock wrong. */
+  #isForOthers(timestamp: number): boolean {
+    return countsFrom2000(timestamp - this.#use.time.seconds());
   }
 
   #admit(decoded: Decoded, from: Endpoint, key: PacketKey): void {

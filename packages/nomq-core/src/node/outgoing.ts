@@ -114,7 +114,8 @@ function isFromPeer(to: PeerEntry, from: Endpoint, peer: PeerEntry): boolean {
 
 function freeId(open: ReadonlyMap<number, unknown>, wire: Wire): number {
   let id = wire.freshId();
-  while (open.has(id)) id = wire.freshId();
+  // 0 is for broadcasts.
+  while (id === 0 || open.has(id)) id = wire.freshId();
   return id;
 }
 

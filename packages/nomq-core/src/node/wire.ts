@@ -46,16 +46,21 @@ export interface Stamp {
   readonly ttl: number | undefined;
 }
 
+/** What a message is sealed for: a peer, or all that hold a key. */
+export type SealFor = Pick<PeerEntry, "key" | "dialect" | "kind">;
+
 /** Seals packets and puts them on the network. */
 export interface Wire {
   /** Seals a PUBLISH as of now for a peer whose clock is off by `clock` seconds. */
-  seal(peer: PeerEntry, message: Outbound, as: Stamp): Uint8Array;
+  seal(peer: SealFor, message: Outbound, as: Stamp): Uint8Array;
   /** Answers a packet at once, to the address it came from. */
   reply(peer: PeerEntry, reply: Reply): void;
   name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: WireChannel): void;
   heartbeat(peer: PeerEntry, to: Endpoint): void;
   /** Hands a message to the network, counting it towards the peer's pace. */
   send(peer: PeerEntry, datagram: Uint8Array): void;
+  /** Hands a message for everybody to the network. */
+  broadcast(datagram: Uint8Array, to: Endpoint): void;
   freshId(): number;
   readonly sent: number;
 }
@@ -113,7 +118,7 @@ class NodeWire implements Wire {
     return randomU32(this.#use.random);
   }
 
-  seal(peer: PeerEntry, message: Outbound, as: Stamp): Uint8Array {
+  seal(peer: SealFor, message: Outbound, as: Stamp): Uint8Array {
     this.#nonce = (this.#nonce + 1) >>> 0;
     const timestamp = this.#stamp(as.clock);
     const packet: Packet = {
@@ -154,6 +159,10 @@ class NodeWire implements Wire {
     this.#put(datagram, peer.address);
   }
 
+  broadcast(datagram: Uint8Array, to: Endpoint): void {
+    this.#put(datagram, to);
+  }
+
   #answer(peer: PeerEntry, datagram: Uint8Array, to: Endpoint): void {
     peer.pace = replied(peer.pace, this.#use.clock.monotonic(), this.#use.pace);
     this.#put(datagram, to);
@@ -178,7 +187,7 @@ class NodeWire implements Wire {
     return { packetId: this.freshId(), sessionId: this.#use.sessions.id, ttl: DEFAULT_TTL, timestamp };
   }
 
-  #encode(peer: PeerEntry, packet: Packet): Uint8Array {
+  #encode(peer: SealFor, packet: Packet): Uint8Array {
     return encodePacket(packet, peer.key, { dialect: peer.dialect, random: this.#use.random });
   }
 

@@ -22,6 +22,11 @@ export function isFirstOffset(offset: number, policy: ClockPolicy): boolean {
   return policy === "any" || UNHEARD_OFFSETS.some((epoch) => isZoneOffset(offset - epoch));
 }
 
+/** Whether that clock counts from 2000, in any time zone. */
+export function countsFrom2000(offset: number): boolean {
+  return isZoneOffset(offset - EPOCH_2000_OFFSET);
+}
+
 function isZoneOffset(offset: number): boolean {
   const zone = Math.round(offset / QUARTER_HOUR) * QUARTER_HOUR;
   return zone >= WEST_MOST && zone <= EAST_MOST && Math.abs(offset - zone) <= CLOCK_TOLERANCE;

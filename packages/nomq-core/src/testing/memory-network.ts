@@ -1,3 +1,4 @@
+import { isGroupHost, plainHost } from "../address.ts";
 import type { CancelTimer, Clock } from "../clock.ts";
 import { NomqError } from "../errors.ts";
 import { LARGEST_DATAGRAM } from "../packet/layout.ts";
@@ -39,13 +40,21 @@ export interface MemoryNetworkCounts {
   readonly heldBack: number;
 }
 
+/** Where an endpoint is. */
+export interface MemoryEndpointOptions extends Partial<Endpoint> {
+  /** Multicast groups it has joined. */
+  readonly multicast?: readonly string[];
+}
+
 /** A network of its own: endpoints of one never reach those of another. */
 export interface MemoryNetwork {
   /**
    * Opens an endpoint. Host defaults to the next free `10.0.0.n`, port 0 (the default) to a free one. Throws
-   * `port-in-use`. A datagram to host `255.255.255.255` reaches every endpoint of that port, the sender's too.
+   * `port-in-use`. As on Linux, what goes to everybody reaches the endpoints of that port, the sender's too:
+   * `255.255.255.255` those with an IPv4 address, `10.0.0.255` those of 10.0.0.0/24, `127.255.255.255` those of
+   * 127.0.0.0/8, `ff02::1` those with an IPv6 address, other groups those that have joined.
    */
-  open(at?: Partial<Endpoint>): Transport;
+  open(at?: MemoryEndpointOptions): Transport;
   /** Replaces the named conditions from now on; datagrams under way keep theirs. */
   change(conditions: MemoryNetworkConditions): void;
   counts(): MemoryNetworkCounts;
@@ -60,6 +69,7 @@ export interface MemoryNetworkOptions extends MemoryNetworkConditions {
 
 interface Member {
   readonly local: Endpoint;
+  readonly groups: ReadonlySet<string>;
   receive: ((datagram: Uint8Array, from: Endpoint) => void) | undefined;
   open: boolean;
   /** Timers of datagrams on their way here. */
@@ -79,6 +89,8 @@ interface State {
 const FIRST_EPHEMERAL_PORT = 49_152;
 const IP_AND_UDP_HEADERS = 28;
 const BROADCAST = "255.255.255.255";
+const ALL_NODES = "ff02::1";
+const HOSTS_PER_SUBNET = 254;
 
 /** Makes a network in memory; nothing is random but by its seed, nothing waits but on its clock. */
 export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwork {
@@ -93,9 +105,10 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
   let hosts = 0;
   return {
     open(at = {}) {
+      const host =
+        at.host ?? `10.0.${Math.floor(hosts / HOSTS_PER_SUBNET)}.${(hosts % HOSTS_PER_SUBNET) + 1}`;
       hosts += at.host === undefined ? 1 : 0;
-      const host = at.host ?? `10.0.${hosts >> 8}.${hosts & 0xff}`;
-      return join(state, { host, port: at.port || freePort(state, host) });
+      return join(state, { host, port: at.port || freePort(state, host) }, at.multicast);
     },
     change(changed) {
       state.conditions = { ...state.conditions, ...changed };
@@ -114,10 +127,11 @@ function freePort(state: State, host: string): number {
   return port;
 }
 
-function join(state: State, local: Endpoint): Transport {
+function join(state: State, local: Endpoint, multicast: readonly string[] = []): Transport {
   const key = keyOf(local);
   if (state.members.has(key)) throw new NomqError("port-in-use", `${local.host}:${local.port} is taken`);
-  const member: Member = { local, receive: undefined, open: true, due: new Set(), latest: new Map() };
+  const groups = new Set(multicast.map(withoutZone));
+  const member: Member = { local, groups, receive: undefined, open: true, due: new Set(), latest: new Map() };
   state.members.set(key, member);
   return {
     local,
@@ -171,10 +185,30 @@ function route(state: State, datagram: Uint8Array, path: Path): void {
 }
 
 function membersAt(state: State, to: Endpoint): Member[] {
-  if (to.host === BROADCAST) return [...state.members.values()].filter((one) => one.local.port === to.port);
-  const member = state.members.get(keyOf(to));
-  if (member === undefined) state.counts.unheard += 1;
-  return member === undefined ? [] : [member];
+  const one = state.members.get(keyOf(to));
+  if (one !== undefined) return [one];
+  const reached = [...state.members.values()].filter(
+    (member) => member.local.port === to.port && hears(member, to.host),
+  );
+  if (reached.length === 0) state.counts.unheard += 1;
+  return reached;
+}
+
+/** Whether what goes to that address of many reaches the member. */
+function hears({ local, groups }: Member, host: string): boolean {
+  const isIpv6 = local.host.includes(":");
+  if (host === BROADCAST) return !isIpv6;
+  if (isGroupHost(host)) {
+    const group = withoutZone(host);
+    return groups.has(group) || (group === ALL_NODES && isIpv6);
+  }
+  const subnet = /^(127)\.255\.255\.255$|^(\d+\.\d+\.\d+)\.255$/.exec(host);
+  const prefix = subnet?.[1] ?? subnet?.[2];
+  return prefix !== undefined && local.host.startsWith(`${prefix}.`);
+}
+
+function withoutZone(host: string): string {
+  return plainHost(host).split("%", 1)[0] ?? host;
 }
 
 function carry(state: State, datagram: Uint8Array, path: { from: Endpoint; member: Member }): void {
