@@ -20,14 +20,15 @@ export interface BannerOptions {
 }
 
 /** The one line that says the gateway is ready, for programs (docs/api.md). */
-export function readyLine({ listen, controlSocket }: Running): string {
-  return `${JSON.stringify({ event: "ready", listen, control: controlSocket })}\n`;
+export function readyLine({ listen, time, controlSocket }: Running): string {
+  return `${JSON.stringify({ event: "ready", listen, time, control: controlSocket })}\n`;
 }
 
 /** What a person sees when the gateway is ready: every real address, and three lines to paste. */
 export function banner(running: Running, options: BannerOptions): string {
   const rows: [string, string][] = [
     ...Object.entries(running.listen).map(([name, urls]): [string, string] => [name, addressesText(urls)]),
+    ["time", running.time === undefined ? "" : `${running.time} (SNTP, for devices without Internet)`],
     ["reach", reachText(running)],
     ["data", dataText(options)],
     ["control", running.controlSocket],

@@ -14,10 +14,10 @@ import {
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
 import { createApi } from "./api/api.ts";
 import { type Health, healthOf } from "./api/health.ts";
-import type { Config, NomqConfig } from "./config/config.ts";
+import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
 import { openControlServer } from "./control/control-server.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
-import { type ListenSections, namingTheKey, shifted } from "./listen.ts";
+import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
 import { isTestKey } from "./weak-keys.ts";
 
 /** Options of {@link createGateway}. */
@@ -33,6 +33,8 @@ export interface GatewayOptions {
 export interface Running {
   /** The real addresses of each bridge's listeners. */
   readonly listen: Readonly<Record<string, readonly string[]>>;
+  /** Where devices may ask for the time; absent: nowhere. */
+  readonly time?: string;
   readonly controlSocket: string;
   readonly keys: KeysInEffect;
 }
@@ -60,7 +62,8 @@ export function createGateway(options: GatewayOptions): Gateway {
 class OneGateway implements Gateway {
   readonly #config: Config;
   readonly #log: Log;
-  readonly #listen: ListenSections;
+  readonly #listen: Readonly<Record<"nomq" | "mqtt", readonly ListenerConfig[]>>;
+  readonly #time: string | undefined;
   readonly #hub: Hub;
   /** What to close, in the order of opening. */
   readonly #closers: (() => PromiseLike<void> | void)[] = [];
@@ -78,6 +81,8 @@ class OneGateway implements Gateway {
       nomq: config.nomq.listen.map((each) => shifted(each, portOffset)),
       mqtt: config.mqtt.listen.map((each) => shifted(each, portOffset)),
     };
+    const { time } = config.nomq;
+    this.#time = time === undefined ? undefined : shifted({ url: time }, portOffset).url;
     this.#hub = createHub({ log, channels: config.nomq.channels.map(({ name }) => name) });
   }
 
@@ -87,7 +92,9 @@ class OneGateway implements Gateway {
       return await this.#opening;
     } catch (error) {
       await this.stop();
-      throw namingTheKey(error, this.#listen);
+      const { nomq, mqtt } = this.#listen;
+      const time = this.#time === undefined ? [] : [["nomq.time", this.#time] as const];
+      throw namingTheKey(error, [...keyedUrls("nomq", nomq), ...keyedUrls("mqtt", mqtt), ...time]);
     }
   }
 
@@ -123,7 +130,13 @@ class OneGateway implements Gateway {
     for (const bridge of this.#bridges) this.#hub.add(bridge);
     await this.#hub.start();
     this.#isOpen = true;
-    return { listen: addressesOf(this.#bridges), controlSocket: control.path, keys };
+    const time = this.#nomq?.timeAddress();
+    return {
+      listen: addressesOf(this.#bridges),
+      ...(time === undefined ? {} : { time }),
+      controlSocket: control.path,
+      keys,
+    };
   }
 
   #api(): ReturnType<typeof createApi> {
@@ -132,6 +145,7 @@ class OneGateway implements Gateway {
       principal: () => OWNER,
       health: () => this.health(),
       attachments: () => this.#hub.attachments(),
+      names: () => this.#nomq?.names,
       isOpen: () => this.#isOpen,
     });
   }
@@ -140,7 +154,8 @@ class OneGateway implements Gateway {
   #makeBridges(keys: KeysInEffect): void {
     const { nomq, mqtt } = this.#listen;
     if (nomq.length > 0) {
-      this.#nomq = createNomqBridge(nomqOptions({ ...this.#config.nomq, listen: nomq }, keys));
+      const time = this.#time === undefined ? {} : { time: this.#time };
+      this.#nomq = createNomqBridge(nomqOptions({ ...this.#config.nomq, listen: nomq, ...time }, keys));
     }
     if (mqtt.length > 0) this.#mqtt = createMqttBridge({ listen: mqtt });
     this.#bridges = [this.#nomq, this.#mqtt].filter((bridge) => bridge !== undefined);
@@ -173,6 +188,7 @@ function nomqOptions(nomq: NomqConfig, { keys }: KeysInEffect): NomqBridgeOption
     channels: nomq.channels,
     devices: nomq.devices,
     pace: nomq.pace,
+    ...(nomq.time === undefined ? {} : { time: nomq.time }),
     ...(first?.ack === undefined ? {} : { ack: first.ack }),
     ...(first?.ackTimeout === undefined ? {} : { ackTimeout: first.ackTimeout }),
   };

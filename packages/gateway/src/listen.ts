@@ -11,23 +11,23 @@ export function shifted(listener: ListenerConfig, offset: number): ListenerConfi
   throw new NomqError("config-invalid", `--port-offset ${offset} takes ${listener.url} beyond port 65535`);
 }
 
-/** The sections that have listeners, and those listeners. */
-export type ListenSections = Readonly<Record<"nomq" | "mqtt", readonly ListenerConfig[]>>;
+/** Every listener's URL behind the key it stands under: `mqtt.listen[0]`, `nomq.time`. */
+export type KeyedUrls = readonly (readonly [key: string, url: string])[];
 
-/** Says which line of the configuration a listener that failed comes from: `mqtt.listen[0]`. */
-export function namingTheKey(error: unknown, sections: ListenSections): unknown {
+/** The listeners of one section. */
+export const keyedUrls = (section: string, listen: readonly ListenerConfig[]): KeyedUrls =>
+  listen.map(({ url }, at) => [`${section}.listen[${at}]`, url]);
+
+/** Says which line of the configuration a listener that failed comes from. */
+export function namingTheKey(error: unknown, listeners: KeyedUrls): unknown {
   if (!(error instanceof NomqError) || !LISTENER_FAILURES.has(error.code)) return error;
-  for (const [section, listeners] of Object.entries(sections)) {
-    const at = listeners.findIndex(({ url }) => error.message.includes(`${url} `));
-    if (at === -1) continue;
-    const text = error.message.slice(error.code.length + 2);
-    const { port } = new URL(listeners[at]?.url ?? "");
-    const advice = "; another gateway? stop it, change the key, or use --port-offset";
-    return new NomqError(error.code, `${section}.listen[${at}]: port ${port}: ${text}${advice}`, {
-      cause: error,
-    });
-  }
-  return error;
+  const [key, url] = listeners.find(([, each]) => error.message.includes(`${each} `)) ?? [];
+  if (url === undefined) return error;
+  const text = error.message.slice(error.code.length + 2);
+  const advice = text.includes("(EACCES)")
+    ? "; ports below 1024 need a right of their own: grant it (CAP_NET_BIND_SERVICE), or use --port-offset"
+    : "; another gateway? stop it, change the key, or use --port-offset";
+  return new NomqError(error.code, `${key}: port ${new URL(url).port}: ${text}${advice}`, { cause: error });
 }
 
 const LISTENER_FAILURES: ReadonlySet<string> = new Set(["port-in-use", "listen-failed"]);

@@ -236,7 +236,6 @@ describe("parts of a later version are checked, then refused by name", () => {
     ],
     ["nomq: { broadcastFilters: ['a/#'] }", "1:9: nomq.broadcastFilters: not available yet (NoMQ broadcast)"],
     ["nomq: { probe: 5m }", "1:9: nomq.probe: not available yet (heartbeats to silent devices)"],
-    ["nomq: { time: 'udp://[::]:123' }", "1:9: nomq.time: not available yet (the time service for devices)"],
     ["mqtt: { listen: ['mqtts://[::]:8883'] }", "1:18: mqtt.listen[0]: not available yet (TLS on listeners)"],
     [
       "mqtt: { listen: [{ url: 'mqtt://[::]:1', tls: { cert: a, key: b } }] }",

@@ -2,6 +2,7 @@ import {
   type AttachmentState,
   isValidFilter,
   NomqError,
+  type NomqNames,
   type Port,
   type Principal,
   type Receipt,
@@ -11,7 +12,9 @@ import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Health } from "./health.ts";
 import { messageJson } from "./message-json.ts";
+import { serveNames } from "./names.ts";
 import { readPublishRequest } from "./publish-request.ts";
+import { said } from "./said.ts";
 import { streamMessages } from "./stream.ts";
 
 /** What the API stands on. The control socket serves it, and HTTP listeners can. */
@@ -21,6 +24,8 @@ export interface ApiOptions {
   principal(context: Context): Principal;
   health(): Health;
   attachments(): readonly AttachmentState[];
+  /** Names that NoMQ channels get at run time. Undefined without a NoMQ side; absent: there is none. */
+  names?(): NomqNames | undefined;
   /** False while the gateway starts or stops: everything but `/healthz` is then answered 503. Default: always true. */
   isOpen?(): boolean;
   /** Largest request body in bytes. Default 8 MiB. */
@@ -54,10 +59,7 @@ export function createApi(options: ApiOptions): Hono {
   app.post("/api/v1/publish", limit, (context) => publish(context, options));
   app.get("/api/v1/stream", (context) => stream(context, options));
   app.get("/api/v1/attachments", (context) => context.json(options.attachments()));
-  app.get("/api/v1/nomq/unknown", (context) => {
-    const { nomq } = options.health();
-    return context.json({ channels: nomq?.unknownChannels ?? [], clocks: nomq?.unknownClocks ?? [] });
-  });
+  serveNames(app, limit, options);
   app.get("/api/v1/receipts/:id", async (context) => {
     const receipt = await options.port.receipt(context.req.param("id"));
     return receipt === undefined
@@ -150,15 +152,6 @@ function refusalStatus(reason = ""): ContentfulStatusCode {
     closed: 503,
   };
   return known[reason] ?? 400;
-}
-
-interface ApiError {
-  readonly code: string;
-  readonly text: string;
-}
-
-function said(context: Context, status: ContentfulStatusCode, error: ApiError): Response {
-  return context.json({ error }, status);
 }
 
 function failure(context: Context, error: unknown, port: Port): Response {

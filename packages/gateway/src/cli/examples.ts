@@ -10,6 +10,8 @@ interface Examples {
   readonly deviceConfig: string;
   readonly decode: string;
   readonly check: string;
+  readonly unknown: string;
+  readonly name: string;
 }
 
 /** What `--help` shows below each command. */
@@ -43,4 +45,10 @@ export const EXAMPLES: Examples = {
     "xxd -p packet.bin | nomq decode - --json",
   ),
   check: examples("nomq check gateway.yaml", "nomq check gateway.yaml --json"),
+  unknown: examples("nomq unknown", "nomq unknown --json"),
+  name: examples(
+    "nomq name 870105394b02f6e2dba5a541dc0e779b greenhouse/temperature",
+    "nomq name --list",
+    "nomq name --forget greenhouse/temperature",
+  ),
 };

@@ -22,6 +22,18 @@ export interface PubOptions extends PlaceOptions, PeerOptions {
   readonly json?: boolean;
 }
 
+/** Options of `nomq unknown`. */
+export interface UnknownOptions extends PlaceOptions {
+  readonly json?: boolean;
+}
+
+/** Options of `nomq name`. */
+export interface NameOptions extends PlaceOptions {
+  readonly forget?: string;
+  readonly list?: boolean;
+  readonly json?: boolean;
+}
+
 /** Options of `nomq sub`. */
 export interface SubOptions extends PlaceOptions, PeerOptions {
   readonly count?: number;

@@ -14,9 +14,11 @@ const placed = (command: Command): Command =>
     .option("-c, --config <file>", "configuration of the gateway (default: ./gateway.yaml if there)")
     .option("-d, --data <dir>", "data folder of the gateway (default: the configuration's, else ./data)");
 
+const atGateway = (command: Command): Command =>
+  placed(command).option("--socket <file>", "control socket of the gateway, as its banner names it");
+
 const reaching = (command: Command): Command =>
-  placed(command)
-    .option("--socket <file>", "control socket of the gateway, as its banner names it")
+  atGateway(command)
     .option("--nomq <url>", "straight to this NoMQ peer, udp://HOST:PORT, without a gateway")
     .option("--key <file>", "key file for --nomq (nomq keys new makes one)");
 
@@ -36,6 +38,8 @@ export function createProgram(finish: Finish): Command {
   addDeviceConfig(program, finish);
   addDecode(program, finish);
   addCheck(program, finish);
+  addUnknown(program, finish);
+  addName(program, finish);
   return program;
 }
 
@@ -164,6 +168,38 @@ function addCheck(program: Command, finish: Finish): void {
     .action(async (file: string, options) => {
       const { runCheck } = await import("./check-command.ts");
       finish(runCheck(file, options));
+    });
+}
+
+function addUnknown(program: Command, finish: Finish): void {
+  const command = program
+    .command("unknown")
+    .description("list NoMQ channels without a name and devices with a wrong clock, with what to do");
+  atGateway(command)
+    .option("--json", "one JSON object per line")
+    .addHelpText("after", EXAMPLES.unknown)
+    .action(async (options) => {
+      const { runUnknown } = await import("./unknown-command.ts");
+      finish(await runUnknown(options));
+    });
+}
+
+function addName(program: Command, finish: Finish): void {
+  const command = program
+    .command("name")
+    .description("give a NoMQ channel its name: at once, and kept")
+    .argument("[hash]", "its hash, or the first 8 digits or more, as nomq unknown lists it")
+    .argument("[channel]", "its name")
+    .usage("[options] HASH CHANNEL");
+  atGateway(command)
+    .option("--list", "list the names given so far")
+    .option("--forget <channel>", "keep a name no longer; it stays known until the gateway's next start")
+    .option("--json", "one JSON object per line")
+    .addHelpText("after", EXAMPLES.name)
+    .action(async (hash: string | undefined, channel: string | undefined, options) => {
+      const { runName } = await import("./name-command.ts");
+      const given = [hash, channel].filter((each) => each !== undefined);
+      finish(await runName(given, options));
     });
 }
 

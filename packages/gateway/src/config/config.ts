@@ -57,6 +57,8 @@ export interface NomqConfig {
   readonly channels: readonly ChannelConfig[];
   /** Datagrams per second to one v1 device. */
   readonly pace: number;
+  /** `udp://IP:PORT` of the time service. Absent: none. */
+  readonly time?: string;
   readonly devices: readonly DeviceConfig[];
 }
 

@@ -107,11 +107,18 @@ function notYaml(error: Error, lines: LineCounter): PlacedFault {
 }
 
 function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, folder: string): Config {
-  const { listen, channels, pace, devices } = file.nomq;
+  const { listen, channels, pace, time, devices } = file.nomq;
   return {
     version: 1,
     data: file.data === "memory" ? "memory" : resolve(folder, file.data),
-    nomq: { listen, ...(keys === undefined ? {} : { keys }), channels, pace, devices },
+    nomq: {
+      listen,
+      ...(keys === undefined ? {} : { keys }),
+      channels,
+      pace,
+      ...(time === null ? {} : { time }),
+      devices,
+    },
     mqtt: { listen: file.mqtt.listen },
     log: { ...file.log, file: file.log.file === null ? null : resolve(folder, file.log.file) },
   };

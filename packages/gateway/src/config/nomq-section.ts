@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ChannelConfig, DeviceConfig, ListenerConfig, Secret } from "./config.ts";
-import { anyText, channel, duration, filter, ipEndpoint, list, name, oneOf, secret, url } from "./fields.ts";
-import { nomqListeners, outbox } from "./shared-sections.ts";
+import { anyText, channel, duration, filter, ipEndpoint, list, name, oneOf, secret } from "./fields.ts";
+import { nomqListeners, outbox, udpListener } from "./shared-sections.ts";
 
 /** The `nomq` section as read, its secrets not yet. */
 export interface NomqSection {
@@ -60,7 +60,7 @@ export const nomqSection: z.ZodType<NomqSection> = z.strictObject({
     .max(10_000, { error: "expected at most 10000 datagrams per second" })
     .default(5),
   probe: duration.default(60_000),
-  time: url(["udp"], "udp://[::]:123").nullable().default(null),
+  time: udpListener("udp://[::]:123").nullable().default(null),
   devices: list(device).default([]),
 });
 
@@ -72,6 +72,12 @@ export function nomqContradictions(nomq: NomqSection): { path: (string | number)
   if (other !== -1) {
     const reason = "acknowledges otherwise than the first; the NoMQ listeners share one ack and ackTimeout";
     faults.push({ path: ["nomq", "listen", other], reason });
+  }
+  if (nomq.time !== null && nomq.listen.length === 0) {
+    faults.push({
+      path: ["nomq", "time"],
+      reason: "is served with the NoMQ listeners, and nomq.listen is empty",
+    });
   }
   const keyIds = nomq.keys?.map((each) => each.id) ?? [GENERATED_KEY_ID];
   for (const [at, id] of keyIds.entries()) {

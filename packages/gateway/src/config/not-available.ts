@@ -27,7 +27,6 @@ const LATER: readonly Later[] = [
     what: "heartbeats to silent devices",
     fine: (value) => value === undefined || value === "60s",
   },
-  { at: ["nomq", "time"], what: "the time service for devices" },
   listenerTls("nomq"),
   listenerTls("mqtt"),
   { at: ["mqtt", "listen", "*"], what: "TLS on listeners", fine: secure },

@@ -52,9 +52,13 @@ const anonymous = z.union([oneOf(["loopback", "none"]), list(network)], {
 
 const ack: z.ZodType<AckPoint> = oneOf(["accepted", "stored", "delivered"]);
 
+/** Where a UDP socket is bound. */
+export const udpListener = (example: string): z.ZodType<string, string> =>
+  text(`udp:// with an IP address and a port, such as ${example}`, isUdpUrl);
+
 /** A listener of NoMQ: whoever has a key may come, so nothing says who else may. */
 export function nomqListeners(): z.ZodType<ListenerConfig[]> {
-  const address = text("udp:// with an IP address and a port, such as udp://[::]:8888", isUdpUrl);
+  const address = udpListener("udp://[::]:8888");
   const entry = z.strictObject({
     url: address,
     ack: ack.exactOptional(),

@@ -31,7 +31,10 @@ export interface ControlClient {
   publish(publish: PublishRequest): Promise<Receipt>;
   /** Ends when aborted; rejects with `closed` when the gateway stops. */
   stream(query: StreamQuery): AsyncIterable<StreamEvent>;
+  /** Of what the gateway refuses, too, resolves with its answer. */
   get(path: string): Promise<Answer>;
+  post(path: string, body: unknown): Promise<Answer>;
+  delete(path: string): Promise<Answer>;
 }
 
 /** Makes a client; every call connects anew. */
@@ -45,6 +48,9 @@ export function createControlClient(socketPath: string): ControlClient {
     },
     stream: (query) => stream(socketPath, query),
     get: async (path) => jsonOf(await exchange(socketPath, { method: "GET", path })),
+    post: async (path, body) =>
+      jsonOf(await exchange(socketPath, { method: "POST", path, body: JSON.stringify(body) })),
+    delete: async (path) => jsonOf(await exchange(socketPath, { method: "DELETE", path })),
   };
 }
 
@@ -108,8 +114,14 @@ function isReceipt(body: unknown): body is Receipt {
   return typeof body === "object" && body !== null && "outcomes" in body && "at" in body;
 }
 
-function refused({ status, body }: Answer): NomqError {
+/** The gateway's own words of what it did not do. */
+function refusalText(body: unknown): string {
   const error = typeof body === "object" && body !== null && "error" in body ? body.error : body;
   const text = typeof error === "object" && error !== null && "text" in error ? error.text : error;
-  return new NomqError("request-refused", `the gateway answered ${status}: ${String(text)}`);
+  return String(text);
+}
+
+/** An answer that is no success, as an error. */
+export function refused({ status, body }: Answer): NomqError {
+  return new NomqError("request-refused", `the gateway answered ${status}: ${refusalText(body)}`);
 }

@@ -1,0 +1,73 @@
+import type { NamingFault, NomqNames } from "@nomq/core";
+import type { Context, Hono, MiddlewareHandler } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { z } from "zod";
+import { pathText } from "../config/faults.ts";
+import type { Health } from "./health.ts";
+import { said } from "./said.ts";
+
+/** What the handlers ask. */
+export interface NamesSources {
+  names?(): NomqNames | undefined;
+  health(): Health;
+}
+
+/** The body of `POST /api/v1/nomq/names`. */
+const naming = z.strictObject({
+  hash: z.string({ error: "expected the hash as text" }),
+  channel: z.string({ error: "expected a channel name" }),
+});
+
+const STATUS: Readonly<Record<NamingFault, ContentfulStatusCode>> = {
+  "hash-invalid": 400,
+  "channel-invalid": 400,
+  "hash-mismatch": 409,
+  "names-full": 409,
+  "store-failed": 503,
+  closed: 503,
+};
+
+/** Adds the handlers of `/api/v1/nomq`: what is unknown, and the names given at run time (docs/api.md). */
+export function serveNames(app: Hono, limit: MiddlewareHandler, sources: NamesSources): void {
+  app.get("/api/v1/nomq/unknown", (context) => {
+    const { nomq } = sources.health();
+    return context.json({ channels: nomq?.unknownChannels ?? [], clocks: nomq?.unknownClocks ?? [] });
+  });
+  app.get("/api/v1/nomq/names", (context) => context.json(sources.names?.()?.list() ?? []));
+  app.post("/api/v1/nomq/names", limit, async (context) => {
+    const names = sources.names?.();
+    return names === undefined ? noNomq(context) : await give(context, names);
+  });
+  app.delete("/api/v1/nomq/names/:channel{.+}", async (context) => {
+    const channel = context.req.param("channel");
+    const forgotten = await sources.names?.()?.forget(channel);
+    return forgotten === undefined
+      ? said(context, 404, { code: "not-found", text: `the name ${JSON.stringify(channel)} is not kept` })
+      : context.json(forgotten);
+  });
+}
+
+async function give(context: Context, names: NomqNames): Promise<Response> {
+  let body: unknown;
+  try {
+    body = await context.req.json();
+  } catch {
+    return said(context, 400, { code: "request-invalid", text: "the body is not JSON" });
+  }
+  const request = naming.safeParse(body);
+  if (!request.success) return said(context, 400, { code: "request-invalid", text: faultOf(request.error) });
+  const { hash, channel } = request.data;
+  const done = await names.name(hash, channel);
+  if (done.is === "refused")
+    return said(context, STATUS[done.reason], { code: done.reason, text: done.text });
+  return context.json({ hash: done.hash, channel: done.channel });
+}
+
+function faultOf({ issues: [issue] }: z.ZodError): string {
+  if (issue?.code === "unrecognized_keys") return `${issue.keys.join(", ")}: not a known key`;
+  if (issue === undefined || issue.path.length === 0) return "expected { hash, channel }";
+  return `${pathText(issue.path)}: ${issue.message}`;
+}
+
+const noNomq = (context: Context): Response =>
+  said(context, 404, { code: "not-found", text: "the gateway has no NoMQ listener" });
