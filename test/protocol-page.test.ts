@@ -186,7 +186,7 @@ test("section 12d: the model of a device takes that plaintext and not the one of
 
 describe("nomq decode", () => {
   const typed = blocksIn(PAGE, "text").flatMap(({ text }) => {
-    const [, hex, output] = /^\$ nomq decode ([0-9a-f]+) --key example\.json\n([^]*)$/.exec(text) ?? [];
+    const [, hex, output] = /^\$ nomq decode ([0-9a-f]+) --key example\.json\n(.*)$/s.exec(text) ?? [];
     return hex === undefined || output === undefined ? [] : [{ hex, output }];
   });
 

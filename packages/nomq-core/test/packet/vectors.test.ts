@@ -9,6 +9,7 @@ import {
   genSignature,
   type Packet,
   typeName,
+  verifySignature,
 } from "../../src/index.ts";
 import {
   bytes,
@@ -172,8 +173,17 @@ describe.each(vectors.config.vectors)("configuration file: $name", ({ plaintext,
   });
 });
 
-test.each(vectors.gen_signature)("gen_signature of $message", ({ message, signature }) => {
-  expect(genSignature(message, bytes(vectors.keys.hmac_key))).toBe(signature);
+test.each(vectors.gen_signature)("gen_signature and authenticate of $message", ({ message, signature }) => {
+  const macKey = bytes(vectors.keys.hmac_key);
+  expect(genSignature(message, macKey)).toBe(signature);
+  expect(verifySignature(signature, message, macKey)).toBe(true);
+  expect(verifySignature(bytes(signature), Buffer.from(message), macKey)).toBe(true);
+  const other = bytes(signature);
+  other[0] = (other[0] ?? 0) ^ 1;
+  for (const wrong of [other, other.subarray(0, 31), new Uint8Array(0), "", "no hex", signature.slice(2)]) {
+    expect(verifySignature(wrong, message, macKey)).toBe(false);
+  }
+  expect(verifySignature(signature, `${message}.`, macKey)).toBe(false);
 });
 
 test.each(vectors.channel_ids)("channel id of $channel", ({ channel, id }) => {
