@@ -12,6 +12,7 @@ export type ErrorCode =
   | "datagram-too-large"
   | "store-failed"
   | "store-busy"
+  | "limit-reached"
   | "data-in-use"
   | "gateway-unreachable"
   | "request-refused";

@@ -28,6 +28,11 @@ function refused(reason: string): PublishOutcome {
   return { is: "refused", reason, packetId: 0, sessionId: 0, sent: false };
 }
 
+function whyNobody(to: string | Endpoint | undefined): string {
+  if (to === undefined) return "no-subscriber";
+  return typeof to === "string" ? "peer-unknown" : "limited";
+}
+
 class Node implements NomqNode {
   readonly #parts: Parts;
   readonly #options: NomqNodeOptions;
@@ -41,7 +46,7 @@ class Node implements NomqNode {
       transport: () => this.#transport,
       receiver: () => this.#receiver,
     });
-    for (const name of options.channels ?? []) this.learn(name);
+    for (const name of options.channels ?? []) this.#know(name);
   }
 
   get sessionId(): number {
@@ -94,7 +99,7 @@ class Node implements NomqNode {
     if (!isValidChannel(channel)) return refused("channel-invalid");
     if (!(options.ttl === undefined || options.ttl >= 0)) return refused("ttl-invalid");
     const to = this.#receivers(channel, options.to);
-    if (to.length === 0) return refused(options.to === undefined ? "no-subscriber" : "peer-unknown");
+    if (to.length === 0) return refused(whyNobody(options.to));
     const outcomes = await Promise.all(
       to.map((peer) => this.#publishTo(peer, channel, { payload, options })),
     );
@@ -115,7 +120,7 @@ class Node implements NomqNode {
 
   async subscribe(channel: string, to: string | Endpoint): Promise<void> {
     const { names, subscribing } = this.#parts;
-    names.learn(channel);
+    this.#know(channel);
     subscribing.add(this.#reach(to), { name: channel, id: names.idOf(channel) });
   }
 
@@ -124,6 +129,16 @@ class Node implements NomqNode {
       name: channel,
       id: this.#parts.names.idOf(channel),
     });
+  }
+
+  /** As `learn`, but throws when there is no room. */
+  #know(name: string): void {
+    if (this.learn(name) || !isValidChannel(name)) return;
+    const { channels } = this.#parts.limits;
+    throw new NomqError(
+      "limit-reached",
+      `no room for "${name}" beside ${channels} channels; raise limits.channels`,
+    );
   }
 
   learn(name: string): boolean {
@@ -171,8 +186,9 @@ class Node implements NomqNode {
 
   #reach(to: string | Endpoint): PeerEntry {
     const peer = this.#parts.peers.reach(to);
-    if (peer === undefined) throw new NomqError("config-invalid", `no peer is called "${String(to)}"`);
-    return peer;
+    if (peer !== undefined) return peer;
+    if (typeof to === "string") throw new NomqError("config-invalid", `no peer is called "${to}"`);
+    throw new NomqError("limit-reached", "no room for another peer; raise limits.peers");
   }
 
   #publishTo(
@@ -182,7 +198,7 @@ class Node implements NomqNode {
   ): Promise<PublishOutcome> {
     const { payload, options } = what;
     const { qos = 0, retain = false, priority = 0, ttl, packetId, sessionId, signal } = options;
-    if (!fits(peer, payload.length)) {
+    if (payload.length > this.#parts.limits.message || !fits(peer, payload.length)) {
       return Promise.resolve({ is: "refused", reason: "too-large", packetId: 0, sessionId: 0, sent: false });
     }
     const channelId = this.#parts.names.idOf(channel);

@@ -2,7 +2,14 @@ import { listenUrl, parseEndpoint, parseListen } from "./address.ts";
 import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "./bridge.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { NomqError } from "./errors.ts";
-import type { IncomingMessage, NodeStatus, NomqNode, NomqNodeOptions, Verdict } from "./node/contract.ts";
+import type {
+  IncomingMessage,
+  NodeLimits,
+  NodeStatus,
+  NomqNode,
+  NomqNodeOptions,
+  Verdict,
+} from "./node/contract.ts";
 import { noRejections } from "./node/rejections.ts";
 import { createNomqNode } from "./node.ts";
 import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
@@ -40,6 +47,14 @@ export interface NomqBridgeCounts extends NodeStatus {
 
 const DEFAULT_ACK_TIMEOUT_MS = 10_000;
 const DRAIN_MS = 5000;
+/** A gateway knows every channel of its hub, whose store keeps what is retained. */
+const GATEWAY_LIMITS: Partial<NodeLimits> = {
+  channels: 1_000_000,
+  pending: 65_536,
+  transfers: 262_144,
+  retained: 0,
+  message: 65_507,
+};
 
 /** Makes the bridge; nothing is opened before `start`. Throws `config-invalid` for an address that is none. */
 export function createNomqBridge(options: NomqBridgeOptions): NomqBridge {
@@ -156,6 +171,7 @@ class NomqSide implements NomqBridge {
       peers,
       clock: port.clock,
       log: port.log,
+      limits: GATEWAY_LIMITS,
       ...(pace === undefined ? {} : { pace }),
       ...(random === undefined ? {} : { random }),
     };
@@ -179,8 +195,8 @@ class NomqSide implements NomqBridge {
     node.receive({
       message: (incoming) => this.#take(use, incoming),
       subscribed: (peer, channel) => {
-        if (this.#ended.signal.aborted) return;
-        this.#announced?.subscribed(peer, channel, this.#devices.get(peer.id));
+        if (this.#ended.signal.aborted) return false;
+        return this.#announced?.subscribed(peer, channel, this.#devices.get(peer.id));
       },
       unsubscribed: (peer, channel) => {
         if (this.#ended.signal.aborted) return;

@@ -135,6 +135,8 @@ async function nodeFor(url: string, { key: file, kind }: PeerOptions): Promise<N
     transport: () => openUdpTransport({ host, port: 0 }),
     keys: [key],
     peers: [{ name: PEER, address, kind }],
+    // What UDP carries: the peer's own limit is told by its kind.
+    limits: { message: 65_507, channels: 1000 },
   });
 }
 

@@ -8,6 +8,7 @@ import { createReplayWindows, type ReplayWindows } from "../session/replay-windo
 import type { Transport } from "../transport.ts";
 import { type Broadcasts, createBroadcasts } from "./broadcast.ts";
 import { type ChannelNames, createChannelNames } from "./channel-names.ts";
+import { createContact } from "./contact.ts";
 import type { NodeLimits, NomqNodeOptions, NomqReceiver } from "./contract.ts";
 import { createIncoming, type Incoming } from "./incoming.ts";
 import { createIngress, type Ingress } from "./ingress.ts";
@@ -18,6 +19,7 @@ import { createPeerTable, type PeerTable } from "./peer-table.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createRejections, type Rejections } from "./rejections.ts";
 import { createSubscribing, type Subscribing } from "./subscribing.ts";
+import { createSubscriptions } from "./subscriptions.ts";
 import { createNodeTime, type NodeTime } from "./time.ts";
 import { createTurns, type Turns } from "./turns.ts";
 import { createWire, type Wire } from "./wire.ts";
@@ -39,6 +41,7 @@ export interface Parts {
   readonly wire: Wire;
   readonly sessions: OwnSessions;
   readonly time: NodeTime;
+  readonly limits: NodeLimits;
 }
 
 /** What the node has only once it runs. */
@@ -47,6 +50,7 @@ export interface Late {
   readonly receiver: () => NomqReceiver | undefined;
 }
 
+/** The original's, where it has one: 20 channels, 50 pending, 5 retained, 1,024 bytes. */
 const LIMITS: NodeLimits = {
   peers: 10_000,
   sessions: 200_000,
@@ -54,9 +58,13 @@ const LIMITS: NodeLimits = {
   transfers: 65_536,
   handing: 4096,
   unknown: 256,
-  channels: 1_000_000,
+  channels: 20,
+  pending: 50,
+  retained: 5,
+  message: 1024,
 };
 const DEFAULT_PACE = 5;
+const SILENCE_MS = 600_000;
 /** As the original. */
 const DEFAULT_RENEWAL_MS = 300_000;
 
@@ -72,11 +80,16 @@ export function assemble(options: NomqNodeOptions, late: Late): Parts {
     late.receiver()?.message(message) ?? Promise.resolve({ is: "refused", reason: "no-receiver" });
   const note = held.journal.add;
   const incoming = createIncoming({ clock, wire, limit: limits.transfers, hand, journal: note });
-  const outgoing = createOutgoing({ clock, wire, sessions, time, turns, limit: limits.transfers });
+  const outgoing = createOutgoing({ clock, wire, sessions, time, turns, limits });
+  const { names, rejections } = held;
+  const { receiver } = late;
+  const subscriptions = createSubscriptions({ names, receiver, limit: limits.peers / 2 });
+  const { monotonic } = time;
+  const contact = createContact({ silence: SILENCE_MS, rejections, monotonic, receiver });
   const shared = { ...held, incoming, outgoing, wire };
-  const ingress = createIngress({ ...shared, receiver: late.receiver, journal: note });
+  const ingress = createIngress({ ...shared, contact, subscriptions, journal: note });
   const subscribing = createSubscribing({ clock, wire });
-  const presence = createPresence({ clock, peers, receiver: late.receiver });
+  const presence = createPresence({ clock, peers, subscriptions });
   return { ...shared, broadcasts, presence, ingress, subscribing, turns };
 }
 
@@ -90,9 +103,10 @@ function assembleMemory(options: NomqNodeOptions, late: Late): Memory {
   const limits: NodeLimits = { ...LIMITS, ...options.limits };
   const { clock = systemClock, log = silentLog, random = pooledRandom } = options;
   const { sessionRenewal: renewal = DEFAULT_RENEWAL_MS } = options;
+  const monotonic = (): number => clock.monotonic();
   const ring = createKeyRing(options.keys);
   const windows = createReplayWindows({ sessions: limits.sessions, packets: limits.window });
-  const peers = createPeerTable({ ring, known: options.peers ?? [], limit: limits.peers });
+  const peers = createPeerTable({ ring, known: options.peers ?? [], limit: limits.peers, monotonic });
   const names = createChannelNames(limits.channels);
   const [first] = ring.keys;
   const firstKey = first === undefined ? {} : { firstKey: first.key.id };

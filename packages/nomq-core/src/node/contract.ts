@@ -24,20 +24,35 @@ export interface KnownPeer {
 
 /** What a node may hold at once. */
 export interface NodeLimits {
-  /** Addresses heard lately. Default 10,000. */
+  /**
+   * Addresses heard or reached besides the known peers. Those idle for an hour give way; if there are none, packets of
+   * new addresses are `limited`. Default 10,000.
+   */
   readonly peers: number;
-  /** Replay windows kept, one per key and session id, 28 h each. Default 200,000. */
+  /**
+   * Replay windows kept, one per key and session id, 28 h each; an eighth is kept for known peers. When full, new
+   * sessions are `limited`: a forgotten one could be replayed. Default 200,000.
+   */
   readonly sessions: number;
   /** Packets one replay window remembers. Default 131,072. */
   readonly window: number;
-  /** Transfers remembered in each direction. Default 65,536. */
+  /**
+   * Transfers remembered in each direction. What arrives beyond is `limited`, but for those whose end does no harm:
+   * QoS 1 once acknowledged, QoS 2 a minute after its end. Default 65,536.
+   */
   readonly transfers: number;
   /** Messages handed to the application and not yet answered. Default 4,096. */
   readonly handing: number;
   /** Channel ids without a name that are listed, and as many odd clocks. Default 256. */
   readonly unknown: number;
-  /** Channel names learnt. Default 1,000,000. */
+  /** Channel names known: from options, {@link NomqNode.learn}, own and others' subscriptions. Default 20. */
   readonly channels: number;
+  /** Own messages at QoS 1 and 2 that await an answer; further ones are refused as `busy`. Default 50. */
+  readonly pending: number;
+  /** Own retained messages kept for each channel; 0 keeps none. Default 5. */
+  readonly retained: number;
+  /** Bytes of an own message; larger ones are refused as `too-large`. Default 1,024. */
+  readonly message: number;
 }
 
 /** Options of {@link createNomqNode}. */
@@ -108,7 +123,8 @@ export type Heard =
 export interface NomqReceiver {
   /** ACK and PUBREC wait for the promise. A rejection counts as refused. */
   message(incoming: IncomingMessage): Promise<Verdict>;
-  subscribed?(peer: NomqPeer, channel: string): void;
+  /** Exactly false refuses the subscription: there is no room for it. */
+  subscribed?(peer: NomqPeer, channel: string): unknown;
   unsubscribed?(peer: NomqPeer, channel: string): void;
   heard?(peer: NomqPeer, why: Heard): void;
   /** Changes of the replay windows that belong to no accepted message, at most once a second. */
@@ -184,8 +200,8 @@ export type PublishOutcome = {
     }
   | {
       /**
-       * `too-large`, `channel-invalid`, `ttl-invalid`, `no-subscriber`, `peer-unknown`, `session-unknown`, `busy`,
-       * `closed`; of a broadcast also `qos-not-possible`, `address-invalid`, `clock-invalid`, `key-unknown`.
+       * `too-large`, `channel-invalid`, `ttl-invalid`, `no-subscriber`, `peer-unknown`, `session-unknown`, `limited`,
+       * `busy`, `closed`; of a broadcast also `qos-not-possible`, `address-invalid`, `clock-invalid`, `key-unknown`.
        */ readonly is: "refused";
       readonly reason: string;
     }

@@ -25,7 +25,8 @@ export interface Arrival {
 
 /** The transfers of one node on their way in. */
 export interface Incoming {
-  published(arrival: Arrival): void;
+  /** False when there is no room for the transfer. */
+  published(arrival: Arrival): boolean;
   /** Bytes that came before: answers them again if their transfer is open and their address the same. */
   repeated(
     packet: Packet,
@@ -56,10 +57,17 @@ interface Transfer {
   readonly channelId: Uint8Array;
   readonly macs: number[];
   readonly begunAt: number;
+  /** When PUBREL came. */
+  endedAt: number | undefined;
 }
 
 const LIFE_MS = 24 * 3600 * 1000;
+/** Of QoS 2 after PUBREL. */
+const COMPLETED_LIFE_MS = 600_000;
+const STRAGGLERS_MS = 61_000;
 const SWEEP_MS = 60_000;
+/** A full table is not searched more often. */
+const RECLAIM_EVERY_MS = 1000;
 const MOST_MACS = 8;
 
 /** Makes the incoming half of a node. */
@@ -76,6 +84,7 @@ class IncomingTransfers implements Incoming {
     this.#handing -= 1;
   };
   #nextSweepAt = 0;
+  #nextReclaimAt = 0;
 
   constructor(use: IncomingUse) {
     this.#use = use;
@@ -89,28 +98,33 @@ class IncomingTransfers implements Incoming {
     return this.#transfers.size;
   }
 
-  published(arrival: Arrival): void {
+  published(arrival: Arrival): boolean {
     const { qos } = readPublishFlags(arrival.packet.flags);
     if (qos === 0) {
       this.#use.journal(arrival.noted);
       this.#handing += 1;
       this.#use.hand(new ArrivedMessage(arrival, false)).then(this.#landed, this.#landed);
-      return;
+      return true;
     }
     const name = transferName(arrival.noted.session.keyId, arrival.packet);
     const known = this.#transfers.get(name);
     const now = this.#use.clock.monotonic();
     const step = stepReceiver(known?.state, { on: "publish", qos, now });
-    if (step === undefined) return;
+    if (step === undefined) return true;
+    if (known === undefined && !this.#hasRoom(now)) {
+      this.#use.journal(arrival.noted);
+      return false;
+    }
     const transfer = known ?? this.#begin(name, arrival, step.state);
     transfer.state = step.state;
     if (transfer.macs.length < MOST_MACS) transfer.macs.push(macMark(arrival.mac));
     if (step.effect === undefined || "reply" in step.effect) {
       this.#use.journal(arrival.noted);
       if (step.effect !== undefined) this.#reply(transfer, step.effect.reply, arrival.from);
-      return;
+      return true;
     }
     void this.#handOver(transfer, arrival);
+    return true;
   }
 
   repeated(packet: Packet, from: { address: Endpoint; keyId: string; mac: number }): void {
@@ -154,6 +168,7 @@ class IncomingTransfers implements Incoming {
     const step = stepReceiver(transfer.state, input);
     if (step === undefined) return;
     transfer.state = step.state;
+    if (step.state.is === "completed") transfer.endedAt ??= this.#use.clock.monotonic();
     if (step.effect !== undefined && "reply" in step.effect) this.#reply(transfer, step.effect.reply, to);
   }
 
@@ -162,26 +177,73 @@ class IncomingTransfers implements Incoming {
     this.#use.wire.reply(transfer.peer, { type, packetId, channelId, to });
   }
 
-  /** Forgets what is old, and the oldest 16th when full: one at a time, each would walk over those before it. */
-  #forget(now: number): void {
+  /** Whether one more transfer has a place. */
+  #hasRoom(now: number): boolean {
+    const { limit } = this.#use;
+    if (now >= this.#nextSweepAt) this.#sweep(now);
+    // A 16th at a time: one at a time, each would walk over those before it.
+    if (this.#transfers.size >= limit && now >= this.#nextReclaimAt)
+      this.#reclaim(now, Math.ceil(limit / 16));
+    return this.#transfers.size < limit;
+  }
+
+  #sweep(now: number): void {
     this.#nextSweepAt = now + SWEEP_MS;
-    let surplus = this.#transfers.size >= this.#use.limit ? Math.ceil(this.#use.limit / 16) : 0;
     for (const [name, transfer] of this.#transfers) {
-      if (surplus <= 0 && now - transfer.begunAt < LIFE_MS) return;
-      if (transfer.state.is === "handing") continue;
-      this.#transfers.delete(name);
-      surplus -= 1;
+      const age = now - transfer.begunAt;
+      if (age < COMPLETED_LIFE_MS) return;
+      const { state, endedAt = transfer.begunAt } = transfer;
+      const isOver = state.is === "completed" || state.is === "refused";
+      const isOld = isOver ? now - endedAt >= COMPLETED_LIFE_MS : age >= LIFE_MS;
+      if (state.is !== "handing" && isOld) this.#transfers.delete(name);
     }
+  }
+
+  #reclaim(now: number, count: number): void {
+    let left = count;
+    for (const [name, transfer] of this.#transfers) {
+      if (left === 0) break;
+      if (!isHarmless(transfer, now)) continue;
+      this.#transfers.delete(name);
+      left -= 1;
+    }
+    if (left === count) this.#nextReclaimAt = now + RECLAIM_EVERY_MS;
   }
 
   #begin(name: string, { packet, peer, from }: Arrival, state: ReceiveState): Transfer {
     const begunAt = this.#use.clock.monotonic();
-    if (this.#transfers.size >= this.#use.limit || begunAt >= this.#nextSweepAt) this.#forget(begunAt);
     // The packet's id is a view into the datagram.
     const channelId = packet.channelId.slice();
-    const transfer = { state, peer, from, packetId: packet.packetId, channelId, macs: [], begunAt };
+    const transfer: Transfer = {
+      state,
+      peer,
+      from,
+      packetId: packet.packetId,
+      channelId,
+      macs: [],
+      begunAt,
+      endedAt: undefined,
+    };
     this.#transfers.set(name, transfer);
     return transfer;
+  }
+}
+
+/**
+ * Whether a transfer may be forgotten before its time. QoS 1 allows that a message comes twice. A QoS 2 message whose
+ * PUBREL has come was sent before that, and a minute later its copies are stale; a device sends none.
+ */
+function isHarmless(transfer: Transfer, now: number): boolean {
+  const { state, peer, begunAt, endedAt = now } = transfer;
+  switch (state.is) {
+    case "handing":
+      return false;
+    case "refused":
+      return true;
+    case "received":
+      return state.qos === 1 || (peer.kind === "device" && now - begunAt > STRAGGLERS_MS);
+    case "completed":
+      return now - endedAt > STRAGGLERS_MS;
   }
 }
 

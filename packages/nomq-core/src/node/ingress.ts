@@ -11,12 +11,14 @@ import type { Judgement, ReplayWindows } from "../session/replay-windows.ts";
 import type { Endpoint } from "../transport.ts";
 import { isBroadcast } from "./broadcast.ts";
 import type { ChannelNames } from "./channel-names.ts";
-import type { NodeLimits, NomqReceiver } from "./contract.ts";
-import type { Incoming } from "./incoming.ts";
+import type { Arrived, Contact } from "./contact.ts";
+import type { NodeLimits } from "./contract.ts";
+import type { Arrival, Incoming } from "./incoming.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { OwnSessions } from "./own-sessions.ts";
-import { type PeerEntry, type PeerTable, viewOf } from "./peer-table.ts";
+import type { PeerEntry, PeerTable } from "./peer-table.ts";
 import type { Rejections } from "./rejections.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 import type { NodeTime } from "./time.ts";
 import type { Wire } from "./wire.ts";
 
@@ -27,13 +29,14 @@ export interface IngressUse {
   readonly peers: PeerTable;
   readonly names: ChannelNames;
   readonly rejections: Rejections;
+  readonly contact: Contact;
+  readonly subscriptions: Subscriptions;
   readonly incoming: Incoming;
   readonly outgoing: Outgoing;
   readonly wire: Wire;
   readonly sessions: OwnSessions;
   readonly time: NodeTime;
   readonly limits: NodeLimits;
-  readonly receiver: () => NomqReceiver | undefined;
   readonly journal: (noted: Noted) => void;
 }
 
@@ -43,17 +46,10 @@ export interface Ingress {
   readonly accepted: number;
 }
 
-const SILENCE_MS = 600_000;
-/** A session that continues another's clock this closely is a renewal, seconds. */
-const RENEWAL_TOLERANCE = 2;
-const MOST_SUBSCRIPTIONS = 1000;
-
 /** Makes the way in of one node. */
 export function createIngress(use: IngressUse): Ingress {
   return new NodeIngress(use);
 }
-
-type Fresh = Extract<Judgement, { is: "fresh" }>;
 
 class NodeIngress implements Ingress {
   readonly #use: IngressUse;
@@ -126,7 +122,9 @@ class NodeIngress implements Ingress {
     const mark = packet.type === "PUBLISH" ? packet.nonce : macMark(mac);
     const now = this.#use.time.seconds();
     const policy = (): ClockPolicy => this.#policyFor(from, key.id, timestamp - now);
-    return this.#use.windows.judge({ keyId: key.id, sessionId, timestamp, mark, policy }, now);
+    const isKnown = (): boolean => this.#use.peers.find(from)?.known !== undefined;
+    const candidate = { keyId: key.id, sessionId, timestamp, mark, policy, isKnown };
+    return this.#use.windows.judge(candidate, now);
   }
 
   /** A peer whose clock is known may renew its session with it, whatever our own clock has done since. */
@@ -139,12 +137,17 @@ class NodeIngress implements Ingress {
     return known?.clock ?? "learn";
   }
 
-  #take(decoded: Decoded, by: { from: Endpoint; key: PacketKey; fresh: Fresh }): void {
+  #take(decoded: Decoded, by: Arrived): void {
     const { from, key, fresh } = by;
     const { packet } = decoded;
     const { noted } = fresh;
     const peer = this.#use.peers.heardFrom(from, key, noted.window);
-    this.#learnPeer(peer, decoded, by);
+    if (peer === undefined) {
+      this.#use.journal(noted);
+      this.#use.rejections.add("limited", from);
+      return;
+    }
+    this.#use.contact.heard(peer, decoded, by);
     if (packet.type !== "PUBLISH") {
       this.#use.journal(noted);
       this.#control(packet, from, peer);
@@ -158,8 +161,7 @@ class NodeIngress implements Ingress {
       this.#use.rejections.addUnknownChannel(packet.channelId, from);
       return;
     }
-    this.#accepted += 1;
-    this.#use.incoming.published({ packet, channel, peer, from, noted, mac: decoded.mac });
+    this.#publish({ packet, channel, peer, from, noted, mac: decoded.mac });
   }
 
   /** The same bytes of a message on a channel that had no name: taken once it has one, from its own address only. */
@@ -175,9 +177,14 @@ class NodeIngress implements Ingress {
       this.#use.rejections.addUnknownChannel(packet.channelId, from);
     } else if (release(window, seen.mark)) {
       const peer = this.#use.peers.heardFrom(from, key, window);
-      this.#accepted += 1;
-      this.#use.incoming.published({ packet, channel, peer, from, noted, mac });
+      if (peer === undefined) this.#use.rejections.add("limited", from);
+      else this.#publish({ packet, channel, peer, from, noted, mac });
     }
+  }
+
+  #publish(arrival: Arrival): void {
+    if (this.#use.incoming.published(arrival)) this.#accepted += 1;
+    else this.#use.rejections.add("limited", arrival.from);
   }
 
   #control(packet: Exclude<Packet, { type: "PUBLISH" }>, from: Endpoint, peer: PeerEntry): void {
@@ -188,13 +195,17 @@ class NodeIngress implements Ingress {
       }
       this.#use.wire.heartbeat(peer, from);
     }
+    if (packet.type === "SUBSCRIBE" && !this.#use.subscriptions.add(peer, packet.channel)) {
+      this.#use.rejections.add("limited", from);
+      return;
+    }
     this.#accepted += 1;
     switch (packet.type) {
       case "HEARTBEAT":
-        break;
       case "SUBSCRIBE":
+        break;
       case "UNSUBSCRIBE":
-        this.#subscription(packet, peer);
+        this.#use.subscriptions.remove(peer, packet.channel);
         break;
       case "PUBREL":
         this.#use.incoming.released(packet, from, peer);
@@ -205,67 +216,5 @@ class NodeIngress implements Ingress {
         this.#use.outgoing.answered({ type: packet.type, packetId: packet.packetId }, from, peer);
         break;
     }
-  }
-
-  #subscription(packet: Packet & { type: "SUBSCRIBE" | "UNSUBSCRIBE" }, peer: PeerEntry): void {
-    const { channel } = packet;
-    const receiver = this.#use.receiver();
-    if (packet.type === "UNSUBSCRIBE") {
-      if (peer.subscriptions.delete(channel)) receiver?.unsubscribed?.(viewOf(peer), channel);
-      return;
-    }
-    const isNew = !peer.subscriptions.has(channel);
-    if (isNew && !(this.#hasRoom(peer) && this.#use.names.learn(channel))) return;
-    peer.subscriptions.add(channel);
-    if (isNew) receiver?.subscribed?.(viewOf(peer), channel);
-  }
-
-  /** Peers with subscriptions stay in the table, so they may fill only half of it. */
-  #hasRoom(peer: PeerEntry): boolean {
-    if (peer.subscriptions.size > 0) return peer.subscriptions.size < MOST_SUBSCRIPTIONS;
-    let subscribers = 0;
-    for (const other of this.#use.peers.all()) if (other.subscriptions.size > 0) subscribers += 1;
-    return subscribers < this.#use.limits.peers / 2;
-  }
-
-  #learnPeer(peer: PeerEntry, decoded: Decoded, by: { from: Endpoint; key: PacketKey; fresh: Fresh }): void {
-    const { packet, dialect } = decoded;
-    const { window } = by.fresh.noted;
-    const now = this.#use.time.monotonic();
-    const why = this.#contact(peer, by, now);
-    if (by.fresh.first) this.#use.rejections.begun(by.from);
-    if (peer.known !== undefined) window.peer = peer.known.name;
-    if (isMarked(packet.type, packet.flags)) {
-      window.marked = true;
-      peer.kind = "node";
-    }
-    peer.address = by.from;
-    peer.key = by.key;
-    peer.dialect = dialect;
-    peer.clock = window.clock;
-    peer.formerClock = undefined;
-    peer.sessionId = packet.sessionId;
-    peer.heardAt = now;
-    peer.silent = false;
-    if (why !== undefined) this.#use.receiver()?.heard?.(viewOf(peer), why);
-  }
-
-  /** Whether this packet shows that the peer may have lost what it was sent. */
-  #contact(
-    peer: PeerEntry,
-    { from, fresh }: { from: Endpoint; fresh: Fresh },
-    now: number,
-  ): "first-contact" | "after-silence" | undefined {
-    const silent = peer.silent || (peer.heardAt !== undefined && now - peer.heardAt > SILENCE_MS);
-    if (!fresh.first) return silent ? "after-silence" : undefined;
-    const { offset } = fresh.noted.window;
-    const continues =
-      peer.clock !== undefined &&
-      peer.heardAt !== undefined &&
-      from.host === peer.address.host &&
-      from.port === peer.address.port &&
-      Math.abs(peer.clock - offset) <= RENEWAL_TOLERANCE;
-    if (!continues) return "first-contact";
-    return silent ? "after-silence" : undefined;
   }
 }

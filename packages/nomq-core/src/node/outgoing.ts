@@ -9,7 +9,7 @@ import {
   stepSender,
 } from "../session/sender.ts";
 import type { Endpoint } from "../transport.ts";
-import type { PublishOutcome } from "./contract.ts";
+import type { NodeLimits, PublishOutcome } from "./contract.ts";
 import type { OwnSessions } from "./own-sessions.ts";
 import type { PeerEntry } from "./peer-table.ts";
 import type { NodeTime } from "./time.ts";
@@ -53,13 +53,14 @@ export interface OutgoingUse {
   readonly sessions: OwnSessions;
   readonly time: NodeTime;
   readonly turns: Turns;
-  /** Transfers open at once. */
-  readonly limit: number;
+  /** `transfers` bounds what is open, `pending` what of it awaits an answer. */
+  readonly limits: Pick<NodeLimits, "transfers" | "pending">;
 }
 
 /** Makes the outgoing half of a node. */
 export function createOutgoing(use: OutgoingUse): Outgoing {
   const open = new Map<number, Transfer>();
+  let pending = 0;
   const outcomeOf = (departure: Departure, resolve: (outcome: PublishOutcome) => void): void => {
     const packetId = departure.packetId ?? freeId(open, use.wire);
     const { sessionId = use.sessions.forMessage() } = departure;
@@ -73,18 +74,25 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
       refuse("session-unknown");
       return;
     }
-    if (open.size >= use.limit || open.has(packetId)) {
+    const isAwaited = departure.message.qos > 0;
+    const isFull = open.size >= use.limits.transfers || (isAwaited && pending >= use.limits.pending);
+    if (isFull || open.has(packetId)) {
       refuse("busy");
       return;
     }
     const transfer = new Transfer(use, departure, { packetId, sessionId });
-    open.set(packetId, transfer);
-    transfer.whenDone = (outcome) => {
+    const end = (): void => {
       open.delete(packetId);
+      if (isAwaited) pending -= 1;
+    };
+    open.set(packetId, transfer);
+    if (isAwaited) pending += 1;
+    transfer.whenDone = (outcome) => {
+      end();
       resolve(outcome);
     };
     if (!transfer.begin()) {
-      open.delete(packetId);
+      end();
       refuse("busy");
     }
   };

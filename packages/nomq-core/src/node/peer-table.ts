@@ -24,6 +24,8 @@ export interface PeerEntry {
   sessionId: number | undefined;
   /** Monotonic milliseconds; undefined until heard in this run. */
   heardAt: number | undefined;
+  /** When it was last reached for, monotonic milliseconds. */
+  usedAt: number;
   /** It left a transfer unanswered since it was heard. */
   silent: boolean;
   pace: Pace;
@@ -41,11 +43,11 @@ export interface PeerEntry {
 
 /** Peers by address and, for those that configuration names, by name. */
 export interface PeerTable {
-  /** The peer a packet is from; makes an entry for a new address. */
-  heardFrom(from: Endpoint, key: PacketKey, window: ReplayWindow | undefined): PeerEntry;
+  /** The peer a packet is from; makes an entry for a new address, none when the table is full. */
+  heardFrom(from: Endpoint, key: PacketKey, window: ReplayWindow | undefined): PeerEntry | undefined;
   /** The peer of a name or address, if there is one. */
   find(of: string | Endpoint): PeerEntry | undefined;
-  /** As `find`, but makes an entry for a new address. */
+  /** As `find`, but makes an entry for a new address, none when the table is full. */
   reach(to: string | Endpoint): PeerEntry | undefined;
   /** What restored windows tell of known peers. */
   recall(sessions: Iterable<{ readonly session: SessionName; readonly window: ReplayWindow }>): void;
@@ -55,11 +57,22 @@ export interface PeerTable {
   readonly size: number;
 }
 
-/** Makes a table of the known peers and at most `limit` others; the one heard or used longest ago gives way. */
+/** Without a packet, an open transfer, a waiting send or a subscription for so long, a peer gives up its place. */
+const IDLE_MS = 3_600_000;
+/** A full table is not searched for idle ones more often. */
+const SEARCH_EVERY_MS = 1000;
+
+/**
+ * Makes a table of the known peers and at most `limit` others. When it is full, those idle for an hour give way; if
+ * there are none, no new address gets in.
+ */
 export function createPeerTable(use: {
   ring: KeyRing;
   known: readonly KnownPeer[];
   limit: number;
+  monotonic: () => number;
+  /** An entry has given way. */
+  replaced?: (entry: PeerEntry) => void;
 }): PeerTable {
   const named = new Map<string, PeerEntry>();
   const namedAt = new Map<string, PeerEntry>();
@@ -74,24 +87,30 @@ export function createPeerTable(use: {
     namedAt.set(addressText(known.address), entry);
   }
 
-  // A 16th at a time: looking for the one heard longest ago is work.
-  const evict = (): void => {
-    if (others.size < use.limit) return;
-    const idle = [...others].filter(
-      ([, { open, turns, subscriptions }]) => open === 0 && turns.length === 0 && subscriptions.size === 0,
-    );
-    idle.sort(([, one], [, another]) => (one.heardAt ?? 0) - (another.heardAt ?? 0));
-    for (const [address, entry] of idle.slice(0, Math.ceil(use.limit / 16))) {
+  let searchAt = 0;
+  const reclaim = (now: number): void => {
+    if (now < searchAt) return;
+    searchAt = now + SEARCH_EVERY_MS;
+    for (const [address, entry] of others) {
+      const { open, turns, subscriptions, heardAt, usedAt } = entry;
+      if (open > 0 || turns.length > 0 || subscriptions.size > 0) continue;
+      if (now - Math.max(heardAt ?? 0, usedAt) < IDLE_MS) continue;
       others.delete(address);
       entry.gone = true;
+      use.replaced?.(entry);
     }
   };
-  const other = (address: Endpoint, key: PacketKey): PeerEntry => {
+  const other = (address: Endpoint, key: PacketKey): PeerEntry | undefined => {
     const text = addressText(address);
+    const now = use.monotonic();
     const found = others.get(text);
-    if (found !== undefined) return found;
-    evict();
-    const entry = newEntry({ known: undefined, key, address });
+    if (found !== undefined) {
+      found.usedAt = now;
+      return found;
+    }
+    if (others.size >= use.limit) reclaim(now);
+    if (others.size >= use.limit) return undefined;
+    const entry = { ...newEntry({ known: undefined, key, address }), usedAt: now };
     others.set(text, entry);
     return entry;
   };
@@ -113,7 +132,7 @@ export function createPeerTable(use: {
       if (configured !== undefined && configured.key === key) return configured;
       const bound = window?.peer === undefined ? undefined : named.get(window.peer);
       const entry = bound !== undefined && bound.key === key ? bound : other(from, key);
-      if (window !== undefined) lastOf.set(window, entry);
+      if (window !== undefined && entry !== undefined) lastOf.set(window, entry);
       return entry;
     },
     find,
@@ -166,6 +185,7 @@ function newEntry(of: { known: KnownPeer | undefined; key: PacketKey; address: E
     formerClock: undefined,
     sessionId: undefined,
     heardAt: undefined,
+    usedAt: 0,
     silent: false,
     pace: atRest,
     turns: [],

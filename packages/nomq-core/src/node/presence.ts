@@ -1,6 +1,6 @@
 import type { CancelTimer, Clock } from "../clock.ts";
-import type { NomqReceiver } from "./contract.ts";
-import { type PeerTable, viewOf } from "./peer-table.ts";
+import type { PeerTable } from "./peer-table.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 
 /** Ends the subscriptions of peers that have fallen silent: a node says SUBSCRIBE again every minute. */
 export interface Presence {
@@ -15,16 +15,14 @@ const SUBSCRIBER_SILENCE_MS = 300_000;
 export function createPresence(use: {
   readonly clock: Clock;
   readonly peers: PeerTable;
-  readonly receiver: () => NomqReceiver | undefined;
+  readonly subscriptions: Subscriptions;
 }): Presence {
   let timer: CancelTimer | undefined;
   const look = (): void => {
     const now = use.clock.monotonic();
     for (const peer of use.peers.all()) {
       if (peer.subscriptions.size === 0 || now - (peer.heardAt ?? 0) < SUBSCRIBER_SILENCE_MS) continue;
-      const channels = [...peer.subscriptions];
-      peer.subscriptions.clear();
-      for (const channel of channels) use.receiver()?.unsubscribed?.(viewOf(peer), channel);
+      use.subscriptions.end(peer);
     }
     timer = use.clock.after(LOOK_EVERY_MS, look);
   };

@@ -6,8 +6,8 @@ import { createOutbound } from "./outbound.ts";
 
 /** Peers that have said by SUBSCRIBE what they want: each has a volatile attachment, `nomq:HOST:PORT`. */
 export interface Announced {
-  /** `device`: the peer's attachment from configuration, to which the channel is added instead. */
-  subscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): void;
+  /** False when the table is full. `device`: the peer's attachment from configuration, to which the channel is added. */
+  subscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): boolean;
   unsubscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): void;
   /** The name of a peer's attachment. */
   nameOf(peerId: string): string | undefined;
@@ -25,7 +25,7 @@ interface Entry {
   last: Promise<void>;
 }
 
-/** Makes the table; it holds at most 1,000 peers, and tells the log once when it is full. */
+/** Makes the table; it holds at most 1,000 peers and refuses more. */
 export function createAnnounced(port: Port, node: NomqNode): Announced {
   const entries = new Map<string, Entry>();
   const inTurn = (entry: { last: Promise<void> }, step: () => Promise<void>): void => {
@@ -64,14 +64,19 @@ export function createAnnounced(port: Port, node: NomqNode): Announced {
 
   return {
     subscribed(peer, channel, device) {
-      if (device !== undefined) return inTurn(configured, () => device.change({ add: [channel] }));
+      if (device !== undefined) {
+        inTurn(configured, () => device.change({ add: [channel] }));
+        return true;
+      }
       const entry = entryOf(peer);
-      if (entry === undefined || entry.channels.has(channel)) return;
+      if (entry === undefined) return false;
+      if (entry.channels.has(channel)) return true;
       entry.channels.add(channel);
       inTurn(entry, async () => {
         if (entry.attachment === undefined) await attach(peer, entry);
         else await entry.attachment.change({ add: [channel] });
       });
+      return true;
     },
     unsubscribed(peer, channel, device) {
       if (device !== undefined) return inTurn(configured, () => device.change({ remove: [channel] }));

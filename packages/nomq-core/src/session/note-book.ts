@@ -1,5 +1,5 @@
 import type { StateChange } from "../bridge.ts";
-import type { Forgotten, ReplayWindow, Seen } from "./replay-window.ts";
+import { type Forgotten, markStored, type ReplayWindow, type Seen } from "./replay-window.ts";
 import { headChange, packetChange, type SessionName } from "./window-records.ts";
 
 /** What a fresh packet changed in its window; {@link changesOf} turns it into records. */
@@ -30,7 +30,7 @@ const MOST_NOTES = 262_144;
 /** The records of one note: the window, the packet, and deletes for what was forgotten. */
 export function changesOf(noted: Noted): readonly StateChange[] {
   const { session, window, seen } = noted;
-  window.stored.add(seen.mark);
+  markStored(window, seen.mark);
   return [headChange(session, window), packetChange(session, seen), ...deletesOf(noted)];
 }
 

@@ -28,11 +28,11 @@ export interface ReplayWindow {
   /** When a fresh packet came last, Unix seconds. */
   heardAt: number;
   /** The marks seen above the floor. */
-  readonly marks: Set<number>;
+  marks: Set<number>;
   /** The same by timestamp. */
-  readonly seconds: Map<number, number[]>;
+  seconds: Map<number, number[]>;
   /** Marks of which the store holds a record. */
-  readonly stored: Set<number>;
+  stored: Set<number>;
   /** What the store holds as the floor, where that is higher: a busy session is stored by floor, not by packet. */
   storedFloor: number;
   /**
@@ -57,6 +57,24 @@ export function macMark(mac: Uint8Array): number {
   return mark + 2 ** 32;
 }
 
+const NO_MARKS: Set<number> = new Set();
+
+/**
+ * What most windows hold: nothing. Shared by all of them, since a session that has been silent is only kept so that it
+ * cannot come back; never changed.
+ */
+export const holdingNothing: Pick<ReplayWindow, "marks" | "seconds" | "stored"> = {
+  marks: NO_MARKS,
+  seconds: new Map(),
+  stored: NO_MARKS,
+};
+
+/** Notes that the store holds a record of a mark. */
+export function markStored(window: ReplayWindow, mark: number): void {
+  if (window.stored === NO_MARKS) window.stored = new Set();
+  window.stored.add(mark);
+}
+
 /** A window for a session that begins with this packet, which is still to be noted. */
 export function openWindow(timestamp: number, nowSeconds: number): ReplayWindow {
   const offset = timestamp - nowSeconds;
@@ -66,9 +84,7 @@ export function openWindow(timestamp: number, nowSeconds: number): ReplayWindow 
     newest: timestamp,
     floor: timestamp - WINDOW_SECONDS,
     heardAt: nowSeconds,
-    marks: new Set(),
-    seconds: new Map(),
-    stored: new Set(),
+    ...holdingNothing,
     storedFloor: 0,
     marked: false,
   };
@@ -150,6 +166,10 @@ export function note(
 /** Holds one packet, as noted or read back from a store. */
 export function keep(window: ReplayWindow, seen: Seen): void {
   if (window.marks.has(seen.mark)) return;
+  if (window.marks === NO_MARKS) {
+    window.marks = new Set();
+    window.seconds = new Map();
+  }
   window.marks.add(seen.mark);
   const second = window.seconds.get(seen.timestamp);
   if (second === undefined) window.seconds.set(seen.timestamp, [seen.mark]);
@@ -162,7 +182,11 @@ export function keep(window: ReplayWindow, seen: Seen): void {
  */
 export function settleSilent(window: ReplayWindow, nowSeconds: number): readonly Forgotten[] {
   const silent = nowSeconds + window.offset - window.newest > SETTLED_SECONDS;
-  return silent ? raiseFloor(window, window.newest) : [];
+  if (!silent) return [];
+  const forgotten = raiseFloor(window, window.newest);
+  window.marks = holdingNothing.marks;
+  window.seconds = holdingNothing.seconds;
+  return forgotten;
 }
 
 function canRaise(window: ReplayWindow, seen: Seen): boolean {

@@ -4,6 +4,7 @@ import { deletesOf, type Noted } from "./note-book.ts";
 import {
   judge,
   keep,
+  markStored,
   note,
   openWindow,
   type ReplayWindow,
@@ -20,6 +21,8 @@ const LIFE_SECONDS = 28 * 3600;
 export interface Candidate extends Seen, SessionName {
   /** Asked at the session's first packet. */
   readonly policy: () => ClockPolicy;
+  /** Whether it is from where a configured peer is; asked at the session's first packet. Default: it is not. */
+  readonly isKnown?: () => boolean;
 }
 
 /** The verdict on one packet. */
@@ -60,7 +63,7 @@ interface Entry {
   touchedAt: number;
 }
 
-/** Makes a table for `sessions` windows of `packets` each; when full, the one silent for longest is forgotten. */
+/** Makes a table for `sessions` windows of `packets` each; when full, a new session is `limited`. */
 export function createReplayWindows(limits: { sessions: number; packets: number }): ReplayWindows {
   return new WindowTable(limits);
 }
@@ -91,6 +94,7 @@ class WindowTable implements ReplayWindows {
       }
     }
     const entry = known ?? this.#begin(candidate, nowSeconds);
+    if (entry === "full") return { is: "limited" };
     if (entry === undefined) return { is: "clock-unknown", offset: candidate.timestamp - nowSeconds };
     const forgotten = note(entry.window, candidate, { nowSeconds, limit: this.#limits.packets });
     if (forgotten === "limited") return { is: "limited" };
@@ -124,7 +128,7 @@ class WindowTable implements ReplayWindows {
         this.#unsaved.push({ key: packetChange(session, seen).key });
       } else {
         keep(entry.window, seen);
-        entry.window.stored.add(seen.mark);
+        markStored(entry.window, seen.mark);
         this.#holding.add(entry);
       }
     }
@@ -159,13 +163,23 @@ class WindowTable implements ReplayWindows {
     return this.#entries.size;
   }
 
-  #begin(candidate: Candidate, nowSeconds: number): Entry | undefined {
+  #begin(candidate: Candidate, nowSeconds: number): Entry | "full" | undefined {
     if (!isFirstOffset(candidate.timestamp - nowSeconds, candidate.policy())) return undefined;
+    if (!this.#hasRoom(candidate, nowSeconds)) return "full";
     const session = { keyId: candidate.keyId, sessionId: candidate.sessionId };
     const entry = { session, window: openWindow(candidate.timestamp, nowSeconds), touchedAt: nowSeconds };
     this.#put(entry, nowSeconds);
-    this.#forget(nowSeconds);
     return entry;
+  }
+
+  /** A forgotten session could be replayed, so none gives way; configured peers keep an eighth for themselves. */
+  #hasRoom(candidate: Candidate, nowSeconds: number): boolean {
+    const { sessions } = this.#limits;
+    const open = Math.max(1, Math.floor((sessions * 7) / 8));
+    if (this.#entries.size < open) return true;
+    this.#forget(nowSeconds);
+    const { size } = this.#entries;
+    return size < open || (size < sessions && candidate.isKnown?.() === true);
   }
 
   #put(entry: Entry, nowSeconds: number): void {
@@ -176,12 +190,8 @@ class WindowTable implements ReplayWindows {
   }
 
   #forget(nowSeconds: number): void {
-    // A 16th at a time: one at a time, each would walk over the places of those before it.
-    const full = this.#entries.size > this.#limits.sessions;
-    const room = full ? Math.floor((this.#limits.sessions * 15) / 16) : this.#limits.sessions;
     for (const [name, entry] of this.#entries) {
-      const old = nowSeconds - entry.window.heardAt > LIFE_SECONDS;
-      if (!old && this.#entries.size <= Math.max(room, 1)) return;
+      if (nowSeconds - entry.window.heardAt <= LIFE_SECONDS) return;
       this.#entries.delete(name);
       this.#holding.delete(entry);
       this.#unsaved.push(...deleteWindow(entry.session, entry.window));

@@ -1,5 +1,5 @@
 import type { StateChange } from "../bridge.ts";
-import type { ReplayWindow, Seen } from "./replay-window.ts";
+import { holdingNothing, type ReplayWindow, type Seen } from "./replay-window.ts";
 
 /** Names a session: receivers tell senders apart by nothing else. */
 export interface SessionName {
@@ -76,9 +76,7 @@ function readHead(json: string): ReplayWindow | undefined {
   }
   const window = { offset, clock, newest, floor, heardAt, marked: marked === true };
   const held = {
-    marks: new Set<number>(),
-    seconds: new Map(),
-    stored: new Set<number>(),
+    ...holdingNothing,
     storedFloor: floor,
   };
   return typeof peer === "string" ? { ...window, ...held, peer } : { ...window, ...held };

@@ -164,7 +164,7 @@ describe("towards a v1 device", () => {
 
   test("too large for it is refused, never cut", async () => {
     const world = createWorld();
-    const room = await world.node();
+    const room = await world.node({ limits: { message: 65_507 } });
     const device = world.device();
     const outcomeOf = (bytes: number) =>
       publish(world, room, { qos: 1, to: device.local, text: "x".repeat(bytes) });
