@@ -11,6 +11,7 @@ export * from "./node.ts";
 export * from "./nomq-bridge.ts";
 export * from "./packet/index.ts";
 export * from "./principal.ts";
+export { openReopeningTransport, type ReopeningOptions } from "./reopening-transport.ts";
 export * from "./status-feed.ts";
 export * from "./time-service/time-reply.ts";
 export * from "./time-service/time-service.ts";

@@ -13,16 +13,16 @@ import type {
 import { noRejections } from "./node/rejections.ts";
 import { createNomqNode } from "./node.ts";
 import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
+import { attachBroadcasts, type BroadcastAttachments } from "./nomq-bridge/broadcasts.ts";
 import { attachDevice } from "./nomq-bridge/devices.ts";
 import { type InboundUse, publishInbound } from "./nomq-bridge/inbound.ts";
-import { type JoinedTransport, openJoined } from "./nomq-bridge/joined-transport.ts";
+import { createListeners, type Listeners, openUdpListener } from "./nomq-bridge/listeners.ts";
 import { createNames, type Names, type NomqNames } from "./nomq-bridge/names.ts";
 import type { NomqBridgeOptions, NomqChannelOptions } from "./nomq-bridge/options.ts";
 import { createTimeListener, type TimeListener } from "./nomq-bridge/time-listener.ts";
 import { createStatusFeed, type StatusFeed } from "./status-feed.ts";
 import type { TimeServiceCounts } from "./time-service/time-service.ts";
 import type { Endpoint } from "./transport.ts";
-import { openUdpTransport } from "./udp-transport.ts";
 
 export type { NamedChannel, Naming, NamingFault, NomqNames } from "./nomq-bridge/names.ts";
 export type * from "./nomq-bridge/options.ts";
@@ -59,6 +59,7 @@ const GATEWAY_LIMITS: Partial<NodeLimits> = {
 /** Makes the bridge; nothing is opened before `start`. Throws `config-invalid` for an address that is none. */
 export function createNomqBridge(options: NomqBridgeOptions): NomqBridge {
   for (const device of options.devices ?? []) parseEndpoint(device.address);
+  for (const address of options.broadcast ?? []) parseEndpoint(address);
   if ("listen" in options) {
     if (options.listen.length === 0) throw new NomqError("config-invalid", "nomq.listen is empty");
     for (const url of options.listen) parseListen(url);
@@ -77,8 +78,9 @@ class NomqSide implements NomqBridge {
   readonly #devices = new Map<string, Attachment>();
   #port: Port | undefined;
   #node: NomqNode | undefined;
-  #joined: JoinedTransport | undefined;
   #announced: Announced | undefined;
+  #broadcasts: BroadcastAttachments | undefined;
+  #listeners: Listeners | undefined;
   #stopped: Promise<void> | undefined;
   #listening = false;
   /** Messages taken and not yet answered. */
@@ -87,7 +89,7 @@ class NomqSide implements NomqBridge {
 
   constructor(options: NomqBridgeOptions) {
     this.#options = options;
-    this.#time = createTimeListener(options, openUdp);
+    this.#time = createTimeListener(options, openUdpListener);
     this.#feed = createStatusFeed(() => (this.#port?.clock ?? systemClock).now());
   }
 
@@ -102,6 +104,7 @@ class NomqSide implements NomqBridge {
       for (const filter of device.subscribe ?? []) node.learn(filter);
     }
     for (const channel of this.#options.channels ?? []) node.learn(nameOf(channel));
+    this.#broadcasts = await this.#attachBroadcasts(port, node);
     this.#receive(port, node);
   }
 
@@ -114,7 +117,7 @@ class NomqSide implements NomqBridge {
     await this.#time.start(this.#port);
     void this.#learnNames(this.#port, this.#node);
     this.#listening = true;
-    this.#feed.set("ready");
+    this.#showStatus();
   }
 
   stop(_options: AbortOptions = {}): Promise<void> {
@@ -137,7 +140,7 @@ class NomqSide implements NomqBridge {
   addresses(): readonly string[] {
     if (!this.#listening) return [];
     const local = this.#node?.local();
-    const locals: readonly Endpoint[] = this.#joined?.locals ?? (local === undefined ? [] : [local]);
+    const locals: readonly Endpoint[] = this.#listeners?.locals() ?? (local === undefined ? [] : [local]);
     return locals.map(listenUrl);
   }
 
@@ -155,20 +158,13 @@ class NomqSide implements NomqBridge {
   #nodeOptions(port: Port): NomqNodeOptions {
     const { options } = { options: this.#options };
     if ("node" in options) throw new NomqError("config-invalid", "the node is given");
-    const open = options.openTransport ?? openUdp;
-    const transport = async (): Promise<JoinedTransport> => {
-      this.#joined = await openJoined(options.listen, open);
-      return this.#joined;
-    };
-    const peers = (options.devices ?? []).map((device) => ({
-      ...device,
-      address: parseEndpoint(device.address),
-    }));
-    const { keys, pace, random } = options;
+    const listeners = createListeners(options, () => this.#showStatus());
+    this.#listeners = listeners;
+    const { keys, pace, random, devices = [] } = options;
     return {
-      transport,
+      transport: () => listeners.open(port),
       keys,
-      peers,
+      peers: devices.map((device) => ({ ...device, address: parseEndpoint(device.address) })),
       clock: port.clock,
       log: port.log,
       limits: GATEWAY_LIMITS,
@@ -188,7 +184,7 @@ class NomqSide implements NomqBridge {
       port,
       ack: this.#options.ack ?? "stored",
       ackTimeout: this.#options.ackTimeout ?? DEFAULT_ACK_TIMEOUT_MS,
-      attachmentOf: ({ peer }) => this.#devices.get(peer.id)?.name ?? this.#announced?.nameOf(peer.id),
+      attachmentOf: (incoming) => this.#attachmentOf(incoming),
       contentTypes,
       refused: (reason) => this.#countRefusal(reason),
     };
@@ -211,8 +207,28 @@ class NomqSide implements NomqBridge {
     });
   }
 
+  #attachBroadcasts(port: Port, node: NomqNode): Promise<BroadcastAttachments> {
+    const { broadcast = [], broadcastFilters = [] } = this.#options;
+    const key = "node" in this.#options ? undefined : this.#options.keys[0]?.id;
+    const as = key === undefined ? "*" : (`nomq:${key}` as const);
+    return attachBroadcasts({ port, node, addresses: broadcast, filters: broadcastFilters, as });
+  }
+
+  #attachmentOf(incoming: IncomingMessage): string | undefined {
+    const { id } = incoming.peer;
+    const own = this.#devices.get(id)?.name ?? this.#announced?.nameOf(id);
+    return own ?? this.#broadcasts?.originOf(incoming);
+  }
+
+  #showStatus(): void {
+    if (!this.#listening || this.#ended.signal.aborted) return;
+    const { state, reason } = this.#listeners?.status() ?? { state: "ready" };
+    this.#feed.set(state, reason);
+  }
+
   async #take(use: InboundUse, incoming: IncomingMessage): Promise<Verdict> {
     if (this.#ended.signal.aborted) return { is: "refused", reason: "closing" };
+    this.#broadcasts?.heard(incoming);
     this.#open += 1;
     try {
       return await publishInbound(use, incoming);
@@ -252,7 +268,7 @@ class NomqSide implements NomqBridge {
 
   async #stop(): Promise<void> {
     this.#ended.abort();
-    const attachments = [...this.#devices.values()];
+    const attachments = [...this.#devices.values(), ...(this.#broadcasts?.all() ?? [])];
     await Promise.all([
       this.#drain(this.#port?.clock ?? systemClock),
       this.#announced?.stop(),
@@ -278,8 +294,4 @@ const NOTHING: NodeStatus = {
 
 function nameOf(channel: NomqChannelOptions): string {
   return typeof channel === "string" ? channel : channel.name;
-}
-
-function openUdp(listen: string): ReturnType<typeof openUdpTransport> {
-  return openUdpTransport(parseListen(listen));
 }

@@ -15,4 +15,6 @@ export interface Transport extends AsyncDisposable {
   send(datagram: Uint8Array, to: Endpoint): Promise<void>;
   /** Sets the one receiver; datagrams that come before are dropped. `receive` must not throw. */
   onDatagram(receive: (datagram: Uint8Array, from: Endpoint) => void): void;
+  /** Resolves with the reason once it no longer works and must be opened again; never rejects. Absent: it cannot fail. */
+  readonly failed?: Promise<string>;
 }

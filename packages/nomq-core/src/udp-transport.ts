@@ -1,24 +1,32 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIP } from "node:net";
-import { addressText, plainIpv4 } from "./address.ts";
+import { networkInterfaces } from "node:os";
+import { addressText, isGroupHost, plainHost, plainIpv4 } from "./address.ts";
 import { NomqError } from "./errors.ts";
 import { type Log, silentLog } from "./log.ts";
 import { LARGEST_DATAGRAM } from "./packet/layout.ts";
 import type { Endpoint, Transport } from "./transport.ts";
+import { createFailureWatch } from "./udp-failures.ts";
+import { type Families, joinGroups, type MulticastGroup } from "./udp-multicast.ts";
+
+export type { MulticastGroup } from "./udp-multicast.ts";
 
 /** Where to bind and how. */
 export interface UdpOptions {
   /**
-   * An IP literal without brackets. Default `::`: IPv6 and IPv4 on one socket, or `0.0.0.0` on a machine without
-   * IPv6. IPv4 peers appear as plain IPv4 addresses either way.
+   * An IP literal without brackets, a link-local one with its zone. Default `::`: IPv6 and IPv4 on one socket, or
+   * `0.0.0.0` on a machine without IPv6. IPv4 peers appear as plain IPv4 addresses either way, and IPv4 broadcasts
+   * leave and arrive either way.
    */
   readonly host?: string;
   /** Default 0: the kernel picks one. */
   readonly port?: number;
   /** Asked of the kernel, which may grant less. Default 4 MiB: with less, bursts of acknowledgements are lost. */
   readonly receiveBuffer?: number;
-  /** Allow sending to broadcast addresses. Default false. */
+  /** Allow sending to broadcast addresses. Default true. */
   readonly broadcast?: boolean;
+  /** Multicast groups to join. Default none. `ff02::1`, all nodes of a link, needs no joining. */
+  readonly multicast?: readonly MulticastGroup[];
   /** Default: silent. */
   readonly log?: Log;
 }
@@ -30,8 +38,10 @@ const NO_IPV6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT", "EI
 
 /**
  * Binds a UDP socket. Never shares a port (no SO_REUSEADDR): a taken one rejects with `port-in-use`, anything else
- * with `listen-failed`. Datagrams that the system cannot send are lost, as on any network, and logged at debug.
- * The socket keeps the process alive until disposed.
+ * with `listen-failed`. Datagrams that the system cannot send are lost, as on any network, and logged at debug; for
+ * broadcasts and multicast the first is a warning. A socket that no longer works says so by `failed`: reported by the
+ * system, five sends in a row without memory, buffers or network, or the address it is bound to taken away. The
+ * socket keeps the process alive until disposed.
  */
 export async function openUdpTransport(options: UdpOptions = {}): Promise<Transport> {
   const host = options.host ?? "::";
@@ -50,6 +60,7 @@ function codeOf(error: unknown): string {
 }
 
 function fail(error: unknown, options: UdpOptions, host: string): never {
+  if (error instanceof NomqError) throw error;
   const at = addressText({ host, port: options.port ?? 0 });
   const code = codeOf(error);
   if (code === "EADDRINUSE") {
@@ -72,18 +83,21 @@ async function bind(options: UdpOptions, host: string): Promise<Transport> {
   const bound = Promise.withResolvers<void>();
   socket.once("error", bound.reject);
   socket.bind({ address: host, port: options.port ?? 0, exclusive: true }, bound.resolve);
+  const kind = host === "::" ? "dual" : family === 6 ? "ipv6" : "ipv4";
   try {
     await bound.promise;
+    socket.off("error", bound.reject);
+    socket.setBroadcast(options.broadcast ?? true);
+    joinGroups(socket, options.multicast ?? [], familiesOf(kind));
   } catch (error) {
     socket.close();
     throw error;
   }
-  socket.off("error", bound.reject);
-  if (options.broadcast === true) socket.setBroadcast(true);
-  return wrap(socket, {
-    family: host === "::" ? "dual" : family === 6 ? "ipv6" : "ipv4",
-    log: options.log ?? silentLog,
-  });
+  return wrap(socket, { family: kind, log: options.log ?? silentLog });
+}
+
+function familiesOf(kind: Bound["family"]): Families {
+  return { ipv4: kind !== "ipv6", ipv6: kind !== "ipv4" };
 }
 
 interface Bound {
@@ -98,8 +112,15 @@ function wrap(socket: Socket, { family, log }: Bound): Transport {
   log.debug("UDP socket bound", { ...local, receiveBuffer: socket.getRecvBufferSize() });
   let receiver: ((datagram: Uint8Array, from: Endpoint) => void) | undefined;
   let closed: Promise<void> | undefined;
+  const { promise: failed, resolve: fails } = Promise.withResolvers<string>();
+  const watch = createFailureWatch(() => hasAddress(local.host));
+  const loses = sayingLoss(log);
 
-  socket.on("error", (error) => log.warn("UDP socket error", { port: local.port, code: codeOf(error) }));
+  socket.on("error", (error) => {
+    log.warn("UDP socket error", { port: local.port, code: codeOf(error) });
+    const reason = watch.reported(codeOf(error));
+    if (reason !== undefined) fails(reason);
+  });
   socket.on("message", (datagram, from) => {
     try {
       receiver?.(datagram, endpointOf(from));
@@ -112,17 +133,24 @@ function wrap(socket: Socket, { family, log }: Bound): Transport {
 
   return {
     local,
+    failed,
     async send(datagram, to) {
       if (closed !== undefined) throw new NomqError("closed", "the transport is closed");
       if (datagram.length > LARGEST_DATAGRAM) throw tooLarge(datagram.length);
       const host = reachable(to, family);
       if (host === undefined) {
-        log.debug("datagram lost", { host: to.host, port: to.port, code: "unreachable" });
+        loses(to, "unreachable");
         return;
       }
       const code = await sendOn(socket, datagram, { host, port: to.port });
       if (code === "EMSGSIZE") throw tooLarge(datagram.length);
-      if (code !== undefined) log.debug("datagram lost", { host: to.host, port: to.port, code });
+      if (code === undefined) {
+        watch.sent();
+        return;
+      }
+      loses(to, code);
+      const reason = watch.notSent(code);
+      if (reason !== undefined) fails(reason);
     },
     onDatagram(receive) {
       receiver = receive;
@@ -132,6 +160,25 @@ function wrap(socket: Socket, { family, log }: Bound): Transport {
       await closed;
     },
   };
+}
+
+/** What goes to everybody is not repeated: that it never left must not stay unseen. */
+function sayingLoss(log: Log): (to: Endpoint, code: string) => void {
+  const said = new Set<string>();
+  return ({ host, port }, code) => {
+    const isNews = isGroupHost(host) && !said.has(code);
+    if (isNews) said.add(code);
+    log[isNews ? "warn" : "debug"]("datagram lost", { host, port, code });
+  };
+}
+
+/** Whether this machine has the address a socket is bound to. */
+function hasAddress(host: string): boolean {
+  if (host === "::" || host === "0.0.0.0") return true;
+  const [plain] = plainHost(host).split("%", 1);
+  // All of 127.0.0.0/8 is the loopback interface's.
+  if (plain?.startsWith("127.")) return true;
+  return Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === plain));
 }
 
 function tooLarge(bytes: number): NomqError {

@@ -16,7 +16,7 @@ import type { PeerTable } from "./peer-table.ts";
 import { MAX_DEVICE_MESSAGE, type Outbound, type SealFor, type Wire } from "./wire.ts";
 
 /** Where a broadcast goes when nothing else is said: everyone on the local network, on the port of v1 devices. */
-export const BROADCAST_ADDRESS: Endpoint = { host: "255.255.255.255", port: 8888 };
+const BROADCAST_ADDRESS: Endpoint = { host: "255.255.255.255", port: 8888 };
 
 /** The packet id of our broadcasts: at QoS 0 nobody answers it, and nothing else of ours has it. */
 const BROADCAST_ID = 0;

@@ -15,14 +15,13 @@ function joinTransports(transports: readonly [Transport, ...Transport[]]): Joine
   const [first] = transports;
   const heardBy = new Map<string, Transport>();
   const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`;
-  const sameFamily = (transport: Transport, to: Endpoint): boolean =>
-    transport.local.host.includes(":") === to.host.includes(":");
-  const via = (to: Endpoint): Transport =>
-    heardBy.get(keyOf(to)) ?? transports.find((transport) => sameFamily(transport, to)) ?? first;
+  const via = (to: Endpoint): Transport => heardBy.get(keyOf(to)) ?? bestFor(transports, to) ?? first;
 
   return {
     local: first.local,
-    locals: transports.map((transport) => transport.local),
+    get locals() {
+      return transports.map((transport) => transport.local);
+    },
     send: (datagram, to) => via(to).send(datagram, to),
     onDatagram(receive) {
       for (const transport of transports) {
@@ -40,6 +39,18 @@ function joinTransports(transports: readonly [Transport, ...Transport[]]): Joine
       await Promise.all(transports.map((transport) => transport[Symbol.asyncDispose]()));
     },
   };
+}
+
+/** The listener that reaches the address: one on every address of its family, for that leaves from the right one. */
+function bestFor(transports: readonly Transport[], to: Endpoint): Transport | undefined {
+  const isIpv6 = to.host.includes(":");
+  const ofFamily = transports.filter(({ local }) => local.host.includes(":") === isIpv6);
+  const wildcard = isIpv6 ? "::" : "0.0.0.0";
+  const isAt =
+    (host: string) =>
+    (transport: Transport): boolean =>
+      transport.local.host === host;
+  return ofFamily.find(isAt(wildcard)) ?? transports.find(isAt("::")) ?? ofFamily[0];
 }
 
 /** Opens all or none. */

@@ -30,6 +30,14 @@ export type NomqChannelOptions = string | { readonly name: string; readonly cont
 export interface NomqBridgeCommonOptions {
   readonly channels?: readonly NomqChannelOptions[];
   readonly devices?: readonly NomqDeviceOptions[];
+  /**
+   * Addresses, `HOST:PORT`, that also get every message of `broadcastFilters`: broadcast addresses and multicast
+   * groups, of which a listener on every address becomes a member. Default none. It is sent at QoS 0 and sealed with
+   * the first key; a message of QoS 1 or 2 ends there as `uncertain`.
+   */
+  readonly broadcast?: readonly string[];
+  /** Filters of what is broadcast. Default none. */
+  readonly broadcastFilters?: readonly string[];
   /** When a publisher is acknowledged. Default `stored`. */
   readonly ack?: "accepted" | "stored" | "delivered";
   /** How long `ack: delivered` waits, milliseconds. Default 10,000. */

@@ -70,24 +70,30 @@ function textFor(payload: Uint8Array, binary: "refuse" | "base64"): Uint8Array |
   return binary === "base64" ? Buffer.from(Buffer.from(payload).toString("base64"), "latin1") : undefined;
 }
 
+/** Seconds a message has left. */
+export function ttlFor({ expiresInMs }: Delivery): number {
+  return expiresInMs === undefined ? NO_EXPIRY_TTL : expiresInMs / 1000;
+}
+
 function optionsFor(
   message: Message,
   delivery: Delivery,
   way: { readonly to: string | Endpoint; readonly before: Open | undefined },
 ): NodePublishOptions {
-  const { expiresInMs, signal } = delivery;
+  const { signal } = delivery;
   return {
     to: way.to,
     qos: message.qos,
     retain: message.retain,
     priority: message.priority,
-    ttl: expiresInMs === undefined ? NO_EXPIRY_TTL : expiresInMs / 1000,
+    ttl: ttlFor(delivery),
     signal,
     ...(way.before === undefined ? {} : { packetId: way.before.packetId, sessionId: way.before.sessionId }),
   };
 }
 
-function outcomeFor(outcome: PublishOutcome): Outcome {
+/** What the hub is told of a publish. */
+export function outcomeFor(outcome: PublishOutcome): Outcome {
   switch (outcome.is) {
     case "delivered":
       return { is: "delivered" };

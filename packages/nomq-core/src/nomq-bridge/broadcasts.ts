@@ -1,0 +1,114 @@
+import { isUtf8 } from "node:buffer";
+import { isIP } from "node:net";
+import { addressText, parseEndpoint } from "../address.ts";
+import type { Attachment, Delivery, OutboxLimits, Outcome, Port } from "../bridge.ts";
+import type { Message } from "../message.ts";
+import type { IncomingMessage, NomqNode, PublishOutcome } from "../node/contract.ts";
+import { MAX_DEVICE_MESSAGE } from "../node/wire.ts";
+import type { Principal } from "../principal.ts";
+import type { Endpoint } from "../transport.ts";
+import { outcomeFor, ttlFor } from "./outbound.ts";
+
+/** The broadcast addresses of a bridge, each with a volatile attachment `nomq:broadcast:HOST:PORT`. */
+export interface BroadcastAttachments {
+  /** Notes a message that came by broadcast and must not leave by it. */
+  heard(incoming: IncomingMessage): void;
+  /** The attachment of what came by broadcast. */
+  originOf(incoming: IncomingMessage): string | undefined;
+  all(): readonly Attachment[];
+}
+
+/** What they are made of. */
+export interface BroadcastUse {
+  readonly port: Port;
+  readonly node: NomqNode;
+  readonly addresses: readonly string[];
+  readonly filters: readonly string[];
+  readonly as: Principal;
+}
+
+/** At its pace an address takes 100 s for as many: what waits longer is better replaced by what is newer. */
+const OUTBOX: OutboxLimits = { messages: 250, bytes: 256 * 1024, whenFull: "drop-oldest" };
+const MOST_HANDED = 10_000;
+/** Nobody can answer for the others (protocol.md section 10.6). */
+const NOBODY_SAYS: Outcome = { is: "uncertain", reason: "a broadcast is not acknowledged" };
+
+/** Attaches every address. */
+export async function attachBroadcasts(use: BroadcastUse): Promise<BroadcastAttachments> {
+  const { port, node, filters, as } = use;
+  // The hub hands over the payload it was given: the same object is the same message.
+  const came = new WeakSet<Uint8Array>();
+  const byName = new Map(use.addresses.map(parseEndpoint).map((to) => [addressText(to), to]));
+  const attachments: Attachment[] = [];
+  for (const [text, to] of byName) {
+    attachments.push(
+      await port.attach({
+        name: `nomq:broadcast:${text}`,
+        as,
+        filters,
+        durable: false,
+        echoes: false,
+        maxPayload: MAX_DEVICE_MESSAGE,
+        outbox: OUTBOX,
+        deliver: createDelivery(node, to, (message) => came.has(message.payload)),
+      }),
+    );
+  }
+  return {
+    heard(incoming) {
+      if (incoming.broadcast) came.add(incoming.payload);
+    },
+    originOf: (incoming) => (incoming.broadcast ? attachments[0]?.name : undefined),
+    all: () => attachments,
+  };
+}
+
+type Deliver = (message: Message, delivery: Delivery) => Promise<Outcome>;
+
+function createDelivery(
+  node: NomqNode,
+  to: Endpoint,
+  cameByBroadcast: (message: Message) => boolean,
+): Deliver {
+  const handed = new HandedValues();
+  return async (message, delivery) => {
+    const { channel, payload, qos, retain, priority } = message;
+    // Two gateways on one network would pass it on to each other for ever.
+    if (cameByBroadcast(message)) return { is: "refused", reason: "came-by-broadcast" };
+    // v1 devices, which read text only, are on IPv4.
+    if (isIP(to.host) === 4 && !isUtf8(payload)) return { is: "refused", reason: "binary" };
+    const isCorrection = delivery.cause !== "live";
+    if (isCorrection && handed.has(message)) return { is: "delivered" };
+    const { signal } = delivery;
+    const ttl = ttlFor(delivery);
+    const outcome = await node.broadcast(channel, payload, { to, retain, priority, ttl, signal });
+    if (outcome.is === "delivered" && retain) handed.add(message);
+    // The hub would correct for ever what nobody can confirm.
+    return answerFor(outcome, qos === 0 || isCorrection);
+  };
+}
+
+/** `isEnough`: nobody waits to hear that it arrived. */
+function answerFor(outcome: PublishOutcome, isEnough: boolean): Outcome {
+  // Some of its copies have left: again would be twice.
+  if (outcome.is === "unanswered" && outcome.sent) return NOBODY_SAYS;
+  return outcome.is === "delivered" && !isEnough ? NOBODY_SAYS : outcomeFor(outcome);
+}
+
+/** The last retained value of each channel that was handed to the network, the oldest forgotten first. */
+class HandedValues {
+  readonly #last = new Map<string, { readonly seq: number; readonly isEmpty: boolean }>();
+
+  add({ channel, seq, payload }: Message): void {
+    this.#last.delete(channel);
+    this.#last.set(channel, { seq, isEmpty: payload.length === 0 });
+    const [oldest] = this.#last.keys();
+    if (this.#last.size > MOST_HANDED && oldest !== undefined) this.#last.delete(oldest);
+  }
+
+  has({ channel, seq, payload }: Message): boolean {
+    const last = this.#last.get(channel);
+    // A correction that clears has a number of its own.
+    return last !== undefined && (last.seq >= seq || (last.isEmpty && payload.length === 0));
+  }
+}

@@ -1,0 +1,71 @@
+import { isIP } from "node:net";
+import { isGroupHost, listenUrl, parseEndpoint, parseListen } from "../address.ts";
+import type { BridgeStatus } from "../bridge.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { openReopeningTransport } from "../reopening-transport.ts";
+import type { Endpoint, Transport } from "../transport.ts";
+import { type MulticastGroup, openUdpTransport } from "../udp-transport.ts";
+import { type JoinedTransport, openJoined } from "./joined-transport.ts";
+import type { NomqBridgeOptions } from "./options.ts";
+
+/** The listeners of a bridge: opened together, each opened again when it fails. */
+export interface Listeners {
+  open(use: { readonly clock: Clock; readonly log: Log }): Promise<Transport>;
+  /** Where each listens; undefined before they are open. */
+  locals(): readonly Endpoint[] | undefined;
+  /** How the bridge is while it runs. */
+  status(): Pick<BridgeStatus, "state" | "reason">;
+}
+
+type ListenersUse = Pick<
+  Extract<NomqBridgeOptions, { listen: readonly string[] }>,
+  "listen" | "openTransport" | "broadcast"
+>;
+
+/** Makes the listeners, of which nothing is open yet; `changed` is told when {@link Listeners.status} is another. */
+export function createListeners(options: ListenersUse, changed: () => void): Listeners {
+  const { listen, broadcast, openTransport = (url) => openUdpListener(url, broadcast) } = options;
+  const failed = new Map<string, string>();
+  let joined: JoinedTransport | undefined;
+  return {
+    async open({ clock, log }) {
+      joined = await openJoined(listen, (url) =>
+        openReopeningTransport({
+          clock,
+          log,
+          open: (port) => openTransport(port === undefined ? url : listenUrl({ ...parseListen(url), port })),
+          changed(reason) {
+            if (reason === undefined) failed.delete(url);
+            else failed.set(url, reason);
+            changed();
+          },
+        }),
+      );
+      return joined;
+    },
+    locals: () => joined?.locals,
+    status() {
+      const [first] = failed;
+      if (first === undefined) return { state: "ready" };
+      const reason = `${first[0]}: ${first[1]}`;
+      return { state: failed.size < listen.length ? "degraded" : "reconnecting", reason };
+    },
+  };
+}
+
+/** Opens a UDP socket for a listener's URL, a member of the multicast groups among the broadcast addresses. */
+export function openUdpListener(listen: string, broadcast: readonly string[] = []): Promise<Transport> {
+  const { host, port } = parseListen(listen);
+  return openUdpTransport({ host, port, multicast: groupsOf(host, broadcast) });
+}
+
+/** A socket that is bound to one address hears no multicast. */
+function groupsOf(host: string, broadcast: readonly string[]): readonly MulticastGroup[] {
+  if (host !== "::" && host !== "0.0.0.0") return [];
+  return broadcast
+    .map((address) => parseEndpoint(address).host)
+    .filter((group) => isGroupHost(group) && group !== "255.255.255.255")
+    .filter((group) => host === "::" || isIP(group) === 4)
+    .map((group) => ({ group }));
+}
