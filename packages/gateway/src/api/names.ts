@@ -24,6 +24,7 @@ const STATUS: Readonly<Record<NamingFault, ContentfulStatusCode>> = {
   "hash-mismatch": 409,
   "names-full": 409,
   "store-failed": 503,
+  "store-busy": 503,
   closed: 503,
 };
 

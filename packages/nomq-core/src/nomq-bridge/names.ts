@@ -1,4 +1,5 @@
-import type { Port } from "../bridge.ts";
+import type { Port, StateChange } from "../bridge.ts";
+import { NomqError } from "../errors.ts";
 import { isValidChannel } from "../message.ts";
 import type { NomqNode } from "../node/contract.ts";
 import { channelId, channelKey } from "../packet/channel-id.ts";
@@ -20,6 +21,8 @@ export type NamingFault =
   /** As many names as are kept; forget one. */
   | "names-full"
   | "store-failed"
+  /** It is known, and kept once the store answers. */
+  | "store-busy"
   | "closed";
 
 /** What became of a name. */
@@ -34,7 +37,10 @@ export interface NomqNames {
    * resolved; never rejects. A name that is known from elsewhere is kept all the same.
    */
   name(hash: string, channel: string): Promise<Naming>;
-  /** Keeps it no longer; it stays known until the next start. Resolves with what was kept. */
+  /**
+   * Keeps it no longer; it stays known until the next start. Resolves with what was kept. Rejects with `store-failed`,
+   * or with `store-busy` where the store does not answer in time and the name ends when it does.
+   */
   forget(channel: string): Promise<NamedChannel | undefined>;
   list(): readonly NamedChannel[];
 }
@@ -48,6 +54,7 @@ export interface Names extends NomqNames {
 type Entry = readonly [key: Uint8Array, value: Uint8Array];
 
 const MOST_NAMES = 1000;
+const STORE_WAIT_MS = 5000;
 const HASH = /^[0-9a-f]{8,32}$/;
 // n/HASH -> the name. The other records of a bridge's state begin with other letters (window-records.ts).
 const KEY = /^n\/([0-9a-f]{32})$/;
@@ -91,21 +98,22 @@ class NameTable implements Names {
     if ((isNew && this.#names.size >= MOST_NAMES) || !node.learn(channel)) return refused("names-full", FULL);
     // The place is taken before the store has answered, so that no two take the last one.
     this.#names.set(hash, channel);
-    try {
-      await port.remember([{ key: keyOf(hash), value: bytes(channel) }]);
-    } catch (error) {
+    const kept = await settled(port, { key: keyOf(hash), value: bytes(channel) });
+    if (kept.is === "failed") {
       if (isNew) this.#names.delete(hash);
-      const text = `known until the gateway ends, and not kept: ${error instanceof Error ? error.message : "unknown"}`;
-      return refused("store-failed", text);
+      return refused("store-failed", `known until the gateway ends, and not kept: ${kept.text}`);
     }
+    if (kept.is === "late") return refused("store-busy", `known already, and kept ${LATER}`);
     return { is: "named", hash, channel };
   }
 
   async forget(channel: string): Promise<NamedChannel | undefined> {
     const hash = hashOf(channel);
     if (this.#use === undefined || !this.#names.has(hash)) return undefined;
-    await this.#use.port.remember([{ key: keyOf(hash) }]);
+    const kept = await settled(this.#use.port, { key: keyOf(hash) });
+    if (kept.is === "failed") throw new NomqError("store-failed", `still kept: ${kept.text}`);
     this.#names.delete(hash);
+    if (kept.is === "late") throw new NomqError("store-busy", `forgotten ${LATER}`);
     return { hash, channel };
   }
 
@@ -113,6 +121,23 @@ class NameTable implements Names {
     return [...this.#names].map(([hash, channel]) => ({ hash, channel }));
   }
 }
+
+type Settled = { readonly is: "done" | "late" } | { readonly is: "failed"; readonly text: string };
+
+/** A store that fails is tried again until it works: who waits is told after five seconds. */
+async function settled(port: Port, change: StateChange): Promise<Settled> {
+  const late = Promise.withResolvers<Settled>();
+  const cancel = port.clock.after(STORE_WAIT_MS, () => late.resolve({ is: "late" }));
+  const done = port.remember([change]).then(
+    (): Settled => ({ is: "done" }),
+    (error: unknown): Settled => ({ is: "failed", text: error instanceof Error ? error.message : "unknown" }),
+  );
+  const first = await Promise.race([done, late.promise]);
+  cancel();
+  return first;
+}
+
+const LATER = "as soon as the store works again, which it does not now";
 
 function faultOf(given: string, channel: string): Naming | undefined {
   if (!HASH.test(given)) {
