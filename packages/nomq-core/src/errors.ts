@@ -13,6 +13,8 @@ export type ErrorCode =
   | "store-failed"
   | "store-busy"
   | "limit-reached"
+  | "store-damaged"
+  | "store-newer"
   | "data-in-use"
   | "gateway-unreachable"
   | "request-refused";

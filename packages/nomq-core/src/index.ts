@@ -1,8 +1,11 @@
 export * from "./bridge.ts";
 export * from "./clock.ts";
 export * from "./errors.ts";
+export { AgedMap } from "./hub/aged-map.ts";
 export type { HubLimits } from "./hub/core.ts";
 export { createHub, type HubOptions } from "./hub/hub.ts";
+export { messageBytes } from "./hub/lane.ts";
+export { SortedNames } from "./hub/memory/sorted-names.ts";
 export { createMemoryStore, type MemoryStoreOptions } from "./hub/memory-store.ts";
 export * from "./hub/store.ts";
 export * from "./log.ts";

@@ -5,6 +5,8 @@ export * from "./faulty-store.ts";
 export * from "./memory-bridge.ts";
 export * from "./memory-network.ts";
 export * from "./prng.ts";
+export * from "./store-contract.ts";
+export * from "./store-harness.ts";
 export * from "./toy-peer.ts";
 export * from "./v1-device.ts";
 export * from "./v1-driver.ts";

@@ -1,10 +1,14 @@
 import { play } from "./run.ts";
 import type { Step } from "./steps.ts";
+import type { Ground } from "./world.ts";
 
 /** What a run breaks; undefined when it keeps all rules. */
-export async function faultOf(steps: readonly Step[]): Promise<string | undefined> {
+export async function faultOf(
+  steps: readonly Step[],
+  make?: () => Promise<Ground>,
+): Promise<string | undefined> {
   try {
-    await play(steps);
+    await play(steps, make);
     return undefined;
   } catch (fault) {
     return fault instanceof Error ? fault.message : String(fault);

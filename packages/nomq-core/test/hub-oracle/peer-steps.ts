@@ -1,4 +1,3 @@
-import { settle } from "@nomq/core/testing";
 import { naiveMatch } from "./naive-match.ts";
 import type { Operation } from "./records.ts";
 import { CHANNELS } from "./steps.ts";
@@ -112,7 +111,7 @@ export async function cut(world: World, at: number): Promise<void> {
   peer.paused = true;
   const [first, ...others] = peer.open;
   first?.fail("connection lost");
-  await settle(1);
+  await world.settle(1);
   for (const call of others) call.fail("connection lost");
   peer.paused = false;
   attachment?.resume();

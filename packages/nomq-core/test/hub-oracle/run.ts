@@ -1,4 +1,3 @@
-import { settle } from "@nomq/core/testing";
 import {
   checkArrivals,
   checkPublishes,
@@ -12,12 +11,15 @@ import { attach, change, cut, detach, forget, pause, repair, resume } from "./pe
 import { echo, publish, release, repeat } from "./publish-steps.ts";
 import { afterwards, crash, restart } from "./restarts.ts";
 import { FILTERS, type Step } from "./steps.ts";
-import { createWorld, type World } from "./world.ts";
+import { createWorld, type Ground, memoryGround, type World } from "./world.ts";
 
 const LOOK_MS = 0.05;
 
 /** Plays the steps, checks after each, comes to rest and checks again. Throws at the first rule broken. */
-export async function play(steps: readonly Step[]): Promise<World> {
+export async function play(
+  steps: readonly Step[],
+  make: () => Promise<Ground> = memoryGround,
+): Promise<World> {
   const { now } = performance;
   let looks = 0;
   // The hub yields by real time: here each look at it takes as long, so that a run is the same on every machine.
@@ -26,19 +28,20 @@ export async function play(steps: readonly Step[]): Promise<World> {
     return looks * LOOK_MS;
   };
   try {
-    return await playAll(steps);
+    await using ground = await make();
+    return await playAll(steps, ground);
   } finally {
     performance.now = now;
   }
 }
 
-async function playAll(steps: readonly Step[]): Promise<World> {
-  const world = await createWorld();
+async function playAll(steps: readonly Step[], ground: Ground): Promise<World> {
+  const world = await createWorld(ground);
 
   const healthy = { store: true };
   for (const [at, step] of steps.entries()) {
     await take(world, step, healthy);
-    await settle(step.turns);
+    await world.settle(step.turns);
     await check(world, healthy.store && step.turns === 6, `step ${at} (${step.do})`);
   }
   await rest(world);
@@ -127,7 +130,7 @@ async function take(world: World, step: Step, healthy: { store: boolean }): Prom
 /** All is well again, everybody is there, and time passes until nothing moves. */
 async function rest(world: World): Promise<void> {
   world.store.heal();
-  await settle();
+  await world.settle();
   for (const [at, peer] of world.peers.entries()) {
     peer.toy.mode = "well";
     resume(world, at);
@@ -142,7 +145,7 @@ async function rest(world: World): Promise<void> {
     }
   }
   await world.clock.advance(600_000);
-  await settle(20);
+  await world.settle(20);
   const calls = world.peers.map((peer) => peer.sent.length).join();
   await world.clock.advance(60_000);
   if (calls !== world.peers.map((peer) => peer.sent.length).join()) {

@@ -6,6 +6,7 @@ import {
   type Hub,
   type LedgerRow,
   type Port,
+  type Store,
 } from "@nomq/core";
 import {
   createFakeClock,
@@ -13,6 +14,7 @@ import {
   createToyPeer,
   type FakeClock,
   type FaultyStore,
+  settle,
   type ToyCall,
   type ToyPeer,
   type ToyPeerOptions,
@@ -49,6 +51,7 @@ export interface Run {
 }
 
 export interface World {
+  settle(turns?: number): Promise<void>;
   readonly clock: FakeClock;
   store: FaultyStore;
   run: Run;
@@ -82,12 +85,30 @@ function limits(whenFull: "refuse" | "drop-oldest" | "drop-newest", messages: nu
   return { whenFull, messages, bytes: 1_000_000 };
 }
 
+/** What a world stands on: its clock and a store that, opened again, has what a killed process left. */
+export interface Ground extends AsyncDisposable {
+  readonly clock: FakeClock;
+  readonly store: Store;
+  /** Lets all that is due happen. */
+  settle(turns?: number): Promise<void>;
+}
+
+/** The clock stands still, the store is in memory. */
+export const memoryGround = (): Promise<Ground> =>
+  Promise.resolve({
+    clock: createFakeClock(),
+    store: createMemoryStore(),
+    settle,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+
 /** Makes the world before the first step: a hub without attachments on an empty store. */
-export async function createWorld(): Promise<World> {
-  const clock = createFakeClock();
-  const store = createFaultyStore(createMemoryStore());
+export async function createWorld(ground: Ground): Promise<World> {
+  const { clock } = ground;
+  const store = createFaultyStore(ground.store);
   const problems: string[] = [];
   const world: World = {
+    settle: (turns) => ground.settle(turns),
     clock,
     store,
     run: await startRun(clock, store, 1),

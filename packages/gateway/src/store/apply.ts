@@ -1,0 +1,275 @@
+import { type Message, messageBytes, type Write } from "@nomq/core";
+import { nextCommit } from "./commits.ts";
+import type { Image } from "./image.ts";
+import {
+  agingKey,
+  bodyKey,
+  doomedKey,
+  dueKey,
+  historyKey,
+  metaKey,
+  nameKey,
+  onceKey,
+  placeKey,
+  receiptKey,
+  retainedKey,
+  rowKey,
+  stateKey,
+  tombstoneKey,
+} from "./keys.ts";
+import type { LevelBatch } from "./level.ts";
+import {
+  type End,
+  writeEnd,
+  writeInterest,
+  writeList,
+  writeMessage,
+  writeNumber,
+  writeOnce,
+  writeReceipt,
+  writeRow,
+  writeState,
+  writeTally,
+} from "./records.ts";
+import { accept, count, remove, type Shelf, settle } from "./shelves.ts";
+
+type Kind<W extends Write["write"]> = Write & { write: W };
+
+/** One flush being built: the image is changed and the batch filled in step. */
+export class Flush {
+  readonly image: Image;
+  readonly batch: LevelBatch;
+  readonly now: number;
+  private readonly number: number;
+  private readonly dirty = new Set<Shelf>();
+  private readonly receipts: string[] = [];
+  private readonly onces: string[] = [];
+  private highest: number;
+  private receiptCount: number;
+  private readonly writers: { [W in Write["write"]]: (write: Kind<W>) => void } = {
+    message: (write) => this.message(write),
+    interest: ({ stored }) => this.interest(stored),
+    forget: (write) => this.forget(write),
+    open: (write) => this.opened(write),
+    outcome: (write) => this.outcome(write),
+    count: ({ name, add }) => count(this.touch(this.shelf(name)), add),
+    release: ({ once }) => this.batch.del(onceKey(once)),
+    seq: ({ seq }) => this.raise(seq),
+    state: (write) => this.state(write),
+  };
+
+  constructor(image: Image, batch: LevelBatch, now: number) {
+    this.image = image;
+    this.batch = batch;
+    this.now = now;
+    this.number = image.commit.number + 1;
+    this.highest = image.commit.highest;
+    this.receiptCount = image.commit.receipts;
+  }
+
+  apply(write: Write): void {
+    // The table has the writer of each kind under its name; the compiler cannot follow a union through it.
+    (this.writers[write.write] as (write: Write) => void)(write);
+  }
+
+  /** The first number the next run may use, besides those above the highest used. */
+  start(seq: number): void {
+    this.image.nextStart = seq;
+    const key = metaKey("start");
+    this.batch.put(key, writeNumber(key, seq));
+  }
+
+  raise(seq: number): void {
+    this.highest = Math.max(this.highest, seq);
+  }
+
+  touch(shelf: Shelf): Shelf {
+    this.dirty.add(shelf);
+    return shelf;
+  }
+
+  /** Receipts were put, or with a negative number removed. */
+  countReceipts(by: number): void {
+    this.receiptCount += by;
+  }
+
+  /** One reference to a body less. */
+  release(seq: number): void {
+    if (this.image.references.release(seq)) this.batch.del(bodyKey(seq));
+  }
+
+  end(at: { id: string; place: number }, end: End): void {
+    const key = receiptKey(at.id, at.place);
+    this.batch.put(key, writeEnd(key, end));
+  }
+
+  /** Removes the row of an attachment that goes on. */
+  removeRow(shelf: Shelf, row: { seq: number; bytes: number }): void {
+    this.batch.del(rowKey(shelf.place, row.seq));
+    this.image.recents.remove(row.seq, shelf.place);
+    remove(this.touch(shelf), row);
+    this.release(row.seq);
+  }
+
+  setRetained(message: Message): void {
+    const { channel, expiresAt } = message;
+    const key = retainedKey(channel);
+    this.batch.put(key, writeMessage(key, message));
+    this.batch.del(tombstoneKey(channel));
+    this.image.retained.set(channel);
+    if (expiresAt !== undefined) this.batch.put(dueKey(expiresAt, channel), Buffer.alloc(0));
+  }
+
+  /** Leaves a tombstone, so that a peer that was away is told. */
+  clearRetained(message: Message): void {
+    const key = tombstoneKey(message.channel);
+    this.batch.put(key, writeMessage(key, { ...message, payload: new Uint8Array() }));
+    this.batch.del(retainedKey(message.channel));
+    const oldest = this.image.retained.bury(message.channel);
+    if (oldest !== undefined) this.batch.del(tombstoneKey(oldest));
+  }
+
+  /** Puts what stands for the whole flush; false when there is nothing to write. */
+  finish(): boolean {
+    const { image, batch, number } = this;
+    const isEmpty = batch.length === 0 && this.dirty.size === 0 && this.highest === image.commit.highest;
+    if (isEmpty && this.receiptCount === image.commit.receipts) return false;
+    for (const shelf of this.dirty) {
+      const key = placeKey(shelf.place, "counts");
+      batch.put(key, writeTally(key, shelf));
+    }
+    if (this.receipts.length > 0) this.age("receipts", this.receipts);
+    if (this.onces.length > 0) this.age("once", this.onces);
+    const { highest, receiptCount: receipts } = this;
+    image.commit = { number, highest, receipts, operations: batch.length };
+    nextCommit(batch, image.commit);
+    return true;
+  }
+
+  private age(kind: "receipts" | "once", items: readonly string[]): void {
+    const key = agingKey(kind, this.now, this.number);
+    this.batch.put(key, writeList(key, items));
+  }
+
+  private message({ message, to, once }: Kind<"message">): void {
+    const { seq } = message;
+    this.raise(seq);
+    const shelves = to.map((name) => this.touch(this.shelf(name)));
+    const isKept = (message.qos > 0 || message.retain) && this.image.limits.history.last > 0;
+    const references = shelves.length + (isKept ? 1 : 0);
+    if (references > 0) {
+      const key = bodyKey(seq);
+      this.batch.put(key, writeMessage(key, message));
+      this.image.references.add(seq, references);
+    }
+    this.rows(message, shelves);
+    this.openReceipt(message, shelves);
+    if (message.retain && message.payload.byteLength > 0) this.setRetained(message);
+    else if (message.retain) this.clearRetained(message);
+    if (isKept) this.remember(message);
+    if (once === undefined) return;
+    const key = onceKey(once);
+    this.batch.put(key, writeOnce(key, { id: message.id, seq, commit: this.number }));
+    this.onces.push(once);
+  }
+
+  private rows(message: Message, shelves: readonly Shelf[]): void {
+    const { seq, id } = message;
+    const bytes = messageBytes(message);
+    const attempts = new Map<number, number>();
+    for (const shelf of shelves) {
+      const key = rowKey(shelf.place, seq);
+      this.batch.put(key, writeRow(key, { id, bytes, attempt: 0 }));
+      attempts.set(shelf.place, 0);
+      accept(shelf, { seq, bytes });
+    }
+    const receiptUntil = this.now + this.image.limits.receipts.forMs;
+    this.image.recents.add(seq, { id, bytes, attempts, receiptUntil });
+  }
+
+  private openReceipt({ id, channel, publishedAt }: Message, shelves: readonly Shelf[]): void {
+    const key = receiptKey(id);
+    const to = shelves.map(({ place, name }) => ({ place, name }));
+    this.batch.put(key, writeReceipt(key, { channel, publishedAt, to }));
+    this.receipts.push(id);
+    this.receiptCount += 1;
+  }
+
+  private remember({ channel, seq }: Message): void {
+    this.batch.put(historyKey(channel, seq), Buffer.alloc(0));
+    for (const gone of this.image.history.add(channel, seq)) {
+      this.batch.del(historyKey(gone.channel, gone.seq));
+      this.release(gone.seq);
+    }
+  }
+
+  private interest(stored: Kind<"interest">["stored"]): void {
+    const shelf = this.touch(this.shelf(stored.name));
+    shelf.interest = stored;
+    const key = placeKey(shelf.place, "interest");
+    this.batch.put(key, writeInterest(key, stored));
+  }
+
+  private opened({ name, seq, attempt }: Kind<"open">): void {
+    const { recents, shelves } = this.image;
+    const shelf = shelves.get(name);
+    const found = shelf && recents.find(seq, shelf.place, this.now);
+    if (shelf === undefined || found === undefined || attempt <= found.row.attempt) return;
+    const row = { ...found.row, attempt };
+    const key = rowKey(shelf.place, seq);
+    this.batch.put(key, writeRow(key, row));
+    recents.setAttempt({ seq, place: shelf.place }, { ...found, row });
+  }
+
+  private outcome(write: Kind<"outcome">): void {
+    const { name, seq } = write;
+    const shelf = this.image.shelves.get(name);
+    const found = shelf && this.image.recents.find(seq, shelf.place, this.now);
+    if (shelf === undefined || found === undefined) return;
+    this.removeRow(shelf, { seq, bytes: found.row.bytes });
+    settle(shelf, write);
+    if (found.hasReceipt) this.end({ id: found.row.id, place: shelf.place }, write);
+  }
+
+  /** The rows go later, page by page; a new attachment of that name has another number. */
+  private forget({ name, at }: Kind<"forget">): void {
+    const shelf = this.image.shelves.get(name);
+    if (shelf === undefined) return;
+    const { place } = shelf;
+    this.image.shelves.remove(shelf);
+    this.dirty.delete(shelf);
+    this.batch.del(nameKey("attachment", name));
+    this.batch.del(placeKey(place, "interest"));
+    this.batch.del(placeKey(place, "counts"));
+    if (shelf.waiting === 0) return;
+    const key = doomedKey(place);
+    this.batch.put(key, writeNumber(key, at));
+    this.image.doomed.set(place, { at });
+  }
+
+  private state({ owner, key: own, value }: Kind<"state">): void {
+    let number = this.image.owners.get(owner);
+    if (number === undefined) {
+      if (value === undefined) return;
+      number = this.name("owner", owner);
+      this.image.owners.set(owner, number);
+    }
+    const key = stateKey(number, own);
+    if (value === undefined) this.batch.del(key);
+    else this.batch.put(key, writeState(key, value));
+  }
+
+  private shelf(name: string): Shelf {
+    return this.image.shelves.get(name) ?? this.image.shelves.add(name, this.name("attachment", name));
+  }
+
+  private name(kind: "attachment" | "owner", name: string): number {
+    const number = this.image.nextNumber;
+    this.image.nextNumber += 1;
+    const key = nameKey(kind, name);
+    this.batch.put(key, writeNumber(key, number));
+    const next = metaKey("next");
+    this.batch.put(next, writeNumber(next, this.image.nextNumber));
+    return number;
+  }
+}

@@ -1,0 +1,227 @@
+import {
+  type Batch,
+  type Clock,
+  type HistoryRange,
+  type Log,
+  type Message,
+  messageBytes,
+  NomqError,
+  type Opened,
+  type RetainedPage,
+  type Store,
+  silentLog,
+  systemClock,
+} from "@nomq/core";
+import { entriesOf, type StoreLimits } from "./image.ts";
+import { Space, spaceRange, textIn } from "./keys.ts";
+import { type OpenLevel, openLevel } from "./level.ts";
+import { prefetch } from "./prefetch.ts";
+import { quarantineJob } from "./quarantine.ts";
+import {
+  type Damage,
+  readHistory,
+  readLatest,
+  readReceiptOf,
+  readRetained,
+  readStates,
+  readWaiting,
+} from "./reads.ts";
+import { readOnce } from "./records.ts";
+import { Room, type RoomLimits } from "./room.ts";
+import { Upkeep } from "./upkeep.ts";
+import { Vessel } from "./vessel.ts";
+import { type Target, Writer } from "./writer.ts";
+
+/** How a store on disk is made. */
+export interface DurableStoreOptions {
+  /** Made when it is missing; nothing else may write into it. */
+  readonly folder: string;
+  /** What an acknowledged commit survives: the end of the process (default), or a power cut (each flush is synced). */
+  readonly durability?: "process" | "power";
+  /** Messages of history: per channel (default 10), how long (24 h), of how many channels (10,000). */
+  readonly history?: Partial<StoreLimits["history"]>;
+  /** Receipts: how long (24 h), and how many at most (1,000,000); the oldest go first. */
+  readonly receipts?: Partial<StoreLimits["receipts"]>;
+  /** Cleared channels that are remembered, so that peers can be told. Default 10,000. */
+  readonly tombstones?: number;
+  /** Free bytes below which messages are refused (32 MiB), above which they are taken again (64), kept back (8). */
+  readonly room?: Partial<RoomLimits>;
+  readonly clock?: Clock;
+  readonly log?: Log;
+}
+
+/** A {@link Store} on disk. */
+export interface DurableStore extends Store {
+  /** Values found damaged and put aside since it was made. */
+  readonly damaged: number;
+  /** No messages are taken for want of room. */
+  readonly isFull: boolean;
+  /** Does at once what it does by itself every second: expiry, limits, compaction. */
+  tidy(): Promise<void>;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const MIB = 1024 * 1024;
+/** A run may use this many numbers above the highest it had committed. */
+const RUN = 2 ** 32;
+
+/** Doors for tests. */
+export interface DurableStoreDoors {
+  readonly open?: OpenLevel;
+  readonly compactAfter?: number;
+}
+
+/** Makes a store in a folder; `open` opens it, and refuses one that is damaged, newer, or open elsewhere. */
+export function createDurableStore(options: DurableStoreOptions): DurableStore {
+  return new LevelStore(options, {});
+}
+
+export class LevelStore implements DurableStore {
+  private readonly vessel: Vessel;
+  private readonly writer: Writer;
+  private readonly room: Room;
+  private readonly upkeep: Upkeep;
+  private readonly limits: StoreLimits;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly aside = new Set<string>();
+  damaged = 0;
+
+  constructor(options: DurableStoreOptions, doors: DurableStoreDoors) {
+    const { folder, clock = systemClock, log = silentLog } = options;
+    this.clock = clock;
+    this.log = log;
+    this.limits = {
+      history: { last: 10, forMs: DAY_MS, channels: 10_000, ...options.history },
+      tombstones: options.tombstones ?? 10_000,
+      receipts: { forMs: DAY_MS, most: 1_000_000, ...options.receipts },
+    };
+    const room = { low: 32 * MIB, high: 64 * MIB, reserve: 8 * MIB, ...options.room };
+    this.room = new Room(folder, { limits: room, log });
+    this.vessel = new Vessel({
+      ...{ folder, clock, log, limits: this.limits, room: this.room, open: doors.open ?? openLevel },
+      sync: options.durability === "power",
+      opened: (target) => this.upkeep.begin(target),
+    });
+    this.writer = new Writer(this.vessel);
+    this.upkeep = new Upkeep({
+      ...{ vessel: this.vessel, writer: this.writer, room: this.room, clock, log },
+      receiptsForMs: this.limits.receipts.forMs,
+      compactAfter: doors.compactAfter ?? 100_000,
+    });
+  }
+
+  get isFull(): boolean {
+    return this.room.isFull;
+  }
+
+  async open(): Promise<Opened> {
+    await this.writer.idle();
+    if (!this.vessel.isOpen) await this.vessel.open();
+    const { level, image } = this.vessel.target();
+    const seq = Math.max(image.nextStart, image.commit.highest + 1);
+    await this.writer.write({
+      messages: 0,
+      bytes: 0,
+      build: (flush) => {
+        flush.start(seq + RUN);
+        flush.raise(seq);
+      },
+    });
+    const once: { key: string; id: string; seq: number }[] = [];
+    for await (const [key, value] of entriesOf(level, spaceRange(Space.once)))
+      once.push({ key: textIn(key), ...readOnce(key, value) });
+    once.sort((one, other) => one.seq - other.seq);
+    return {
+      seq,
+      attachments: image.shelves.stored(),
+      once: once.map(({ key, id }) => [key, id] as const),
+      rows: image.shelves.rows(),
+    };
+  }
+
+  async commit(batch: Batch): Promise<void> {
+    this.vessel.target();
+    const writes = [...batch.facts, ...batch.offers];
+    let messages = 0;
+    let bytes = 0;
+    let isOffer = false;
+    for (const write of writes) {
+      if (write.write === "interest") isOffer = true;
+      if (write.write !== "message") continue;
+      messages += 1;
+      bytes += messageBytes(write.message);
+    }
+    if ((isOffer || messages > 0) && !(await this.room.admits(bytes)))
+      throw new NomqError("store-failed", "the store's disk is full; free some room");
+    await this.writer.write({
+      messages,
+      bytes,
+      prepare: (level, image) => prefetch(level, image, writes),
+      build: (flush) => {
+        for (const write of writes) flush.apply(write);
+      },
+    });
+  }
+
+  async waiting(name: string, afterSeq: number, limit: number): ReturnType<Store["waiting"]> {
+    return await readWaiting(this.target(), { name, afterSeq, limit }, this.damage);
+  }
+
+  async retained(filters: readonly string[], page: RetainedPage): Promise<readonly Message[]> {
+    this.target();
+    await this.upkeep.loaded();
+    return await readRetained(this.target(), { filters, page }, this.damage);
+  }
+
+  async latest(channel: string): Promise<Message | undefined> {
+    return await readLatest(this.target().level, channel, this.damage);
+  }
+
+  async receipt(id: string): ReturnType<Store["receipt"]> {
+    return await readReceiptOf(this.target(), id);
+  }
+
+  async *history(channel: string, range: HistoryRange): AsyncGenerator<Message> {
+    const { last: most, forMs } = this.limits.history;
+    const since = Math.max(range.since ?? 0, this.clock.now() - forMs);
+    yield* await readHistory(this.target().level, { channel, range, most, since }, this.damage);
+  }
+
+  async *state(owner: string): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]> {
+    const { level, image } = this.target();
+    const number = image.owners.get(owner);
+    if (number !== undefined) yield* readStates(level, number, this.damage);
+  }
+
+  async tidy(): Promise<void> {
+    await this.upkeep.tidy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.vessel.endRecovery();
+    const stopped = this.upkeep.stop();
+    await this.writer.idle();
+    await stopped;
+    await this.vessel.close();
+  }
+
+  private target(): Target {
+    return this.vessel.target();
+  }
+
+  /** Puts aside what cannot be read; reading goes on without it. */
+  private readonly damage: Damage = (what) => {
+    const name = `${what.key.toString("hex")} ${what.row?.toString("hex")}`;
+    if (this.aside.has(name)) return;
+    this.aside.add(name);
+    this.damaged += 1;
+    this.log.error("the store holds a damaged value; it is put aside", { key: what.key.toString("hex") });
+    this.writer
+      .write(quarantineJob(what))
+      .catch((error: unknown) =>
+        this.log.warn("a damaged value stays in its place", { error: String(error) }),
+      )
+      .finally(() => this.aside.delete(name));
+  };
+}

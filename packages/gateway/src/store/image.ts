@@ -1,0 +1,132 @@
+import { NomqError } from "@nomq/core";
+import { DamagedValue } from "./bytes.ts";
+import { type LastCommit, lastCommit } from "./commits.ts";
+import { HistoryIndex } from "./history-index.ts";
+import {
+  doomedKey,
+  metaKey,
+  type NameKind,
+  placeIn,
+  placeKey,
+  type Range,
+  Space,
+  spaceRange,
+  textIn,
+} from "./keys.ts";
+import { type Level, WAYS_OUT } from "./level.ts";
+import { RecentRows } from "./recent-rows.ts";
+import { readInterest, readNumber, readTally, readText } from "./records.ts";
+import { References } from "./references.ts";
+import { RetainedIndex } from "./retained-index.ts";
+import { Shelves } from "./shelves.ts";
+
+/** What a store keeps at most. */
+export interface StoreLimits {
+  readonly history: { readonly last: number; readonly forMs: number; readonly channels: number };
+  readonly tombstones: number;
+  readonly receipts: { readonly forMs: number; readonly most: number };
+}
+
+/** An attachment that was forgotten and whose rows go page by page. */
+export interface Doomed {
+  readonly at: number;
+}
+
+/**
+ * What is known in memory of a store on disk. The writer changes it while it builds a batch; a batch that fails makes
+ * it worthless, and it is loaded again.
+ */
+export interface Image {
+  readonly shelves: Shelves;
+  readonly owners: Map<string, number>;
+  readonly doomed: Map<number, Doomed>;
+  readonly recents: RecentRows;
+  readonly references: References;
+  readonly history: HistoryIndex;
+  readonly retained: RetainedIndex;
+  readonly limits: StoreLimits;
+  commit: LastCommit;
+  /** The first `seq` of the next run, at least. */
+  nextStart: number;
+  /** Numbers of attachments and owners are never given twice. */
+  nextNumber: number;
+}
+
+const PAGE = 1_024;
+
+/** All entries of a range, page by page, so that no iterator stays open. */
+export async function* entriesOf(level: Level, range: Range): AsyncGenerator<[key: Buffer, value: Buffer]> {
+  let from = range.gte;
+  for (;;) {
+    const page = await level.page({ gte: from, lt: range.lt }, PAGE);
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return;
+    from = keyAfter(last[0]);
+  }
+}
+
+/** The smallest key above this one. */
+export const keyAfter = (key: Buffer): Buffer => Buffer.concat([key, Buffer.alloc(1)]);
+
+/** Reads what must be known before the first commit. Refuses a store that it cannot rely on. */
+export async function loadImage(level: Level, folder: string, limits: StoreLimits): Promise<Image> {
+  const commit = await lastCommit(level, folder);
+  const image: Image = {
+    shelves: new Shelves(),
+    owners: new Map(),
+    doomed: new Map(),
+    recents: new RecentRows(),
+    references: new References(),
+    history: new HistoryIndex(limits.history),
+    retained: new RetainedIndex(limits.tombstones),
+    limits,
+    commit,
+    nextStart: 1,
+    nextNumber: 1,
+  };
+  try {
+    await loadNumbers(level, image);
+    await loadShelves(level, image);
+  } catch (error) {
+    if (!(error instanceof DamagedValue)) throw error;
+    const text = `the store in ${folder} cannot be relied on: ${error.message}. ${WAYS_OUT}`;
+    throw new NomqError("store-damaged", text, { cause: error });
+  }
+  return image;
+}
+
+async function loadNumbers(level: Level, image: Image): Promise<void> {
+  for (const [name, put] of [
+    ["start", (value: number) => (image.nextStart = value)],
+    ["next", (value: number) => (image.nextNumber = value)],
+  ] as const) {
+    const key = metaKey(name);
+    const value = await level.get(key);
+    if (value !== undefined) put(readNumber(key, value));
+  }
+  for await (const [key, value] of entriesOf(level, spaceRange(Space.doomed)))
+    image.doomed.set(placeIn(key), { at: readNumber(doomedKey(placeIn(key)), value) });
+}
+
+async function loadShelves(level: Level, image: Image): Promise<void> {
+  for await (const [key, value] of entriesOf(level, spaceRange(Space.name))) {
+    const kind: NameKind = key[1] === 1 ? "attachment" : "owner";
+    const number = readNumber(key, value);
+    if (kind === "owner") image.owners.set(textIn(key, 2), number);
+    else image.shelves.add(textIn(key, 2), number);
+  }
+  for await (const [key, value] of entriesOf(level, spaceRange(Space.place))) {
+    const shelf = image.shelves.at(placeIn(key));
+    if (shelf === undefined) throw new DamagedValue("counts belong to an attachment without a name");
+    if (key.equals(placeKey(shelf.place, "interest"))) shelf.interest = readInterest(key, value);
+    else Object.assign(shelf, readTally(key, value));
+  }
+}
+
+/** The store's own number, under which its folder knows it. */
+export async function storeId(level: Level): Promise<string | undefined> {
+  const key = metaKey("id");
+  const value = await level.get(key);
+  return value === undefined ? undefined : readText(key, value);
+}

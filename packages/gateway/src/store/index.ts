@@ -1,0 +1,1 @@
+export { createDurableStore, type DurableStore, type DurableStoreOptions } from "./durable-store.ts";

@@ -1,0 +1,134 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { NomqError } from "@nomq/core";
+import { ClassicLevel } from "classic-level";
+import type { Range } from "./keys.ts";
+
+/** What the writer puts into one atomic batch. */
+export interface Operations {
+  put(key: Buffer, value: Buffer): void;
+  del(key: Buffer): void;
+}
+
+export interface LevelBatch extends Operations {
+  readonly length: number;
+  write(options: { readonly sync: boolean }): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/** A view of one moment; close it soon: what is deleted meanwhile stays on disk. */
+export interface Moment {
+  close(): Promise<void>;
+}
+
+/** The part of LevelDB that the store stands on. Only the writer may write. */
+export interface Level {
+  get(key: Buffer): Promise<Buffer | undefined>;
+  getMany(keys: readonly Buffer[], at?: Moment): Promise<(Buffer | undefined)[]>;
+  /** The first entries of a range. Closes what it opened before it answers. */
+  page(range: Range, limit: number, at?: Moment): Promise<[key: Buffer, value: Buffer][]>;
+  keys(range: Range, limit: number, at?: Moment): Promise<Buffer[]>;
+  last(range: Range): Promise<Buffer | undefined>;
+  batch(): LevelBatch;
+  moment(): Moment;
+  compact(range: Range): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the database of a folder. Tests hand in one that fails. */
+export type OpenLevel = (folder: string, options: { readonly create: boolean }) => Promise<Level>;
+
+const WRITE_BUFFER = 4 * 1024 * 1024;
+const CACHE = 8 * 1024 * 1024;
+/** Entries an iterator hands over at a time, in bytes: large values must not wait for each other. */
+const HANDED_OVER = 65_536;
+
+/** Where LevelDB's own files lie. */
+export const levelFolder = (folder: string): string => join(folder, "level");
+
+export const openLevel: OpenLevel = async (folder, { create }) => {
+  const location = levelFolder(folder);
+  if (!existsSync(join(location, "CURRENT")) && (!create || hasTables(location)))
+    throw new NomqError(
+      "store-damaged",
+      `${join(location, "CURRENT")} is missing: LevelDB would start empty. ${WAYS_OUT}`,
+    );
+  const level = new ClassicLevel<Buffer, Buffer>(location, {
+    keyEncoding: "buffer",
+    valueEncoding: "buffer",
+  });
+  try {
+    await level.open({
+      createIfMissing: create,
+      compression: false,
+      cacheSize: CACHE,
+      writeBufferSize: WRITE_BUFFER,
+    });
+  } catch (error) {
+    await level.close().catch(() => undefined);
+    throw translated(error, folder);
+  }
+  return overLevel(level);
+};
+
+const hasTables = (location: string): boolean =>
+  existsSync(location) && readdirSync(location).some((file) => file.endsWith(".ldb"));
+
+/** What an operator can do about a damaged store. */
+export const WAYS_OUT: string =
+  "Nothing was changed. Put a backup in its place, or rescue what is readable with an export, or move the folder " +
+  "away to start empty.";
+
+function translated(error: unknown, folder: string): NomqError {
+  const { code, text } = causeOf(error);
+  if (code === "LEVEL_LOCKED")
+    return new NomqError(
+      "data-in-use",
+      `another process has the store in ${folder} open. Stop it, or choose another folder.`,
+      { cause: error },
+    );
+  if (code === "LEVEL_CORRUPTION" || (code === "LEVEL_IO_ERROR" && /No such file/.test(text)))
+    return new NomqError("store-damaged", `the store in ${folder} is damaged: ${text}. ${WAYS_OUT}`, {
+      cause: error,
+    });
+  return new NomqError("store-failed", `the store in ${folder} could not be opened: ${text}`, {
+    cause: error,
+  });
+}
+
+/** LevelDB's own code and words stand in the cause. */
+function causeOf(error: unknown): { code: string; text: string } {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (!(inner instanceof Error)) return { code: "", text: String(inner) };
+  const code = "code" in inner && typeof inner.code === "string" ? inner.code : "";
+  return { code, text: inner.message };
+}
+
+function overLevel(level: ClassicLevel<Buffer, Buffer>): Level {
+  const options = { highWaterMarkBytes: HANDED_OVER };
+  // What `moment` hands out is LevelDB's snapshot; nothing else makes one.
+  const seenAt = (at: Moment | undefined) =>
+    at === undefined ? {} : { snapshot: at as ReturnType<typeof level.snapshot> };
+  return {
+    get: (key) => level.get(key),
+    getMany: (keys, at) => level.getMany([...keys], seenAt(at)),
+    page: (range, limit, at) => level.iterator({ ...range, limit, ...options, ...seenAt(at) }).all(),
+    keys: (range, limit, at) => level.keys({ ...range, limit, ...options, ...seenAt(at) }).all(),
+    last: async (range) => (await level.keys({ ...range, limit: 1, reverse: true }).all())[0],
+    batch: () => {
+      const batch = level.batch();
+      return {
+        put: (key, value) => void batch.put(key, value),
+        del: (key) => void batch.del(key),
+        get length() {
+          return batch.length;
+        },
+        write: (how) => batch.write(how),
+        discard: () => batch.close(),
+      };
+    },
+    moment: () => level.snapshot(),
+    compact: (range) => level.compactRange(range.gte, range.lt),
+    close: () => level.close(),
+  };
+}

@@ -1,0 +1,38 @@
+import type { Write } from "@nomq/core";
+import { DamagedValue } from "./bytes.ts";
+import type { Image } from "./image.ts";
+import { receiptKey, rowKey } from "./keys.ts";
+import type { Level } from "./level.ts";
+import { type Row, readRow } from "./records.ts";
+
+/** Reads the rows that a batch ends or opens and that are no longer in memory. */
+export async function prefetch(level: Level, image: Image, writes: readonly Write[]): Promise<void> {
+  const wanted: { seq: number; place: number }[] = [];
+  for (const write of writes) {
+    if (write.write !== "outcome" && write.write !== "open") continue;
+    const place = image.shelves.get(write.name)?.place;
+    if (place !== undefined && !image.recents.knows(write.seq, place)) wanted.push({ seq: write.seq, place });
+  }
+  if (wanted.length === 0) return;
+  const keys = wanted.map(({ seq, place }) => rowKey(place, seq));
+  const values = await level.getMany(keys);
+  const rows = keys.map((key, at) => rowOf(key, values[at]));
+  const ids = [...new Set(rows.flatMap((row) => (row === undefined || row.id === "" ? [] : [row.id])))];
+  const heads = await level.getMany(ids.map((id) => receiptKey(id)));
+  const known = new Set(ids.filter((_, at) => heads[at] !== undefined));
+  for (const [at, place] of wanted.entries()) {
+    const row = rows[at];
+    image.recents.learn(place, row === undefined ? undefined : { row, hasReceipt: known.has(row.id) });
+  }
+}
+
+/** A damaged row still stands for a message that waited. */
+function rowOf(key: Buffer, value: Buffer | undefined): Row | undefined {
+  if (value === undefined) return undefined;
+  try {
+    return readRow(key, value);
+  } catch (error) {
+    if (error instanceof DamagedValue) return { id: "", bytes: 0, attempt: 0 };
+    throw error;
+  }
+}

@@ -1,0 +1,227 @@
+import { filterMatches, type HistoryRange, type Message, type Receipt, type RetainedPage } from "@nomq/core";
+import { DamagedValue } from "./bytes.ts";
+import { keyAfter } from "./image.ts";
+import {
+  bodyKey,
+  historyOf,
+  receiptKey,
+  receiptRange,
+  retainedKey,
+  rowKey,
+  rowsOf,
+  seqIn,
+  stateOf,
+  tombstoneKey,
+} from "./keys.ts";
+import type { Level } from "./level.ts";
+import { readEnd, readMessage, readReceipt, readRow, readState } from "./records.ts";
+import type { Target } from "./writer.ts";
+
+/** Told of every value that cannot be read; reading goes on without it. */
+export type Damage = (what: { readonly key: Buffer; readonly row?: Buffer }) => void;
+
+const PAGE = 256;
+/** So many names are compared before other callbacks get their turn. */
+const AT_ONCE = 4_096;
+
+/** The value, or undefined where it is missing or damaged. */
+function readable<T>(
+  key: Buffer,
+  value: Buffer | undefined,
+  read: (key: Buffer, value: Buffer) => T,
+): T | undefined {
+  if (value === undefined) return undefined;
+  try {
+    return read(key, value);
+  } catch (error) {
+    if (error instanceof DamagedValue || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+export async function readWaiting(
+  { level, image }: Target,
+  wanted: { readonly name: string; readonly afterSeq: number; readonly limit: number },
+  damage: Damage,
+): Promise<{ message: Message; attempt: number }[]> {
+  const shelf = image.shelves.get(wanted.name);
+  const found: { message: Message; attempt: number }[] = [];
+  if (shelf === undefined) return found;
+  const { place } = shelf;
+  // From the cursor: a seek over what was deleted before it takes hundreds of milliseconds.
+  let from = Math.max(shelf.cursor, wanted.afterSeq + 1);
+  while (found.length < wanted.limit) {
+    const range = { gte: rowKey(place, from), lt: rowsOf(place).lt };
+    const page = await readRows(level, range, wanted.limit - found.length);
+    for (const { key, body, row, message } of page.rows) {
+      if (row !== undefined && message !== undefined) found.push({ message, attempt: row.attempt });
+      else damage({ key: body, row: key });
+    }
+    if (page.next === undefined) return found;
+    from = page.next;
+  }
+  return found;
+}
+
+async function readRows(level: Level, range: { gte: Buffer; lt: Buffer }, limit: number) {
+  // One moment for both: a row may end, and its body go, between two readings.
+  const moment = level.moment();
+  try {
+    const entries = await level.page(range, limit, moment);
+    const keys = entries.map(([key]) => bodyKey(seqIn(key)));
+    const bodies = await level.getMany(keys, moment);
+    const rows = entries.map(([key, value], at) => {
+      const body = keys[at] ?? key;
+      const message = readable(body, bodies[at], readMessage);
+      return { key, body, row: readable(key, value, readRow), message };
+    });
+    const last = entries.at(-1);
+    return { rows, next: last === undefined || entries.length < limit ? undefined : seqIn(last[0]) + 1 };
+  } finally {
+    await moment.close();
+  }
+}
+
+export async function readLatest(
+  level: Level,
+  channel: string,
+  damage: Damage,
+): Promise<Message | undefined> {
+  const key = retainedKey(channel);
+  const value = await level.get(key);
+  const message = readable(key, value, readMessage);
+  if (value !== undefined && message === undefined) damage({ key });
+  return message;
+}
+
+/** The next values after a name. What changes while it looks may or may not be among them. */
+export async function readRetained(
+  { level, image }: Target,
+  wanted: { readonly filters: readonly string[]; readonly page: RetainedPage },
+  damage: Damage,
+): Promise<Message[]> {
+  const { filters, page } = wanted;
+  const found: Message[] = [];
+  const literal = filters.every((filter) => !/[+#]/.test(filter));
+  const names = literal ? [...new Set(filters)].sort() : image.retained.all();
+  let some: string[] = [];
+  let compared = 0;
+  for (let at = startAfter(names, page.after); at < names.length && found.length < page.limit; at += 1) {
+    const name = names[at] ?? "";
+    compared += literal ? 1 : filters.length;
+    if (literal || filters.some((filter) => filterMatches(filter, name))) some.push(name);
+    if (some.length < Math.min(PAGE, page.limit - found.length) && at < names.length - 1) {
+      if (compared < AT_ONCE) continue;
+      compared = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+      continue;
+    }
+    found.push(...(await readValues(level, { names: some, tombstones: page.tombstones === true }, damage)));
+    some = [];
+  }
+  return found;
+}
+
+async function readValues(
+  level: Level,
+  wanted: { readonly names: readonly string[]; readonly tombstones: boolean },
+  damage: Damage,
+): Promise<Message[]> {
+  const { names } = wanted;
+  const values = names.map(retainedKey);
+  const keys = wanted.tombstones ? [...values, ...names.map(tombstoneKey)] : values;
+  const read = await level.getMany(keys);
+  const found: Message[] = [];
+  for (const [at] of names.entries()) {
+    for (const place of wanted.tombstones ? [at, at + names.length] : [at]) {
+      const [key, value] = [keys[place], read[place]];
+      if (key === undefined || value === undefined) continue;
+      const message = readable(key, value, readMessage);
+      if (message === undefined) damage({ key });
+      else found.push(message);
+    }
+  }
+  return found;
+}
+
+/** Where the names after this one begin; names sort by UTF-16 code units. */
+function startAfter(names: readonly string[], after: string | undefined): number {
+  if (after === undefined) return 0;
+  let low = 0;
+  let high = names.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((names[middle] ?? "") <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export async function readReceiptOf({ level, image }: Target, id: string): Promise<Receipt | undefined> {
+  const head = receiptKey(id);
+  const entries = new Map<string, readonly [Buffer, Buffer]>();
+  for (const entry of await level.page(receiptRange(id), 100_000))
+    entries.set(entry[0].toString("hex"), entry);
+  const at = (key: Buffer): Buffer | undefined => entries.get(key.toString("hex"))?.[1];
+  const told = readable(head, at(head), readReceipt);
+  if (told === undefined) return undefined;
+  const outcomes = told.to.map(({ place, name }) => {
+    const key = receiptKey(id, place);
+    const end = readable(key, at(key), readEnd);
+    if (end !== undefined) return { attachment: name, ...end };
+    const doomed = image.doomed.get(place);
+    if (doomed !== undefined)
+      return { attachment: name, is: "dropped", reason: "forgotten", at: doomed.at } as const;
+    return { attachment: name, is: "pending", at: told.publishedAt } as const;
+  });
+  const isDelivered = outcomes.length > 0 && outcomes.every((outcome) => outcome.is === "delivered");
+  return { id, channel: told.channel, at: isDelivered ? "delivered" : "stored", outcomes };
+}
+
+export async function readHistory(
+  level: Level,
+  wanted: {
+    readonly channel: string;
+    readonly range: HistoryRange;
+    readonly most: number;
+    readonly since: number;
+  },
+  damage: Damage,
+): Promise<Message[]> {
+  const moment = level.moment();
+  try {
+    const keys = await level.keys(historyOf(wanted.channel), wanted.most + PAGE, moment);
+    const bodies = keys.map((key) => bodyKey(seqIn(key)));
+    const read = await level.getMany(bodies, moment);
+    const found: Message[] = [];
+    for (const [at, key] of bodies.entries()) {
+      const message = readable(key, read[at], readMessage);
+      if (message === undefined) damage({ key });
+      else if (message.publishedAt >= wanted.since) found.push(message);
+    }
+    const { last = wanted.most } = wanted.range;
+    return found.slice(Math.max(0, found.length - Math.min(last, wanted.most)));
+  } finally {
+    await moment.close();
+  }
+}
+
+export async function* readStates(
+  level: Level,
+  owner: number,
+  damage: Damage,
+): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]> {
+  const range = stateOf(owner);
+  let from = range.gte;
+  for (;;) {
+    const page = await level.page({ gte: from, lt: range.lt }, PAGE);
+    for (const [key, value] of page) {
+      const state = readable(key, value, readState);
+      if (state === undefined) damage({ key });
+      else yield [new Uint8Array(key.subarray(range.gte.length)), state] as const;
+    }
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return;
+    from = keyAfter(last[0]);
+  }
+}

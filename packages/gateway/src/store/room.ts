@@ -1,0 +1,71 @@
+import type { Log } from "@nomq/core";
+import { dropReserve, keepReserve, roomIn } from "./folder.ts";
+
+/** How much of the disk the store leaves alone. */
+export interface RoomLimits {
+  /** Below so many free bytes messages are refused. */
+  readonly low: number;
+  /** Above so many they are taken again. */
+  readonly high: number;
+  /** Given up when the disk is full all the same, so that outcomes can be written and rows deleted. */
+  readonly reserve: number;
+}
+
+/** Looked at again after so many bytes or commits. */
+const BYTES_BETWEEN = 512 * 1024;
+const COMMITS_BETWEEN = 64;
+
+/** Watches the free bytes of the store's disk. */
+export class Room {
+  private readonly folder: string;
+  private readonly limits: RoomLimits;
+  private readonly log: Log;
+  private full = false;
+  private bytes = Number.POSITIVE_INFINITY;
+  private commits = 0;
+
+  constructor(folder: string, options: { limits: RoomLimits; log: Log }) {
+    this.folder = folder;
+    this.limits = options.limits;
+    this.log = options.log;
+  }
+
+  get isFull(): boolean {
+    return this.full;
+  }
+
+  /** Whether so many more bytes of messages may be written. */
+  async admits(bytes: number): Promise<boolean> {
+    this.bytes += bytes;
+    this.commits += 1;
+    if (this.full || this.bytes > BYTES_BETWEEN || this.commits > COMMITS_BETWEEN) await this.look();
+    return !this.full;
+  }
+
+  /** The disk said it is full, whatever it says it has left. */
+  async ranOut(): Promise<void> {
+    this.become(true, 0);
+    await dropReserve(this.folder);
+  }
+
+  /** Looks at the disk and, where there is room, builds the reserve. */
+  async tend(): Promise<void> {
+    await this.look();
+    if (!this.full) await keepReserve(this.folder, this.limits.reserve);
+  }
+
+  private async look(): Promise<void> {
+    const free = await roomIn(this.folder);
+    this.bytes = 0;
+    this.commits = 0;
+    this.become(free < (this.full ? this.limits.high : this.limits.low), free);
+  }
+
+  private become(full: boolean, free: number): void {
+    if (full === this.full) return;
+    this.full = full;
+    const fields = { folder: this.folder, free };
+    if (full) this.log.error("the store's disk is full: messages that must be stored are refused", fields);
+    else this.log.info("the store's disk has room again", fields);
+  }
+}

@@ -1,0 +1,159 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Clock, Log } from "@nomq/core";
+import { bodyKey, rowKey, rowsOf, Space, spaceRange } from "./keys.ts";
+import { loadBehind } from "./load-behind.ts";
+import type { Room } from "./room.ts";
+import type { Shelf } from "./shelves.ts";
+import {
+  SWEPT_AT_ONCE,
+  type Sweep,
+  sweepBodies,
+  sweepDoomed,
+  sweepDue,
+  sweepOnce,
+  sweepReceipts,
+} from "./sweeps.ts";
+import type { Vessel } from "./vessel.ts";
+import type { Target, Writer } from "./writer.ts";
+
+const EVERY_MS = 1_000;
+/** How long a transfer's name is kept when nobody releases it (hub.md, "Deduplication"). */
+const ONCE_MS = 24 * 60 * 60 * 1_000;
+/** Between two pages, for the others' writes: without it the loop was late by 33 ms. */
+const BETWEEN_PAGES_MS = 5;
+
+export interface UpkeepOptions {
+  readonly vessel: Vessel;
+  readonly writer: Writer;
+  readonly room: Room;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly receiptsForMs: number;
+  /** Rows removed from one outbox before its range is compacted. */
+  readonly compactAfter: number;
+}
+
+/** What a store does by itself: learns behind the start, lets go what has expired, compacts. */
+export class Upkeep {
+  private readonly options: UpkeepOptions;
+  private target: Target | undefined;
+  private loading: Promise<void> = Promise.resolve();
+  private unneeded: number[] = [];
+  private running: Promise<void> | undefined;
+  private cancel: (() => void) | undefined;
+  private isStopped = true;
+
+  constructor(options: UpkeepOptions) {
+    this.options = options;
+  }
+
+  /** Begins with a database that has just been opened. */
+  begin(target: Target): void {
+    this.isStopped = false;
+    this.target = target;
+    this.unneeded = [];
+    this.loading = this.load(target);
+    this.cancel?.();
+    this.arm();
+  }
+
+  /** Resolves when all that was on disk at the start is known. */
+  async loaded(): Promise<void> {
+    for (let loading: Promise<void> | undefined; loading !== this.loading; ) {
+      loading = this.loading;
+      await loading;
+    }
+  }
+
+  /** Does all that is due now. */
+  async tidy(): Promise<void> {
+    this.running ??= this.work().finally(() => {
+      this.running = undefined;
+    });
+    await this.running;
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    this.target = undefined;
+    this.cancel?.();
+    await this.running?.catch(() => undefined);
+    await this.loading;
+  }
+
+  private arm(): void {
+    this.cancel = this.options.clock.after(EVERY_MS, () => {
+      this.tidy()
+        .catch((error: unknown) => {
+          if (!this.isStopped) this.options.log.warn("the store's upkeep failed", { error: String(error) });
+        })
+        .finally(() => {
+          if (!this.isStopped) this.arm();
+        });
+    });
+  }
+
+  private async load(target: Target): Promise<void> {
+    const isWanted = (): boolean => this.target === target && this.options.vessel.holds(target);
+    try {
+      // Not before the caller has seen the store open.
+      await Promise.resolve();
+      const unneeded = await loadBehind(target, isWanted);
+      if (isWanted()) this.unneeded.push(...unneeded);
+    } catch (error) {
+      if (isWanted()) this.options.log.error("the store could not be read through", { error: String(error) });
+    }
+  }
+
+  private async work(): Promise<void> {
+    const { room, clock, receiptsForMs, vessel } = this.options;
+    await this.loaded();
+    if (this.isStopped || !vessel.isOpen) return;
+    await room.tend();
+    for (const place of [...vessel.target().image.doomed.keys()]) await this.sweep(() => sweepDoomed(place));
+    await this.sweep(() => sweepDue(clock.now()));
+    await this.sweep(() => sweepOnce(clock.now() - ONCE_MS));
+    await this.sweep(() => sweepReceipts(clock.now() - receiptsForMs));
+    await this.removeBodies();
+    await this.compact();
+  }
+
+  private async sweep(next: () => Sweep): Promise<void> {
+    for (let more = true; more && !this.isStopped; ) {
+      const sweep = next();
+      await this.options.writer.write(sweep);
+      more = sweep.more();
+      if (more) await wait(BETWEEN_PAGES_MS);
+    }
+  }
+
+  private async removeBodies(): Promise<void> {
+    while (this.unneeded.length > 0 && !this.isStopped) {
+      await this.options.writer.write(sweepBodies(this.unneeded.splice(0, SWEPT_AT_ONCE)));
+      await wait(BETWEEN_PAGES_MS);
+    }
+  }
+
+  /** What was deleted before a head makes every seek to it slow, and keeps its room. */
+  private async compact(): Promise<void> {
+    const { vessel, compactAfter } = this.options;
+    if (!vessel.isOpen) return;
+    const { image, level } = vessel.target();
+    const worn = [...image.shelves.all()].filter((shelf) => shelf.removed >= compactAfter);
+    for (const shelf of worn) {
+      if (this.isStopped) return;
+      const { removed } = shelf;
+      await level.compact({ gte: rowsOf(shelf.place).gte, lt: rowKey(shelf.place, shelf.cursor) });
+      shelf.removed -= removed;
+    }
+    if (worn.length === 0 || this.isStopped) return;
+    const lowest = lowestCursor(image.shelves.all());
+    await level.compact({ gte: spaceRange(Space.body).gte, lt: bodyKey(lowest) });
+  }
+}
+
+function lowestCursor(shelves: Iterable<Shelf>): number {
+  let lowest = Number.MAX_SAFE_INTEGER;
+  for (const shelf of shelves) if (shelf.waiting > 0) lowest = Math.min(lowest, shelf.cursor);
+  return lowest;
+}

@@ -1,0 +1,170 @@
+import { randomUUID } from "node:crypto";
+import { type Clock, type Log, NomqError } from "@nomq/core";
+import { firstCommits } from "./commits.ts";
+import { FORMAT, MIGRATIONS, makeFolder, readMark, writeMark } from "./folder.ts";
+import { type Image, loadImage, type StoreLimits, storeId } from "./image.ts";
+import { metaKey } from "./keys.ts";
+import type { Level, OpenLevel } from "./level.ts";
+import { completed, migrated } from "./migrate.ts";
+import { writeText } from "./records.ts";
+import type { Room } from "./room.ts";
+import type { Ground, Target } from "./writer.ts";
+
+const AGAIN_MS = 1_000;
+
+export interface VesselOptions {
+  readonly folder: string;
+  readonly sync: boolean;
+  readonly limits: StoreLimits;
+  readonly room: Room;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly open: OpenLevel;
+  /** Called whenever a database has been opened. */
+  readonly opened: (target: Target) => void;
+}
+
+/** Holds the open database and what is known of it, and replaces both after a failed write. */
+export class Vessel implements Ground {
+  readonly sync: boolean;
+  private readonly options: VesselOptions;
+  private current: Target | undefined;
+  private isClosing = false;
+  private wake: (() => void) | undefined;
+
+  constructor(options: VesselOptions) {
+    this.options = options;
+    this.sync = options.sync;
+  }
+
+  get isOpen(): boolean {
+    return this.current !== undefined;
+  }
+
+  now(): number {
+    return this.options.clock.now();
+  }
+
+  target(): Target {
+    if (this.current === undefined) throw new NomqError("closed", "the store is not open");
+    return this.current;
+  }
+
+  /** Whether this is still what reads and writes go to. */
+  holds(target: Target): boolean {
+    return this.current === target;
+  }
+
+  async open(): Promise<void> {
+    this.isClosing = false;
+    await completed(this.options.folder, FORMAT);
+    await makeFolder(this.options.folder);
+    const mark = await readMark(this.options.folder);
+    if (mark !== undefined && mark.format < FORMAT)
+      await migrated(this.options.folder, { mark, steps: MIGRATIONS, to: FORMAT });
+    const isNew = mark === undefined;
+    const level = await this.options.open(this.options.folder, { create: isNew });
+    try {
+      const id = isNew ? await this.found(level) : await storeId(level);
+      const image = await this.load(level);
+      if (isNew) await writeMark(this.options.folder, { format: FORMAT, id: id ?? "" });
+      this.become({ level, image });
+    } catch (error) {
+      await level.close();
+      throw error;
+    }
+  }
+
+  /** Drain the writer first. */
+  async close(): Promise<void> {
+    this.endRecovery();
+    const { current } = this;
+    this.current = undefined;
+    await current?.level.close();
+  }
+
+  async recover(number: number, error: unknown): Promise<boolean> {
+    const { log, room, folder } = this.options;
+    log.error("a write to the store failed; it is opened again to see what it holds", {
+      folder,
+      error: String(error),
+    });
+    const { current } = this;
+    this.current = undefined;
+    await current?.level.close().catch(() => undefined);
+    if (isFullDisk(error)) await room.ranOut();
+    for (;;) {
+      if (this.isClosing)
+        throw new NomqError("closed", "the store was closed before it could be opened again");
+      const target = await this.reopened();
+      if (target !== undefined) {
+        this.become(target);
+        const isThere = target.image.commit.number >= number;
+        log.info("the store is open again", { folder, landed: isThere });
+        return isThere;
+      }
+      if (!this.isClosing) await this.pause();
+      if (this.isClosing)
+        throw new NomqError("closed", "the store was closed before it could be opened again");
+    }
+  }
+
+  /** A recovery under way makes its last attempt. */
+  endRecovery(): void {
+    this.isClosing = true;
+    this.wake?.();
+  }
+
+  private async reopened(): Promise<Target | undefined> {
+    const { folder, log, room } = this.options;
+    let level: Level | undefined;
+    try {
+      level = await this.options.open(folder, { create: false });
+      return { level, image: await this.load(level) };
+    } catch (error) {
+      await level?.close().catch(() => undefined);
+      if (isFullDisk(error)) await room.ranOut();
+      log.warn("the store does not open again yet", { folder, error: String(error) });
+      return undefined;
+    }
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.options.clock.after(AGAIN_MS, resolve);
+      this.wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  private load(level: Level): Promise<Image> {
+    return loadImage(level, this.options.folder, this.options.limits);
+  }
+
+  private become(target: Target): void {
+    this.current = target;
+    this.options.opened(target);
+  }
+
+  /** Makes a new store; one whose making was cut off after its commits is taken as it is. */
+  private async found(level: Level): Promise<string> {
+    const known = await storeId(level);
+    if (known !== undefined) return known;
+    const id = randomUUID();
+    const batch = level.batch();
+    firstCommits(batch);
+    const key = metaKey("id");
+    batch.put(key, writeText(key, id));
+    await batch.write({ sync: true });
+    return id;
+  }
+}
+
+/** The system's words for a full disk, as LevelDB and Node pass them on. */
+function isFullDisk(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause)
+    if (/No space left|ENOSPC|Disk quota exceeded|EDQUOT/.test(at.message)) return true;
+  return false;
+}

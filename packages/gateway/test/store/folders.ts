@@ -1,0 +1,63 @@
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { StoreContract } from "@nomq/core/testing";
+import { createFakeClock, type FakeClock } from "@nomq/core/testing";
+import {
+  type DurableStoreDoors,
+  type DurableStoreOptions,
+  LevelStore,
+} from "../../src/store/durable-store.ts";
+
+/** A folder that goes with the test. */
+export interface TestFolder extends AsyncDisposable {
+  readonly path: string;
+}
+
+export async function testFolder(): Promise<TestFolder> {
+  const path = await mkdtemp(join(tmpdir(), "nomq-store-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** What a process leaves on disk that is killed now. */
+export async function leftBy(folder: string): Promise<TestFolder> {
+  const copy = await testFolder();
+  await cp(folder, copy.path, { recursive: true });
+  return copy;
+}
+
+/** Small disks must not refuse: tests that want that say so. */
+const NO_ROOM_NEEDED = { low: 0, high: 0, reserve: 0 } as const;
+
+export function makeStore(
+  folder: string,
+  options: Partial<DurableStoreOptions> & { readonly clock?: FakeClock } = {},
+  doors: DurableStoreDoors = {},
+): LevelStore {
+  return new LevelStore({ folder, clock: createFakeClock(), room: NO_ROOM_NEEDED, ...options }, doors);
+}
+
+/** Stores in folders; killed, the next one finds a copy made at that moment. */
+export const durableContract: StoreContract = {
+  make: async () => {
+    let folder = await testFolder();
+    let store = makeStore(folder.path);
+    const older: (LevelStore | TestFolder)[] = [];
+    return {
+      get store() {
+        return store;
+      },
+      reopen: async (how) => {
+        if (how === "kill") {
+          older.push(store, folder);
+          folder = await leftBy(folder.path);
+        } else await store[Symbol.asyncDispose]();
+        store = makeStore(folder.path);
+        await store.open();
+      },
+      [Symbol.asyncDispose]: async () => {
+        for (const one of [...older, store, folder]) await one[Symbol.asyncDispose]();
+      },
+    };
+  },
+};
