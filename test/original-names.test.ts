@@ -20,7 +20,7 @@ import { readPage } from "./real/pages.ts";
 /** Rows of the table: what the original calls it, and the line that does it here. */
 const rows = [
   ...(readPage("packages/nomq-core/README.md").split("## Coming from the original")[1] ?? "").matchAll(
-    /^\| (`\w+\(.*?`(?:, `.*?`)*) \| .* \| `([^`]+)` \|$/gm,
+    /^\| (`\w+\(.*?`(?:, `.*?`)*)[\w ]* \| .* \| `([^`]+)` \|$/gm,
   ),
 ].map(([, names = "", line = ""]) => ({
   names: [...names.matchAll(/(\w+)\(/g)].map(([, name]) => name),
@@ -77,7 +77,8 @@ beforeEach(async () => {
   clock = createFakeClock();
   for (const list of [printed, got, asked]) list.length = 0;
   const network = createMemoryNetwork({ clock });
-  const [mine, others] = [network.open(), network.open()];
+  // Where a broadcast goes.
+  const [mine, others] = [network.open(), network.open({ port: 8_888 })];
   const channels = ["greenhouse/valve", "greenhouse/door"];
   node = createNomqNode({
     clock,
@@ -141,6 +142,15 @@ describe("the lines of packages/nomq-core/README.md", () => {
     ]);
   });
 
+  test("publish without an address", async () => {
+    await node.start();
+    expect(await run(lineOf("publish", 1))).toMatchObject({ is: "delivered" });
+    await clock.advance(1_000);
+    expect(got).toMatchObject([
+      { channel: "greenhouse/valve", payload: Buffer.from("close"), broadcast: true },
+    ]);
+  });
+
   test("listen and mssg", async () => {
     expect(lineOf("mssg")).toBe(lineOf("listen"));
     await run(lineOf("listen"));
@@ -182,6 +192,6 @@ describe("the lines of packages/nomq-core/README.md", () => {
     const tried = ["NoMQ", "subscribe", "publish", "listen", "unsubscribe", "create_config", "gen_signature"];
     const names = new Set([...tried, "mssg", "authenticate", "close"]);
     expect(rows.flatMap((row) => row.names).filter((name) => !names.has(name ?? ""))).toEqual([]);
-    expect(rows).toHaveLength(10);
+    expect(rows).toHaveLength(11);
   });
 });
