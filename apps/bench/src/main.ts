@@ -5,6 +5,7 @@ const benches: Readonly<Record<string, () => Promise<boolean>>> = {
   packet: async () => (await import("./packet.ts")).benchPacket(),
   hub: async () => (await import("./hub/hub.ts")).benchHub(),
   gateway: async () => (await import("./gateway-throughput/gateway-throughput.ts")).benchGateway(),
+  "round-trips": async () => (await import("./round-trips/round-trips.ts")).benchRoundTrips(),
 };
 
 const name = process.argv[2] ?? "";

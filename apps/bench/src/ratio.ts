@@ -42,9 +42,9 @@ export function compare({ subject, reference }: Comparison): Ratio {
   }
   const ratios = sorted(rounds.map((round) => round.subject / round.reference));
   return {
-    subjectMicros: middle(sorted(rounds.map((round) => round.subject))),
-    referenceMicros: middle(sorted(rounds.map((round) => round.reference))),
-    ratio: middle(ratios),
+    subjectMicros: median(rounds.map((round) => round.subject)),
+    referenceMicros: median(rounds.map((round) => round.reference)),
+    ratio: median(ratios),
     least: ratios[0] ?? Number.NaN,
     most: ratios.at(-1) ?? Number.NaN,
   };
@@ -72,6 +72,7 @@ function sorted(values: readonly number[]): readonly number[] {
   return [...values].sort((one, other) => one - other);
 }
 
-function middle(values: readonly number[]): number {
-  return values[values.length >> 1] ?? Number.NaN;
+/** The middle one. */
+export function median(values: readonly number[]): number {
+  return sorted(values)[values.length >> 1] ?? Number.NaN;
 }

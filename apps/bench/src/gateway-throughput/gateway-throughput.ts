@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import { channelId, createPacketKey, encodePacket, type Key, pooledRandom, randomU32 } from "@nomq/core";
-import { type Loop, runClosedLoop } from "./closed-loop.ts";
+import { type Loop, runClosedLoop } from "../closed-loop.ts";
+import { median } from "../ratio.ts";
+import { startEcho } from "../server-process.ts";
 import { countMessages } from "./mqtt-counter.ts";
-import { startEcho, startGateway } from "./processes.ts";
+import { startGateway } from "./processes.ts";
 
 const CHANNEL = "bench/temperature";
 const MESSAGE = Buffer.from('{"t":21.5}');
@@ -111,8 +113,4 @@ function at(datagrams: readonly Uint8Array[], index: number): Uint8Array {
   const datagram = datagrams[index];
   if (datagram === undefined) throw new RangeError(`no datagram ${index}`);
   return datagram;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -1,24 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Key } from "@nomq/core";
+import { endProcess } from "../server-process.ts";
 
 /** A process under measurement. */
 export interface Measured extends AsyncDisposable {
   readonly nomqPort: number;
   readonly mqttPort: number;
-}
-
-/** Starts the bare echo. */
-export async function startEcho(): Promise<{ readonly port: number } & AsyncDisposable> {
-  const file = new URL("echo-server.ts", import.meta.url).pathname;
-  const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
-  // The one line it prints.
-  const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
-  return { port: Number(line), [Symbol.asyncDispose]: () => end(child) };
 }
 
 /** Starts the gateway from its sources with one key and one channel. */
@@ -50,17 +41,10 @@ export async function startGateway(key: Key, channel: string): Promise<Measured>
       nomqPort: port(listen.nomq[0]),
       mqttPort: port(listen.mqtt[0]),
       [Symbol.asyncDispose]: async () => {
-        await end(child);
+        await endProcess(child);
         await rm(folder, { recursive: true, force: true });
       },
     };
   }
   throw new Error("the gateway ended before it was ready");
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, "exit");
-  child.kill("SIGTERM");
-  await gone;
 }

@@ -1,3 +1,4 @@
+import { median } from "../ratio.ts";
 import { cases, type HubCase } from "./cases.ts";
 
 const ROUNDS = 15;
@@ -23,9 +24,9 @@ async function measure(one: HubCase): Promise<boolean> {
     if (round % 2 === 0) rounds.push({ hub: await time(one.run), bare: await time(bareOf(one)) });
     else rounds.push({ bare: await time(bareOf(one)), hub: await time(one.run) });
   }
-  const hub = middle(rounds.map((round) => round.hub));
-  const bare = middle(rounds.map((round) => round.bare));
-  const ratio = middle(rounds.map((round) => round.hub / round.bare));
+  const hub = median(rounds.map((round) => round.hub));
+  const bare = median(rounds.map((round) => round.bare));
+  const ratio = median(rounds.map((round) => round.hub / round.bare));
   const isWell = hub <= one.targetMicros;
   console.log(
     `${one.name.padEnd(58)} ${hub.toFixed(2)} µs, ${ratio.toFixed(2)}× of a bare loop (${one.recipients} calls, ` +
@@ -61,8 +62,4 @@ async function time(run: (messages: number) => Promise<void>): Promise<number> {
   await run(MESSAGES);
   if (counted < 0) throw new Error("unreachable: keeps the loop from being optimised away");
   return Number(process.hrtime.bigint() - start) / 1_000 / MESSAGES;
-}
-
-function middle(values: readonly number[]): number {
-  return [...values].sort((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
 }

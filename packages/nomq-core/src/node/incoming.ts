@@ -11,6 +11,7 @@ import type { Endpoint } from "../transport.ts";
 import { isBroadcast } from "./broadcast.ts";
 import type { IncomingMessage, NomqPeer, Verdict } from "./contract.ts";
 import { type PeerEntry, viewOf } from "./peer-table.ts";
+import { type Transfer, TransferTable } from "./transfer-table.ts";
 import type { Wire } from "./wire.ts";
 
 /** A PUBLISH that is authentic and fresh. */
@@ -49,25 +50,6 @@ export interface IncomingUse {
   readonly journal: (noted: Noted) => void;
 }
 
-interface Transfer {
-  state: ReceiveState;
-  readonly peer: PeerEntry;
-  readonly from: Endpoint;
-  readonly packetId: number;
-  readonly channelId: Uint8Array;
-  readonly macs: number[];
-  readonly begunAt: number;
-  /** When PUBREL came. */
-  endedAt: number | undefined;
-}
-
-const LIFE_MS = 24 * 3600 * 1000;
-/** Of QoS 2 after PUBREL. */
-const COMPLETED_LIFE_MS = 600_000;
-const STRAGGLERS_MS = 61_000;
-const SWEEP_MS = 60_000;
-/** A full table is not searched more often. */
-const RECLAIM_EVERY_MS = 1000;
 const MOST_MACS = 8;
 
 /** Makes the incoming half of a node. */
@@ -77,17 +59,15 @@ export function createIncoming(use: IncomingUse): Incoming {
 
 class IncomingTransfers implements Incoming {
   readonly #use: IncomingUse;
-  // Oldest first.
-  readonly #transfers = new Map<string, Transfer>();
+  readonly #transfers: TransferTable;
   #handing = 0;
   readonly #landed = (): void => {
     this.#handing -= 1;
   };
-  #nextSweepAt = 0;
-  #nextReclaimAt = 0;
 
   constructor(use: IncomingUse) {
     this.#use = use;
+    this.#transfers = new TransferTable(use.limit);
   }
 
   get handing(): number {
@@ -111,12 +91,12 @@ class IncomingTransfers implements Incoming {
     const now = this.#use.clock.monotonic();
     const step = stepReceiver(known?.state, { on: "publish", qos, now });
     if (step === undefined) return true;
-    if (known === undefined && !this.#hasRoom(now)) {
+    if (known === undefined && !this.#transfers.hasRoom(now)) {
       this.#use.journal(arrival.noted);
       return false;
     }
     const transfer = known ?? this.#begin(name, arrival, step.state);
-    transfer.state = step.state;
+    this.#transfers.enter(transfer, step.state, this.#use.clock.monotonic());
     if (transfer.macs.length < MOST_MACS) transfer.macs.push(macMark(arrival.mac));
     if (step.effect === undefined || "reply" in step.effect) {
       this.#use.journal(arrival.noted);
@@ -167,8 +147,8 @@ class IncomingTransfers implements Incoming {
   #step(transfer: Transfer, input: ReceiveInput, to: Endpoint): void {
     const step = stepReceiver(transfer.state, input);
     if (step === undefined) return;
-    transfer.state = step.state;
-    if (step.state.is === "completed") transfer.endedAt ??= this.#use.clock.monotonic();
+    if (step.state !== transfer.state)
+      this.#transfers.enter(transfer, step.state, this.#use.clock.monotonic());
     if (step.effect !== undefined && "reply" in step.effect) this.#reply(transfer, step.effect.reply, to);
   }
 
@@ -177,44 +157,12 @@ class IncomingTransfers implements Incoming {
     this.#use.wire.reply(transfer.peer, { type, packetId, channelId, to });
   }
 
-  /** Whether one more transfer has a place. */
-  #hasRoom(now: number): boolean {
-    const { limit } = this.#use;
-    if (now >= this.#nextSweepAt) this.#sweep(now);
-    // A 16th at a time: one at a time, each would walk over those before it.
-    if (this.#transfers.size >= limit && now >= this.#nextReclaimAt)
-      this.#reclaim(now, Math.ceil(limit / 16));
-    return this.#transfers.size < limit;
-  }
-
-  #sweep(now: number): void {
-    this.#nextSweepAt = now + SWEEP_MS;
-    for (const [name, transfer] of this.#transfers) {
-      const age = now - transfer.begunAt;
-      if (age < COMPLETED_LIFE_MS) return;
-      const { state, endedAt = transfer.begunAt } = transfer;
-      const isOver = state.is === "completed" || state.is === "refused";
-      const isOld = isOver ? now - endedAt >= COMPLETED_LIFE_MS : age >= LIFE_MS;
-      if (state.is !== "handing" && isOld) this.#transfers.delete(name);
-    }
-  }
-
-  #reclaim(now: number, count: number): void {
-    let left = count;
-    for (const [name, transfer] of this.#transfers) {
-      if (left === 0) break;
-      if (!isHarmless(transfer, now)) continue;
-      this.#transfers.delete(name);
-      left -= 1;
-    }
-    if (left === count) this.#nextReclaimAt = now + RECLAIM_EVERY_MS;
-  }
-
   #begin(name: string, { packet, peer, from }: Arrival, state: ReceiveState): Transfer {
     const begunAt = this.#use.clock.monotonic();
     // The packet's id is a view into the datagram.
     const channelId = packet.channelId.slice();
     const transfer: Transfer = {
+      name,
       state,
       peer,
       from,
@@ -224,26 +172,8 @@ class IncomingTransfers implements Incoming {
       begunAt,
       endedAt: undefined,
     };
-    this.#transfers.set(name, transfer);
+    this.#transfers.add(transfer);
     return transfer;
-  }
-}
-
-/**
- * Whether a transfer may be forgotten before its time. QoS 1 allows that a message comes twice. A QoS 2 message whose
- * PUBREL has come was sent before that, and a minute later its copies are stale; a device sends none.
- */
-function isHarmless(transfer: Transfer, now: number): boolean {
-  const { state, peer, begunAt, endedAt = now } = transfer;
-  switch (state.is) {
-    case "handing":
-      return false;
-    case "refused":
-      return true;
-    case "received":
-      return state.qos === 1 || (peer.kind === "device" && now - begunAt > STRAGGLERS_MS);
-    case "completed":
-      return now - endedAt > STRAGGLERS_MS;
   }
 }
 

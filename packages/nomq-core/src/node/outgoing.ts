@@ -121,9 +121,9 @@ function isFromPeer(to: PeerEntry, from: Endpoint, peer: PeerEntry): boolean {
 }
 
 function freeId(open: ReadonlyMap<number, unknown>, wire: Wire): number {
-  let id = wire.freshId();
-  // 0 is for broadcasts.
-  while (id === 0 || open.has(id)) id = wire.freshId();
+  let id = wire.nextPacketId();
+  // One that continues an earlier transfer may still stand there.
+  while (open.has(id)) id = wire.nextPacketId();
   return id;
 }
 

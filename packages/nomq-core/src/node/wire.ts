@@ -61,6 +61,8 @@ export interface Wire {
   send(peer: PeerEntry, datagram: Uint8Array): void;
   /** Hands a message for everybody to the network. */
   broadcast(datagram: Uint8Array, to: Endpoint): void;
+  /** For a message: not 0, and none of the last 2^32 - 1 messages had it. */
+  nextPacketId(): number;
   freshId(): number;
   readonly sent: number;
 }
@@ -102,16 +104,25 @@ class NodeWire implements Wire {
   readonly #use: WireUse;
   // Counted from a random start, so that no two packets of a session share one.
   #nonce: number;
+  // Counted too: of 54,000 messages with ids drawn at random, two share one with a probability of a third, and the
+  // receiver takes the second for a repetition of the first.
+  #packetId: number;
   #sent = 0;
   #sayFailure = true;
 
   constructor(use: WireUse) {
     this.#use = use;
     this.#nonce = randomU32(use.random);
+    this.#packetId = randomU32(use.random);
   }
 
   get sent(): number {
     return this.#sent;
+  }
+
+  nextPacketId(): number {
+    this.#packetId = (this.#packetId + 1) >>> 0 || 1;
+    return this.#packetId;
   }
 
   freshId(): number {

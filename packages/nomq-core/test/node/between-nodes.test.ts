@@ -198,3 +198,26 @@ describe("a node", () => {
     await world.stop();
   });
 });
+
+// The receiver remembers 65,536 transfers: ids drawn at random would meet one of them once in 65,536 messages, and the
+// message, taken for a repetition, would be acknowledged and lost.
+test.each([1, 2] as const)(
+  "QoS %i: messages share no packet id, however poor the randomness",
+  async (qos) => {
+    const world = createWorld();
+    const from = await world.node({ random: (target) => target.fill(7) });
+    const to = await world.node();
+    const address = to.node.local();
+    if (address === undefined) throw new Error("not started");
+    for (const value of ["first", "second"]) {
+      let outcome: PublishOutcome | undefined;
+      void from.node.publish("a/b", text(value), { qos, to: address }).then((is) => {
+        outcome = is;
+      });
+      await until(world.clock, () => outcome !== undefined, 60_000);
+      expect(outcome?.is).toBe("delivered");
+    }
+    expect(to.texts()).toEqual(["first", "second"]);
+    await world.stop();
+  },
+);

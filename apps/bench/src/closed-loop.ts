@@ -4,12 +4,18 @@ export interface Loop {
   onArrivals(tell: (count: number) => void): void;
 }
 
-/** How many are on the way at once: enough to keep both sides busy, few enough that no buffer overflows. */
-const WINDOW = 256;
+/** What one run of a loop sends: `from` up to `to`, at most `window` of them on the way at once. */
+export interface Run {
+  readonly from: number;
+  readonly to: number;
+  /** Default 256: enough to keep both sides busy, few enough that no buffer overflows. */
+  readonly window?: number;
+}
+
 const STALLED_MS = 10_000;
 
-/** Sends `from` up to `to`, never more than a window unanswered; resolves with arrivals per second. */
-export function runClosedLoop(loop: Loop, { from, to }: { from: number; to: number }): Promise<number> {
+/** Sends never more than a window unanswered; resolves with arrivals per second. */
+export function runClosedLoop(loop: Loop, { from, to, window = 256 }: Run): Promise<number> {
   return new Promise((resolve, reject) => {
     const started = performance.now();
     let sent = from;
@@ -18,7 +24,7 @@ export function runClosedLoop(loop: Loop, { from, to }: { from: number; to: numb
       reject(new Error(`stalled: ${sent - from} sent, ${arrived - from} arrived`));
     }, STALLED_MS);
     const fill = (): void => {
-      while (sent < to && sent - arrived < WINDOW) loop.send(sent++);
+      while (sent < to && sent - arrived < window) loop.send(sent++);
     };
     loop.onArrivals((count) => {
       arrived += count;
