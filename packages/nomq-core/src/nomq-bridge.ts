@@ -2,6 +2,7 @@ import { listenUrl, parseEndpoint, parseListen } from "./address.ts";
 import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "./bridge.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { NomqError } from "./errors.ts";
+import { createMappingLosses, type MappingLoss } from "./mapping.ts";
 import type {
   IncomingMessage,
   NodeLimits,
@@ -15,7 +16,7 @@ import { createNomqNode } from "./node.ts";
 import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
 import { attachBroadcasts, type BroadcastAttachments } from "./nomq-bridge/broadcasts.ts";
 import { attachDevice } from "./nomq-bridge/devices.ts";
-import { type InboundUse, publishInbound } from "./nomq-bridge/inbound.ts";
+import { contentTypesOf, type InboundUse, publishInbound } from "./nomq-bridge/inbound.ts";
 import { createListeners, type Listeners, openUdpListener } from "./nomq-bridge/listeners.ts";
 import { createNames, type Names, type NomqNames } from "./nomq-bridge/names.ts";
 import type { NomqBridgeOptions, NomqChannelOptions } from "./nomq-bridge/options.ts";
@@ -41,6 +42,8 @@ export interface NomqBridge extends Bridge {
 export interface NomqBridgeCounts extends NodeStatus {
   /** Messages refused at ingress, by reason. */
   readonly refused: Readonly<Record<string, number>>;
+  /** What of messages could not be kept, from whom to whom (docs/mapping.md). */
+  readonly lost: readonly MappingLoss[];
   /** Absent without a time service. */
   readonly time?: TimeServiceCounts;
 }
@@ -74,6 +77,7 @@ class NomqSide implements NomqBridge {
   readonly #options: NomqBridgeOptions;
   readonly #feed: StatusFeed;
   readonly #refused = new Map<string, number>();
+  readonly #losses = createMappingLosses(() => this.#port?.log);
   readonly #ended = new AbortController();
   readonly #devices = new Map<string, Attachment>();
   #port: Port | undefined;
@@ -98,9 +102,9 @@ class NomqSide implements NomqBridge {
     const node = "node" in this.#options ? this.#options.node : createNomqNode(this.#nodeOptions(port));
     this.#node = node;
     await node.restore(this.names.restore({ node, port }));
-    this.#announced = createAnnounced(port, node);
+    this.#announced = createAnnounced(port, node, this.#losses);
     for (const device of this.#options.devices ?? []) {
-      this.#devices.set(device.name, await attachDevice(port, node, device));
+      this.#devices.set(device.name, await attachDevice(port, { node, losses: this.#losses }, device));
       for (const filter of device.subscribe ?? []) node.learn(filter);
     }
     for (const channel of this.#options.channels ?? []) node.learn(nameOf(channel));
@@ -148,7 +152,7 @@ class NomqSide implements NomqBridge {
     const refused = Object.fromEntries(this.#refused);
     const time = this.#time.counts();
     const status = this.#node?.status() ?? NOTHING;
-    return { ...status, refused, ...(time === undefined ? {} : { time }) };
+    return { ...status, refused, lost: this.#losses.read(), ...(time === undefined ? {} : { time }) };
   }
 
   timeAddress(): string | undefined {
@@ -174,18 +178,13 @@ class NomqSide implements NomqBridge {
   }
 
   #receive(port: Port, node: NomqNode): void {
-    const contentTypes = new Map<string, string>();
-    for (const channel of this.#options.channels ?? []) {
-      if (typeof channel !== "string" && channel.contentType !== undefined) {
-        contentTypes.set(channel.name, channel.contentType);
-      }
-    }
     const use: InboundUse = {
       port,
       ack: this.#options.ack ?? "stored",
       ackTimeout: this.#options.ackTimeout ?? DEFAULT_ACK_TIMEOUT_MS,
       attachmentOf: (incoming) => this.#attachmentOf(incoming),
-      contentTypes,
+      contentTypes: contentTypesOf(this.#options.channels),
+      losses: this.#losses,
       refused: (reason) => this.#countRefusal(reason),
     };
     node.receive({
@@ -211,7 +210,8 @@ class NomqSide implements NomqBridge {
     const { broadcast = [], broadcastFilters = [] } = this.#options;
     const key = "node" in this.#options ? undefined : this.#options.keys[0]?.id;
     const as = key === undefined ? "*" : (`nomq:${key}` as const);
-    return attachBroadcasts({ port, node, addresses: broadcast, filters: broadcastFilters, as });
+    const to = { addresses: broadcast, filters: broadcastFilters };
+    return attachBroadcasts({ port, node, ...to, as, losses: this.#losses });
   }
 
   #attachmentOf(incoming: IncomingMessage): string | undefined {

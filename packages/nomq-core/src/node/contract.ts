@@ -95,6 +95,8 @@ export interface IncomingMessage {
   readonly payload: Uint8Array;
   /** 3 on the wire counts as 0. */
   readonly qos: Qos;
+  /** As it stands in the packet. */
+  readonly wireQos: Qos | 3;
   readonly retain: boolean;
   /** 0 to 15. */
   readonly priority: number;

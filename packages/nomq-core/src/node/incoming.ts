@@ -2,7 +2,7 @@ import { addressText } from "../address.ts";
 import type { StateChange } from "../bridge.ts";
 import type { Clock } from "../clock.ts";
 import type { Qos } from "../message.ts";
-import { readPublishFlags } from "../packet/flags.ts";
+import { readPublishFlags, readWireQos } from "../packet/flags.ts";
 import type { Packet } from "../packet/packet.ts";
 import { changesOf, type Noted } from "../session/note-book.ts";
 import { type ReceiveInput, type ReceiveState, stepReceiver } from "../session/receiver.ts";
@@ -186,6 +186,7 @@ class ArrivedMessage implements IncomingMessage {
   readonly channel: string;
   readonly payload: Uint8Array;
   readonly qos: Qos;
+  readonly wireQos: Qos | 3;
   readonly retain: boolean;
   readonly priority: number;
   readonly ttl: number;
@@ -200,6 +201,7 @@ class ArrivedMessage implements IncomingMessage {
     this.channel = channel;
     this.payload = packet.message;
     this.qos = qos;
+    this.wireQos = readWireQos(packet.flags);
     this.retain = retain;
     this.priority = priority;
     this.ttl = packet.ttl;

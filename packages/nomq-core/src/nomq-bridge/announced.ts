@@ -1,7 +1,7 @@
 import type { Attachment, Port } from "../bridge.ts";
+import type { MappingLosses } from "../mapping.ts";
 import type { NomqNode, NomqPeer } from "../node/contract.ts";
-import { MAX_DEVICE_MESSAGE } from "../node/wire.ts";
-import { WINDOW } from "./devices.ts";
+import { maxPayloadFor, WINDOW } from "./devices.ts";
 import { createOutbound } from "./outbound.ts";
 
 /** Peers that have said by SUBSCRIBE what they want: each has a volatile attachment, `nomq:HOST:PORT`. */
@@ -26,7 +26,7 @@ interface Entry {
 }
 
 /** Makes the table; it holds at most 1,000 peers and refuses more. */
-export function createAnnounced(port: Port, node: NomqNode): Announced {
+export function createAnnounced(port: Port, node: NomqNode, losses: MappingLosses): Announced {
   const entries = new Map<string, Entry>();
   const inTurn = (entry: { last: Promise<void> }, step: () => Promise<void>): void => {
     entry.last = entry.last.then(step).catch((error: unknown) => {
@@ -35,7 +35,7 @@ export function createAnnounced(port: Port, node: NomqNode): Announced {
     });
   };
   const attach = async (peer: NomqPeer, entry: Entry): Promise<void> => {
-    const { deliver } = createOutbound(node, { to: peer.address, binary: "refuse" });
+    const { deliver } = createOutbound(node, { to: peer.address, binary: "refuse", losses });
     entry.attachment = await port.attach({
       name: entry.name,
       as: `nomq:${peer.key}`,
@@ -44,7 +44,7 @@ export function createAnnounced(port: Port, node: NomqNode): Announced {
       retained: "deliver",
       window: WINDOW[peer.kind],
       echoes: false,
-      ...(peer.kind === "device" ? { maxPayload: MAX_DEVICE_MESSAGE } : {}),
+      ...maxPayloadFor(peer.kind),
       deliver,
     });
   };

@@ -1,13 +1,14 @@
-import { isUtf8 } from "node:buffer";
 import { isIP } from "node:net";
 import { addressText, parseEndpoint } from "../address.ts";
 import type { Attachment, Delivery, OutboxLimits, Outcome, Port } from "../bridge.ts";
+import type { MappingLosses } from "../mapping.ts";
 import type { Message } from "../message.ts";
-import type { IncomingMessage, NomqNode, PublishOutcome } from "../node/contract.ts";
-import { MAX_DEVICE_MESSAGE } from "../node/wire.ts";
+import type { IncomingMessage, NomqNode, PeerKind, PublishOutcome } from "../node/contract.ts";
 import type { Principal } from "../principal.ts";
 import type { Endpoint } from "../transport.ts";
-import { outcomeFor, ttlFor } from "./outbound.ts";
+import { maxPayloadFor } from "./devices.ts";
+import { countLosses, payloadFor, publishOptionsFor } from "./mapping.ts";
+import { outcomeFor } from "./outbound.ts";
 
 /** The broadcast addresses of a bridge, each with a volatile attachment `nomq:broadcast:HOST:PORT`. */
 export interface BroadcastAttachments {
@@ -25,6 +26,7 @@ export interface BroadcastUse {
   readonly addresses: readonly string[];
   readonly filters: readonly string[];
   readonly as: Principal;
+  readonly losses: MappingLosses;
 }
 
 /** At its pace an address takes 100 s for as many: what waits longer is better replaced by what is newer. */
@@ -35,7 +37,7 @@ const NOBODY_SAYS: Outcome = { is: "uncertain", reason: "a broadcast is not ackn
 
 /** Attaches every address. */
 export async function attachBroadcasts(use: BroadcastUse): Promise<BroadcastAttachments> {
-  const { port, node, filters, as } = use;
+  const { port, filters, as } = use;
   // The hub hands over the payload it was given: the same object is the same message.
   const came = new WeakSet<Uint8Array>();
   const byName = new Map(use.addresses.map(parseEndpoint).map((to) => [addressText(to), to]));
@@ -48,9 +50,9 @@ export async function attachBroadcasts(use: BroadcastUse): Promise<BroadcastAtta
         filters,
         durable: false,
         echoes: false,
-        maxPayload: MAX_DEVICE_MESSAGE,
+        ...maxPayloadFor("device"),
         outbox: OUTBOX,
-        deliver: createDelivery(node, to, (message) => came.has(message.payload)),
+        deliver: createDelivery(use, to, (message) => came.has(message.payload)),
       }),
     );
   }
@@ -66,23 +68,30 @@ export async function attachBroadcasts(use: BroadcastUse): Promise<BroadcastAtta
 type Deliver = (message: Message, delivery: Delivery) => Promise<Outcome>;
 
 function createDelivery(
-  node: NomqNode,
+  { node, losses }: BroadcastUse,
   to: Endpoint,
   cameByBroadcast: (message: Message) => boolean,
 ): Deliver {
+  // v1 devices, which read text only, are on IPv4.
+  const kind: PeerKind = isIP(to.host) === 4 ? "device" : "node";
   const handed = new HandedValues();
   return async (message, delivery) => {
-    const { channel, payload, qos, retain, priority } = message;
+    const payload = payloadFor(message.payload, kind, "refuse");
     // Two gateways on one network would pass it on to each other for ever.
     if (cameByBroadcast(message)) return { is: "refused", reason: "came-by-broadcast" };
-    // v1 devices, which read text only, are on IPv4.
-    if (isIP(to.host) === 4 && !isUtf8(payload)) return { is: "refused", reason: "binary" };
+    if (payload === undefined) {
+      losses.add(message.origin, `nomq:${kind}`, "binary");
+      return { is: "refused", reason: "binary" };
+    }
     const isCorrection = delivery.cause !== "live";
     if (isCorrection && handed.has(message)) return { is: "delivered" };
     const { signal } = delivery;
-    const ttl = ttlFor(delivery);
-    const outcome = await node.broadcast(channel, payload, { to, retain, priority, ttl, signal });
-    if (outcome.is === "delivered" && retain) handed.add(message);
+    const { qos, ...said } = publishOptionsFor(message, delivery, kind);
+    const outcome = await node.broadcast(message.channel, payload, { ...said, to, signal });
+    if (outcome.is === "delivered") {
+      countLosses(message, delivery, { kind, losses });
+      if (said.retain) handed.add(message);
+    }
     // The hub would correct for ever what nobody can confirm.
     return answerFor(outcome, qos === 0 || isCorrection);
   };

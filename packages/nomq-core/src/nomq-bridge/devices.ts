@@ -1,7 +1,8 @@
-import type { Attachment, Port } from "../bridge.ts";
+import type { Attachment, Peer, Port } from "../bridge.ts";
 import { NomqError } from "../errors.ts";
-import type { NomqNode } from "../node/contract.ts";
-import { MAX_DEVICE_MESSAGE } from "../node/wire.ts";
+import type { MappingLosses } from "../mapping.ts";
+import type { NomqNode, PeerKind } from "../node/contract.ts";
+import { nomqMapping } from "./mapping.ts";
 import type { NomqDeviceOptions } from "./options.ts";
 import { createOutbound } from "./outbound.ts";
 
@@ -11,9 +12,10 @@ export const WINDOW = { device: 4, node: 64 } as const;
 /** Attaches a configured device as `nomq:NAME`, durable, with its `subscribe` as filters. */
 export async function attachDevice(
   port: Port,
-  node: NomqNode,
+  use: { readonly node: NomqNode; readonly losses: MappingLosses },
   device: NomqDeviceOptions,
 ): Promise<Attachment> {
+  const { node, losses } = use;
   const { name, subscribe = [], kind = "device", binary = "refuse", outbox } = device;
   const peer = node.peer(name);
   if (peer === undefined) {
@@ -22,7 +24,7 @@ export async function attachDevice(
       `the node given does not know the device "${name}" among its peers`,
     );
   }
-  const { deliver } = createOutbound(node, { to: name, binary });
+  const { deliver } = createOutbound(node, { to: name, binary, losses });
   return port.attach({
     name: `nomq:${name}`,
     as: `nomq:${peer.key}`,
@@ -31,8 +33,14 @@ export async function attachDevice(
     retained: "deliver",
     window: WINDOW[kind],
     echoes: false,
-    ...(kind === "device" ? { maxPayload: MAX_DEVICE_MESSAGE } : {}),
+    ...maxPayloadFor(kind),
     ...(outbox === undefined ? {} : { outbox }),
     deliver,
   });
+}
+
+/** The size row's limit; a node refuses by itself what no datagram carries. */
+export function maxPayloadFor(kind: PeerKind): Pick<Peer, "maxPayload"> {
+  const { most } = nomqMapping.rows.size.to[kind];
+  return kind === "node" || most === undefined ? {} : { maxPayload: most };
 }

@@ -1,6 +1,8 @@
 import type { AckPoint, Port, PublishOptions, Receipt } from "../bridge.ts";
-import type { Draft } from "../message.ts";
+import type { MappingLosses } from "../mapping.ts";
 import type { IncomingMessage, Verdict } from "../node/contract.ts";
+import { draftFromIncoming } from "./mapping.ts";
+import type { NomqChannelOptions } from "./options.ts";
 
 /** What the way in works with. */
 export interface InboundUse {
@@ -11,7 +13,18 @@ export interface InboundUse {
   /** The attachment of the peer a message came from, if it has one. */
   readonly attachmentOf: (incoming: IncomingMessage) => string | undefined;
   readonly contentTypes: ReadonlyMap<string, string>;
+  readonly losses: MappingLosses;
   readonly refused: (reason: string) => void;
+}
+
+/** The configured types of channels' payloads. */
+export function contentTypesOf(channels: readonly NomqChannelOptions[] = []): ReadonlyMap<string, string> {
+  const types = new Map<string, string>();
+  for (const channel of channels) {
+    if (typeof channel === "string" || channel.contentType === undefined) continue;
+    types.set(channel.name, channel.contentType);
+  }
+  return types;
 }
 
 /** Publishes what arrives; resolves when the peer may be acknowledged, or must not. */
@@ -21,7 +34,8 @@ export async function publishInbound(use: InboundUse, incoming: IncomingMessage)
   const cancel = deadline && use.port.clock.after(use.ackTimeout, () => deadline.abort());
   try {
     const options = optionsFor(use, incoming, deadline?.signal);
-    const receipt = await use.port.publish(draftOf(use, incoming), `nomq:${incoming.peer.key}`, options);
+    const draft = draftFromIncoming(incoming, use.contentTypes, use.losses);
+    const receipt = await use.port.publish(draft, `nomq:${incoming.peer.key}`, options);
     if (receipt.at === "refused") {
       use.refused(receipt.reason ?? "unknown");
       return { is: "refused", reason: receipt.reason ?? "unknown" };
@@ -35,13 +49,6 @@ export async function publishInbound(use: InboundUse, incoming: IncomingMessage)
 function whetherDelivered(receipt: Receipt): Verdict {
   const everywhere = receipt.outcomes.every((outcome) => outcome.is === "delivered");
   return everywhere ? { is: "accepted" } : { is: "refused", reason: "not-delivered" };
-}
-
-function draftOf(use: InboundUse, incoming: IncomingMessage): Draft {
-  const { channel, payload, qos, retain, priority } = incoming;
-  const contentType = use.contentTypes.get(channel);
-  const draft = { channel, payload, qos, retain, priority, ttlMs: incoming.ttl * 1000 };
-  return contentType === undefined ? draft : { ...draft, contentType };
 }
 
 function optionsFor(

@@ -36,6 +36,12 @@ export function readQos(flags: number): Qos {
   return qos === 1 || qos === 2 ? qos : 0;
 }
 
+/** The QoS in the flags of a PUBLISH as it stands there, 3 included. */
+export function readWireQos(flags: number): Qos | 3 {
+  // Two bits.
+  return (flags & QOS) as Qos | 3;
+}
+
 /** Writes a PUBLISH's flags, without our mark: see {@link withMark}. */
 export function publishFlags(flags: PublishFlags): number {
   return flags.qos | (flags.retain ? RETAIN : 0) | ((flags.priority & PRIORITY) << PRIORITY_SHIFT);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Delivery, Message, Outcome } from "../../src/index.ts";
+import { createMappingLosses } from "../../src/mapping.ts";
 import { createOutbound } from "../../src/nomq-bridge/outbound.ts";
 import { createWorld, type Room, text, until, type World } from "../node/node-room.ts";
 
@@ -37,7 +38,7 @@ async function towards(kind: "device" | "node"): Promise<{ world: World; room: R
 describe("a QoS 2 call repeated", () => {
   test("to a device, after it may have been sent: uncertain, and nothing leaves", async () => {
     const { world, room } = await towards("device");
-    const out = createOutbound(room.node, { to: "peer", binary: "refuse" });
+    const out = createOutbound(room.node, { to: "peer", binary: "refuse", losses: createMappingLosses() });
     const outcome = await outcomeOf(world, out.deliver(message, delivery({ attempt: 2 })));
     expect(outcome).toMatchObject({ is: "uncertain" });
     expect(room.node.status().sent).toBe(0);
@@ -46,7 +47,7 @@ describe("a QoS 2 call repeated", () => {
 
   test("to a device, when the first call is known to have sent nothing: it is sent", async () => {
     const { world, room } = await towards("device");
-    const out = createOutbound(room.node, { to: "peer", binary: "refuse" });
+    const out = createOutbound(room.node, { to: "peer", binary: "refuse", losses: createMappingLosses() });
     const aborted = delivery({ signal: AbortSignal.abort() });
     expect(await outcomeOf(world, out.deliver(message, aborted))).toMatchObject({ is: "retry" });
     const again = await outcomeOf(world, out.deliver(message, delivery({ attempt: 2 })));
@@ -57,7 +58,7 @@ describe("a QoS 2 call repeated", () => {
 
   test("to a node: goes on under the same packet id, and is uncertain when that is not known any more", async () => {
     const { world, room } = await towards("node");
-    const out = createOutbound(room.node, { to: "peer", binary: "refuse" });
+    const out = createOutbound(room.node, { to: "peer", binary: "refuse", losses: createMappingLosses() });
     expect(await outcomeOf(world, out.deliver(message, delivery()))).toMatchObject({ is: "retry" });
     const ids = new Set<string>();
     const peer = world.network.open({ host: "10.0.0.9", port: 9 });
@@ -65,7 +66,7 @@ describe("a QoS 2 call repeated", () => {
     void out.deliver(message, delivery({ attempt: 2 }));
     await world.clock.advance(10_000);
     expect(ids.size).toBe(1);
-    const reborn = createOutbound(room.node, { to: "peer", binary: "refuse" });
+    const reborn = createOutbound(room.node, { to: "peer", binary: "refuse", losses: createMappingLosses() });
     expect(await outcomeOf(world, reborn.deliver(message, delivery({ attempt: 2 })))).toMatchObject({
       is: "uncertain",
     });
@@ -74,7 +75,7 @@ describe("a QoS 2 call repeated", () => {
 
   test("aborted on its way to a device: uncertain within the second", async () => {
     const { world, room } = await towards("device");
-    const out = createOutbound(room.node, { to: "peer", binary: "refuse" });
+    const out = createOutbound(room.node, { to: "peer", binary: "refuse", losses: createMappingLosses() });
     const abort = new AbortController();
     const call = out.deliver(message, delivery({ signal: abort.signal }));
     await world.clock.advance(1500);
