@@ -13,7 +13,7 @@ const VECTOR_KEY = JSON.stringify({
 });
 const HELLO: string = VECTORS.send.find((each: { name: string }) => each.name === "publish-qos0").hex;
 
-const COMMANDS = ["gateway", "pub", "sub", "keys", "device-config", "decode", "check"];
+const COMMANDS = ["gateway", "pub", "sub", "unknown", "name", "keys", "device-config", "decode", "check"];
 
 describe("help and usage", () => {
   test.each([[["--help"]], ...COMMANDS.map((command) => [[command, "--help"]]), [["keys", "new", "--help"]]])(
@@ -48,12 +48,9 @@ describe("help and usage", () => {
     expect(stderr).toContain(complaint);
   });
 
-  test("without a gateway pub and sub fail and say what to do", async () => {
+  test("without a gateway the commands that need one fail and say what to do", async () => {
     using folder = testFolder();
-    for (const args of [
-      ["pub", "a", "b"],
-      ["sub", "a"],
-    ]) {
+    for (const args of [["pub", "a", "b"], ["sub", "a"], ["unknown"], ["name", "abcdef01", "a"]]) {
       const { code, stderr } = await nomq(args, { cwd: folder.path }).ended;
       expect(code).toBe(1);
       expect(stderr).toMatch(
