@@ -6,8 +6,12 @@ import type { Key } from "../packet/packet.ts";
 import type { RandomSource } from "../packet/random.ts";
 import type { PeerKind } from "../session/peer-kind.ts";
 import type { Endpoint, Transport } from "../transport.ts";
+import type { UnknownChannel } from "./unknown-channels.ts";
+import type { UnknownClock } from "./unknown-clocks.ts";
 
 export type { PeerKind } from "../session/peer-kind.ts";
+export type { UnknownChannel } from "./unknown-channels.ts";
+export type { UnknownClock } from "./unknown-clocks.ts";
 
 /** A peer told by configuration. */
 export interface KnownPeer {
@@ -223,38 +227,6 @@ export type Rejection =
   | "unknown-channel"
   | "own"
   | "limited";
-
-/** A channel id that no known name has, heard in authentic packets. Times are Unix milliseconds. */
-export interface UnknownChannel {
-  /** 32 hex digits. */
-  readonly hash: string;
-  /** `HOST:PORT` it was last heard from. */
-  readonly source: string;
-  /** The first addresses it was heard from, at most 8, in that order. */
-  readonly sources: readonly string[];
-  readonly count: number;
-  readonly firstSeen: number;
-  readonly lastSeen: number;
-}
-
-/** A device whose packets are authentic and dropped for their clock. Times are Unix milliseconds. */
-export interface UnknownClock {
-  /** `HOST:PORT` it was last heard from. */
-  readonly source: string;
-  /** Id of the key it speaks with. */
-  readonly key: string;
-  /** `clock-unknown`: at first contact no rule accepts it. `stale`: it has moved since its session began. */
-  readonly reason: "clock-unknown" | "stale";
-  /** Its clock less ours, seconds. */
-  readonly offset: number;
-  /** What is wrong, in words. */
-  readonly likely: string;
-  /** `clock-unknown`: the entry of `nomq.devices` that accepts it. */
-  readonly paste?: string;
-  readonly count: number;
-  readonly firstSeen: number;
-  readonly lastSeen: number;
-}
 
 /** Counts of a node; each datagram is in `accepted` or under exactly one rejection. */
 export interface NodeStatus {

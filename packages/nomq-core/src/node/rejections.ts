@@ -3,9 +3,14 @@ import type { CancelTimer, Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { channelKey } from "../packet/channel-id.ts";
 import type { Endpoint } from "../transport.ts";
-import type { Rejection, UnknownChannel, UnknownClock } from "./contract.ts";
-import { createUnknownChannels, type UnknownChannels } from "./unknown-channels.ts";
-import { createUnknownClocks, type OddClock, type UnknownClocks } from "./unknown-clocks.ts";
+import type { Rejection } from "./contract.ts";
+import { createUnknownChannels, type UnknownChannel, type UnknownChannels } from "./unknown-channels.ts";
+import {
+  createUnknownClocks,
+  type OddClock,
+  type UnknownClock,
+  type UnknownClocks,
+} from "./unknown-clocks.ts";
 
 /** Counts of dropped datagrams, told in the log once by kind and then in sums. */
 export interface Rejections {

@@ -1,4 +1,15 @@
-import type { UnknownChannel } from "./contract.ts";
+/** A channel id that no known name has, heard in authentic packets. Times are Unix milliseconds. */
+export interface UnknownChannel {
+  /** 32 hex digits. */
+  readonly hash: string;
+  /** `HOST:PORT` it was last heard from. */
+  readonly source: string;
+  /** The first addresses it was heard from, at most 8, in that order. */
+  readonly sources: readonly string[];
+  readonly count: number;
+  readonly firstSeen: number;
+  readonly lastSeen: number;
+}
 
 /** Channel ids without a name, as heard in authentic packets. */
 export interface UnknownChannels {

@@ -1,6 +1,24 @@
 import { likelyCause, likelyMove } from "../session/clock-cause.ts";
-import type { UnknownClock } from "./contract.ts";
 import { makeRoom } from "./unknown-channels.ts";
+
+/** A device whose packets are authentic and dropped for their clock. Times are Unix milliseconds. */
+export interface UnknownClock {
+  /** `HOST:PORT` it was last heard from. */
+  readonly source: string;
+  /** Id of the key it speaks with. */
+  readonly key: string;
+  /** `clock-unknown`: at first contact no rule accepts it. `stale`: it has moved since its session began. */
+  readonly reason: "clock-unknown" | "stale";
+  /** Its clock less ours, seconds. */
+  readonly offset: number;
+  /** What is wrong, in words. */
+  readonly likely: string;
+  /** `clock-unknown`: the entry of `nomq.devices` that accepts it. */
+  readonly paste?: string;
+  readonly count: number;
+  readonly firstSeen: number;
+  readonly lastSeen: number;
+}
 
 /** A packet dropped for its clock. */
 export interface OddClock {
