@@ -1,4 +1,4 @@
-import type { Attachment, Message, Outcome, Port } from "@nomq/core";
+import type { Attachment, MappingLoss, Message, Outcome, Port } from "@nomq/core";
 import { Aedes } from "aedes";
 import type { AddressCheck } from "./admission.ts";
 import type { AedesClient } from "./aedes-internals.ts";
@@ -16,8 +16,9 @@ import { createWriteTurn } from "./front/writer.ts";
 import { createHooks, FROM_HUB } from "./hooks.ts";
 import { createIngress } from "./ingress.ts";
 import { createInterest } from "./interest.ts";
+import { createClientLosses } from "./losses.ts";
 import { publishFromMessage } from "./mapping.ts";
-import { createRetainedSource } from "./retained.ts";
+import { createRetainedSource, type RetainedSourceOptions } from "./retained.ts";
 import type { SessionStore } from "./sessions/session-store.ts";
 import { createSessionStore } from "./sessions/session-store.ts";
 import { createTopicEmitter } from "./topic-emitter.ts";
@@ -37,6 +38,8 @@ export interface Broker {
   deliver(message: Message, expiresInMs: number | undefined): Promise<Outcome>;
   /** Resolves when no publish of a client waits for the hub. */
   idle(): Promise<void>;
+  /** What clients did not get of messages. */
+  lost(): readonly MappingLoss[];
   /** Ends all connections. */
   close(): Promise<void>;
 }
@@ -52,12 +55,13 @@ export interface BrokerOptions {
 /** Makes a broker; it works from `open` on. */
 export function createBroker(options: BrokerOptions): Broker {
   const { port, counters } = options;
+  const losses = createClientLosses(port.log);
   const connections = new Set<Connection>();
   const turn = createWriteTurn();
   const clients = createClientDirectory();
   const emitter = createTopicEmitter(port.log);
   const ingress = createIngress(port, (reason) => counters.add("messagesRefused", reason));
-  const sessions: SessionStore = makeSessions(options, clients, ingress);
+  const sessions: SessionStore = makeSessions(options, clients, { ingress, losses });
   let aedes: Aedes | undefined;
   let isStopping = false;
 
@@ -91,7 +95,7 @@ export function createBroker(options: BrokerOptions): Broker {
     async open(attachment) {
       const interest = createInterest(attachment);
       clients.interest = interest;
-      const hooks = createHooks({ port, counters, clients, sessions, ingress, emitter, interest });
+      const hooks = createHooks({ port, counters, clients, sessions, ingress, emitter, interest, losses });
       const made = new Aedes({
         ...LIMITS,
         ...hooks.handlers,
@@ -139,11 +143,13 @@ export function createBroker(options: BrokerOptions): Broker {
           return;
         }
         const packet = publishFromMessage(message, expiresInMs);
+        losses.made(packet, message);
         aedes.publish({ ...packet, cmd: "publish", ...FROM_HUB }, (error) => {
           resolve(error ? { is: "retry", reason: error.message } : { is: "delivered" });
         });
       }),
     idle: () => ingress.idle(),
+    lost: () => losses.read(),
     async close() {
       isStopping = true;
       const closing = aedes;
@@ -175,9 +181,9 @@ async function allClosed(connections: ReadonlySet<Connection>): Promise<void> {
 function makeSessions(
   { port, counters }: BrokerOptions,
   clients: ClientDirectory,
-  ingress: ReturnType<typeof createIngress>,
+  ways: Pick<RetainedSourceOptions, "ingress" | "losses">,
 ): SessionStore {
-  const retained = createRetainedSource({ port, clients, ingress });
+  const retained = createRetainedSource({ port, clients, ...ways });
   return createSessionStore({
     retained,
     repeated(client: AedesClient, messageId, transfer) {

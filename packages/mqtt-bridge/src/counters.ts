@@ -1,5 +1,7 @@
+import type { MappingLoss } from "@nomq/core";
+
 /** Sums by reason since the bridge was made. */
-export interface MqttCounts {
+export interface MqttSums {
   /** Connections turned away: `anonymous`, `origin-foreign`, `host-not-ours`, `connect-malformed`, … */
   readonly clientsRefused: Readonly<Record<string, number>>;
   /** Messages from clients that were refused: `channel-invalid`, `access`, `outbox-full`, … */
@@ -10,15 +12,21 @@ export interface MqttCounts {
   readonly connectionsCut: Readonly<Record<string, number>>;
 }
 
+/** What `/healthz` and metrics show of the MQTT side. */
+export interface MqttCounts extends MqttSums {
+  /** What MQTT 3.1.1 clients did not get of messages, from whom (docs/mapping.md). */
+  readonly lost: readonly MappingLoss[];
+}
+
 /** Counts; reasons are a fixed set of words, so the sums stay few. */
 export interface Counters {
-  add(kind: keyof MqttCounts, reason: string, count?: number): void;
-  read(): MqttCounts;
+  add(kind: keyof MqttSums, reason: string, count?: number): void;
+  read(): MqttSums;
 }
 
 /** Makes counters that stand at nothing. */
 export function createCounters(): Counters {
-  const sums: Record<keyof MqttCounts, Map<string, number>> = {
+  const sums: Record<keyof MqttSums, Map<string, number>> = {
     clientsRefused: new Map(),
     messagesRefused: new Map(),
     messagesDropped: new Map(),

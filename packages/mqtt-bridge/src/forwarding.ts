@@ -1,5 +1,6 @@
 import { filterMatches, isValidChannel } from "@nomq/core";
 import type { AedesClient } from "./aedes-internals.ts";
+import type { ClientLosses } from "./losses.ts";
 import { secondsLeft } from "./mapping.ts";
 import type { QueuedPublish } from "./sessions/session.ts";
 
@@ -21,6 +22,9 @@ export interface ForwardingOptions {
   isOpen(client: AedesClient): boolean;
   /** Stored messages are still going out. */
   isDraining(client: AedesClient): boolean;
+  /** It speaks MQTT 3.1.1, which has no properties. */
+  isOld(client: AedesClient): boolean;
+  readonly losses: Pick<ClientLosses, "toOldClient">;
   /** The message will not be sent to the client; `reason` is counted. */
   dropped(client: AedesClient, brokerCounter: number | undefined, reason: string): void;
 }
@@ -72,6 +76,9 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
       if (!options.may(client, topic)) {
         options.dropped(client, brokerCounter, "access");
         return null;
+      }
+      if (packet.properties !== undefined && options.isOld(client)) {
+        options.losses.toOldClient(packet.properties);
       }
       const identifiers = isLive ? (grant?.identifiers ?? []) : [];
       if (qos === packet.qos && msLeft === undefined && identifiers.length === 0) return packet;

@@ -10,7 +10,8 @@ import type { Verdict } from "./front/packets.ts";
 import { REASON } from "./front/packets.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Interest } from "./interest.ts";
-import { publishFault } from "./mapping.ts";
+import type { ClientLosses } from "./losses.ts";
+import { publishFault } from "./publish-fault.ts";
 import type { QueuedPublish } from "./sessions/session.ts";
 import type { SessionStore } from "./sessions/session-store.ts";
 import type { TopicEmitter } from "./topic-emitter.ts";
@@ -29,6 +30,7 @@ export interface HookOptions {
   readonly ingress: Ingress;
   readonly emitter: TopicEmitter;
   readonly interest: Interest;
+  readonly losses: ClientLosses;
 }
 
 type Handlers = Required<
@@ -53,6 +55,8 @@ export function createHooks(options: HookOptions): Hooks {
     },
     isOpen: (client) => options.clients.frontOf(client)?.isOver() === false,
     isDraining: (client) => !client.clean && options.clients.draining.has(client),
+    isOld: (client) => options.clients.frontOf(client)?.version !== 5,
+    losses: options.losses,
     dropped: (client, brokerCounter, reason) => {
       options.counters.add("messagesDropped", reason);
       options.sessions.find(client.id)?.queue.discard(brokerCounter);

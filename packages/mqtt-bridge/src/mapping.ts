@@ -1,194 +1,311 @@
 import { isUtf8 } from "node:buffer";
-import type { Draft, Message } from "@nomq/core";
-import type { IPublishPacket, UserProperties } from "mqtt-packet";
+import {
+  approximated,
+  type Draft,
+  kept,
+  type LostProperty,
+  lost,
+  lostProperties,
+  type MappingProperty,
+  type MappingRow,
+  type Message,
+  type PropertyTests,
+  type ProtocolMapping,
+} from "@nomq/core";
+import type { IPublishPacket } from "mqtt-packet";
+import { priorityIn, propertiesIn, userPropertiesOf, withPriority } from "./user-properties.ts";
+
+/** The versions of MQTT that differ in what they carry. */
+export type MqttVersion = "3.1.1" | "5";
 
 type Properties = NonNullable<IPublishPacket["properties"]>;
 
-/** What MQTT does with one property of a message, one way. */
-export interface MappingCell {
-  readonly is: "kept" | "approximated" | "lost";
-  /** How, or why not. */
-  readonly how: string;
-}
-
-/** One row of the mapping: a property of a message and what becomes of it from and to MQTT. */
-export interface MappingRow {
-  readonly property: string;
-  /** MQTT to hub. */
-  readonly from: MappingCell;
-  /** Hub to an MQTT 5 client. */
-  readonly to: MappingCell;
-  /** Hub to an MQTT 3.1.1 client, where it differs. */
-  readonly to311?: MappingCell;
-}
-
-const kept = (how: string): MappingCell => ({ is: "kept", how });
-const approximated = (how: string): MappingCell => ({ is: "approximated", how });
-const lost = (how: string): MappingCell => ({ is: "lost", how });
+const both = <Cell>(cell: Cell): { readonly "3.1.1": Cell; readonly "5": Cell } => ({
+  "3.1.1": cell,
+  "5": cell,
+});
 const NO_PROPERTIES = lost("MQTT 3.1.1 has no properties");
-
-/** The mapping as data. {@link draftFromPublish} and {@link publishFromMessage} do what it says. */
-export const mqttMapping: readonly MappingRow[] = [
-  { property: "channel", from: kept("topic, byte for byte"), to: kept("topic, byte for byte") },
-  { property: "payload", from: kept("any bytes"), to: kept("any bytes") },
-  { property: "qos", from: kept("QoS"), to: kept("QoS, at most the subscription's") },
-  {
-    property: "retain",
-    from: kept("RETAIN flag; empty payload clears"),
-    to: kept("RETAIN flag of retained messages, of live ones with Retain As Published"),
-    to311: kept("RETAIN flag of retained messages"),
-  },
-  {
-    property: "ttl",
-    from: kept("Message Expiry Interval; 0 = now or never"),
-    to: approximated("Message Expiry Interval: what is left, rounded up to seconds"),
-    to311: approximated("not told, enforced by the gateway"),
-  },
-  {
-    property: "contentType",
-    from: kept("Content Type; Payload Format Indicator 1 alone is text/plain;charset=utf-8"),
-    to: kept("Content Type; Payload Format Indicator 1 for text that is UTF-8"),
-    to311: NO_PROPERTIES,
-  },
-  {
-    property: "priority",
-    from: kept("user property `priority`, 0 to 15"),
-    to: kept("user property `priority`, absent for 0"),
-    to311: NO_PROPERTIES,
-  },
-  {
-    property: "properties",
-    from: approximated("User Property; order is kept among those of one name"),
-    to: approximated("User Property; order is kept among those of one name"),
-    to311: NO_PROPERTIES,
-  },
-  {
-    property: "responseChannel",
-    from: kept("Response Topic"),
-    to: kept("Response Topic"),
-    to311: NO_PROPERTIES,
-  },
-  {
-    property: "correlation",
-    from: kept("Correlation Data"),
-    to: kept("Correlation Data"),
-    to311: NO_PROPERTIES,
-  },
-];
-
+/** Seconds: four bytes (MQTT 5.0 section 3.3.2.3.3). */
+const LONGEST_EXPIRY = 0xffff_ffff;
+const MAX_TOPIC_BYTES = 65_535;
 /** The content type of a payload of which only the Payload Format Indicator is known (MQTT 5.0 section 3.3.2.3.2). */
 const PLAIN_TEXT = "text/plain;charset=utf-8";
 const TEXT_TYPE = /^(text\/|application\/(.+\+)?(json|xml)\b)/i;
-const PRIORITY = "priority";
 
-/** The hub's words for a PUBLISH that {@link publishFault} found faultless. */
+const qosIn = { convert: ({ qos }: IPublishPacket): IPublishPacket["qos"] => qos };
+const qosOut = { convert: ({ qos }: Message): IPublishPacket["qos"] => qos };
+const retainIn = { convert: ({ retain }: IPublishPacket): boolean => retain };
+const retainOut = { convert: ({ retain }: Message): boolean => retain };
+const topic = { most: MAX_TOPIC_BYTES };
+const QOS_OUT = "at most the subscription's QoS";
+
+const rows = {
+  name: {
+    from: both(
+      kept("topic, byte for byte; a first level that starts with `$` is refused", {
+        ...topic,
+        convert: (packet: IPublishPacket): string => packet.topic,
+      }),
+    ),
+    to: both(kept("topic, byte for byte", { ...topic, convert: ({ channel }: Message): string => channel })),
+  },
+  publish: { from: both(kept("PUBLISH")), to: both(kept("PUBLISH to every session that matches")) },
+  qos0: { from: both(kept("QoS 0", qosIn)), to: both(kept("QoS 0", qosOut)) },
+  qos1: {
+    from: both(kept("QoS 1; PUBACK once the hub has stored it", qosIn)),
+    to: both(kept(`QoS 1, ${QOS_OUT}`, qosOut)),
+  },
+  qos2: {
+    from: both(kept("QoS 2; PUBREC once the hub has stored it, routed once", qosIn)),
+    to: both(kept(`QoS 2, ${QOS_OUT}`, qosOut)),
+  },
+  qos3: {
+    from: both(lost("malformed: the connection ends (section 3.3.1.2)")),
+    to: both(lost("never sent: the hub knows 0, 1 and 2")),
+  },
+  retain: {
+    from: both(kept("RETAIN flag", retainIn)),
+    to: {
+      "3.1.1": approximated(
+        "RETAIN flag on the value kept, for those who subscribe later; a live message comes without it (3.1.1 section 3.3.1.3)",
+        retainOut,
+      ),
+      "5": kept("RETAIN flag on the value kept, and on live messages with Retain As Published", retainOut),
+    },
+  },
+  "no-value": {
+    from: both(kept("nothing is sent")),
+    to: both(kept("nothing is sent")),
+  },
+  "clear-retained": {
+    from: both(kept("an empty retained PUBLISH", retainIn)),
+    to: both(kept("an empty PUBLISH to those who are there, none to those who subscribe later", retainOut)),
+  },
+  ttl: {
+    from: {
+      "3.1.1": lost("cannot be said: the message does not expire"),
+      "5": kept("Message Expiry Interval, whole seconds; 0 is now or never", {
+        most: LONGEST_EXPIRY,
+        convert: (given: Properties): number | undefined =>
+          given.messageExpiryInterval === undefined ? undefined : given.messageExpiryInterval * 1000,
+      }),
+    },
+    to: {
+      "3.1.1": approximated(
+        "not told; what has expired is sent to nobody, waiting and retained messages too",
+      ),
+      "5": approximated("Message Expiry Interval: what is left, rounded up to whole seconds", {
+        most: LONGEST_EXPIRY,
+        convert: secondsLeft,
+      }),
+    },
+  },
+  "content-type": {
+    from: {
+      "3.1.1": NO_PROPERTIES,
+      "5": kept("Content Type; Payload Format Indicator 1 alone is `text/plain;charset=utf-8`", {
+        convert: ({ contentType, payloadFormatIndicator }: Properties): string | undefined =>
+          contentType ?? (payloadFormatIndicator ? PLAIN_TEXT : undefined),
+      }),
+    },
+    to: {
+      "3.1.1": NO_PROPERTIES,
+      "5": kept(
+        "Content Type; Payload Format Indicator 1 where the type is a text's and the payload is UTF-8",
+        {
+          convert: ({ contentType }: Message): string | undefined => contentType,
+        },
+      ),
+    },
+  },
+  priority: {
+    from: {
+      "3.1.1": NO_PROPERTIES,
+      "5": kept("user property `priority`, 0 to 15; any other value stays a user property", {
+        convert: priorityIn,
+      }),
+    },
+    to: {
+      "3.1.1": NO_PROPERTIES,
+      "5": kept("user property `priority`, absent for 0", {
+        convert: withPriority,
+      }),
+    },
+  },
+  text: { from: both(kept("byte for byte")), to: both(kept("byte for byte")) },
+  binary: {
+    from: both(
+      kept("byte for byte", {
+        // A copy: the parser's view would keep the whole received chunk alive.
+        convert: ({ payload }: IPublishPacket): Uint8Array =>
+          typeof payload === "string" ? Buffer.from(payload) : Uint8Array.from(payload),
+      }),
+    ),
+    to: both(
+      kept("byte for byte", {
+        convert: ({ payload: { buffer, byteOffset, byteLength } }: Message): Buffer =>
+          Buffer.from(buffer, byteOffset, byteLength),
+      }),
+    ),
+  },
+  size: {
+    from: both(
+      kept("whole packets up to the listener's `maxPayload`, 1 MiB; a larger one ends the connection"),
+    ),
+    to: {
+      "3.1.1": kept("any size"),
+      "5": kept("any size up to the client's Maximum Packet Size; a larger message is left out and counted"),
+    },
+  },
+  properties: {
+    from: {
+      "3.1.1": NO_PROPERTIES,
+      "5": approximated("user properties; order is kept among those of one name", { convert: propertiesIn }),
+    },
+    to: {
+      "3.1.1": NO_PROPERTIES,
+      "5": approximated("user properties; order is kept among those of one name", {
+        convert: userPropertiesOf,
+      }),
+    },
+  },
+  "response-channel": {
+    from: {
+      "3.1.1": NO_PROPERTIES,
+      "5": kept("Response Topic", {
+        ...topic,
+        convert: ({ responseTopic }: Properties): string | undefined => responseTopic,
+      }),
+    },
+    to: {
+      "3.1.1": NO_PROPERTIES,
+      "5": kept("Response Topic", {
+        ...topic,
+        convert: ({ responseChannel }: Message): string | undefined => responseChannel,
+      }),
+    },
+  },
+  correlation: {
+    from: {
+      "3.1.1": NO_PROPERTIES,
+      "5": kept("Correlation Data", {
+        convert: ({ correlationData }: Properties): Uint8Array | undefined =>
+          correlationData && Uint8Array.from(correlationData),
+      }),
+    },
+    to: {
+      "3.1.1": NO_PROPERTIES,
+      "5": kept("Correlation Data", {
+        convert: ({ correlation }: Message): Buffer | undefined => correlation && Buffer.from(correlation),
+      }),
+    },
+  },
+  presence: {
+    from: {
+      "3.1.1": approximated("a will is published as a message"),
+      "5": approximated("a will is published as a message, after its Will Delay Interval"),
+    },
+    to: both(lost("a client is not told who else is there; a will is a message and arrives as one")),
+  },
+} satisfies Readonly<Record<MappingProperty, MappingRow<MqttVersion>>>;
+
+/** What MQTT does with each property of a message. {@link draftFromPublish} and {@link publishFromMessage} read it. */
+export const mqttMapping: ProtocolMapping<MqttVersion> = {
+  protocol: "mqtt",
+  title: "MQTT",
+  variants: [
+    { id: "3.1.1", title: "MQTT 3.1.1" },
+    { id: "5", title: "MQTT 5" },
+  ],
+  rows,
+  notes: [
+    "A property called `priority` with a value from 0 to 15 is the message's priority, wherever it came from.",
+    "MQTT 3.1 clients are served as those of 3.1.1.",
+  ],
+};
+
+const QOS = [rows.qos0, rows.qos1, rows.qos2] as const;
+
+/** The hub's words for a PUBLISH in which {@link publishFault} found no fault. */
 export function draftFromPublish(packet: IPublishPacket): Draft {
-  const given = packet.properties ?? {};
-  const { priority, properties } = splitPriority(given.userProperties);
-  const contentType = given.contentType ?? (given.payloadFormatIndicator ? PLAIN_TEXT : undefined);
+  const draft: Draft = {
+    channel: rows.name.from[5].convert(packet),
+    payload: rows.binary.from[5].convert(packet),
+    qos: QOS[packet.qos].from[5].convert(packet),
+    retain: rows.retain.from[5].convert(packet),
+  };
+  return packet.properties === undefined ? draft : { ...draft, ...draftProperties(packet.properties) };
+}
+
+/** What MQTT 3.1.1 lacks. */
+function draftProperties(given: Properties): Partial<Draft> {
+  const { userProperties } = given;
+  const priority = userProperties && rows.priority.from[5].convert(userProperties);
+  const properties = userProperties && rows.properties.from[5].convert(userProperties);
+  const contentType = rows["content-type"].from[5].convert(given);
+  const ttlMs = rows.ttl.from[5].convert(given);
+  const responseChannel = rows["response-channel"].from[5].convert(given);
+  const correlation = rows.correlation.from[5].convert(given);
   return {
-    channel: packet.topic,
-    // A copy: the parser's view would keep the whole received chunk alive.
-    payload:
-      typeof packet.payload === "string" ? Buffer.from(packet.payload) : Uint8Array.from(packet.payload),
-    qos: packet.qos,
-    retain: packet.retain,
-    ...(priority > 0 && { priority }),
+    ...(priority && { priority }),
     ...(contentType !== undefined && { contentType }),
-    ...(given.messageExpiryInterval !== undefined && { ttlMs: given.messageExpiryInterval * 1000 }),
-    ...(given.responseTopic !== undefined && { responseChannel: given.responseTopic }),
-    ...(given.correlationData !== undefined && { correlation: Uint8Array.from(given.correlationData) }),
-    ...(properties.length > 0 && { properties }),
+    ...(ttlMs !== undefined && { ttlMs }),
+    ...(responseChannel !== undefined && { responseChannel }),
+    ...(correlation !== undefined && { correlation }),
+    ...(properties && properties.length > 0 && { properties }),
   };
 }
 
 /** The PUBLISH for a message of the hub; `expiresInMs` as in `Delivery`. */
 export function publishFromMessage(message: Message, expiresInMs?: number): IPublishPacket {
   const properties = propertiesOf(message, expiresInMs);
-  const { buffer, byteOffset, byteLength } = message.payload;
   return {
     cmd: "publish",
-    topic: message.channel,
-    payload: Buffer.from(buffer, byteOffset, byteLength),
-    qos: message.qos,
-    retain: message.retain,
+    topic: rows.name.to[5].convert(message),
+    payload: rows.binary.to[5].convert(message),
+    qos: QOS[message.qos].to[5].convert(message),
+    retain: rows.retain.to[5].convert(message),
     dup: false,
-    ...(Object.keys(properties).length > 0 && { properties }),
+    ...(properties !== undefined && { properties }),
   };
 }
 
-function propertiesOf(message: Message, expiresInMs: number | undefined): Properties {
-  const { contentType, correlation, responseChannel } = message;
-  const userProperties = joinPriority(message);
-  const isText = contentType !== undefined && TEXT_TYPE.test(contentType) && isUtf8(message.payload);
-  return {
-    ...(isText && { payloadFormatIndicator: true }),
-    ...(expiresInMs !== undefined && { messageExpiryInterval: secondsLeft(expiresInMs) }),
-    ...(contentType !== undefined && { contentType }),
-    ...(responseChannel !== undefined && { responseTopic: responseChannel }),
-    ...(correlation !== undefined && { correlationData: Buffer.from(correlation) }),
-    ...(userProperties !== undefined && { userProperties }),
+/** One object that grows: this is made for every message. */
+function propertiesOf(message: Message, expiresInMs: number | undefined): Properties | undefined {
+  const properties: Properties = {};
+  let isEmpty = true;
+  const put = <Name extends keyof Properties>(name: Name, value: Properties[Name]): void => {
+    if (value === undefined) return;
+    properties[name] = value;
+    isEmpty = false;
   };
+  const contentType = rows["content-type"].to[5].convert(message);
+  const isText = contentType !== undefined && TEXT_TYPE.test(contentType) && isUtf8(message.payload);
+  if (isText) put("payloadFormatIndicator", true);
+  if (expiresInMs !== undefined) put("messageExpiryInterval", rows.ttl.to[5].convert(expiresInMs));
+  put("contentType", contentType);
+  put("responseTopic", rows["response-channel"].to[5].convert(message));
+  put("correlationData", rows.correlation.to[5].convert(message));
+  put("userProperties", rows.priority.to[5].convert(message, rows.properties.to[5].convert(message)));
+  return isEmpty ? undefined : properties;
 }
 
 /** Milliseconds as a Message Expiry Interval: whole seconds, rounded up, as much as four bytes hold. */
 export function secondsLeft(ms: number): number {
-  return Math.min(Math.max(Math.ceil(ms / 1000), 0), 0xffff_ffff);
+  return Math.min(Math.max(Math.ceil(ms / 1000), 0), LONGEST_EXPIRY);
 }
 
-function splitPriority(given: UserProperties | undefined): {
-  priority: number;
-  properties: (readonly [string, string])[];
-} {
-  let priority = 0;
-  const properties: (readonly [string, string])[] = [];
-  for (const [name, values] of Object.entries(given ?? {})) {
-    for (const value of Array.isArray(values) ? values : [values]) {
-      if (name === PRIORITY && /^(\d|1[0-5])$/.test(value)) priority = Number(value);
-      else properties.push([name, value]);
-    }
-  }
-  return { priority, properties };
-}
+/** What a packet has of that which MQTT 3.1.1 lacks. */
+const PACKET_TESTS: PropertyTests<Properties> = {
+  "content-type": ({ contentType }) => contentType !== undefined,
+  priority: ({ userProperties }) => userProperties !== undefined && priorityIn(userProperties) > 0,
+  properties: ({ userProperties }) => userProperties !== undefined && propertiesIn(userProperties).length > 0,
+  "response-channel": ({ responseTopic }) => responseTopic !== undefined,
+  correlation: ({ correlationData }) => correlationData !== undefined,
+};
 
-function joinPriority(message: Message): UserProperties | undefined {
-  if (message.priority === 0 && (message.properties ?? []).length === 0) return undefined;
-  // No prototype: a property may be called `__proto__`.
-  const joined: UserProperties = Object.create(null);
-  const own: readonly (readonly [string, string])[] =
-    message.priority > 0 ? [[PRIORITY, String(message.priority)]] : [];
-  for (const [name, value] of [...(message.properties ?? []), ...own]) {
-    const before = joined[name];
-    joined[name] =
-      before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
-  }
-  return joined;
-}
-
-/**
- * Why a received PUBLISH is a protocol error, or undefined. The parser collects a property that may stand once
- * into an array when it comes twice, and such a value makes the encoder throw at every receiver.
- */
-export function publishFault(packet: IPublishPacket): string | undefined {
-  const given = packet.properties;
-  if (given === undefined) return undefined;
-  const wrong =
-    isNot("boolean", given.payloadFormatIndicator) ??
-    isNot("number", given.messageExpiryInterval) ??
-    isNot("string", given.responseTopic) ??
-    isNot("string", given.contentType);
-  if (
-    wrong !== undefined ||
-    (given.correlationData !== undefined && !Buffer.isBuffer(given.correlationData))
-  ) {
-    return "property given twice";
-  }
-  // MQTT 5.0 section 3.3.4: a client must not send subscription identifiers.
-  if (given.subscriptionIdentifier !== undefined) return "subscription identifier from a client";
-  if (given.responseTopic === "") return "empty response topic";
-  return undefined;
-}
-
-function isNot(type: "boolean" | "number" | "string", value: unknown): true | undefined {
-  return value !== undefined && typeof value !== type ? true : undefined;
-}
+/** What a packet's properties lose on their way to an MQTT 3.1.1 client, as the table says. */
+export const LOST_TO_311: readonly LostProperty<Properties>[] = lostProperties(
+  (property) => rows[property].to["3.1.1"],
+  PACKET_TESTS,
+);

@@ -1,4 +1,4 @@
-import type { AbortOptions, Attachment, Bridge, Port } from "@nomq/core";
+import type { AbortOptions, Attachment, Bridge, MappingLoss, Port } from "@nomq/core";
 import { createStatusFeed, NomqError, systemClock } from "@nomq/core";
 import { anonymousCheck } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
@@ -42,6 +42,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
   }));
   const counters = createCounters();
   let attached: Attached | undefined;
+  let lost: () => readonly MappingLoss[] = () => [];
   let open: OpenListener[] = [];
   let stopping: Promise<void> | undefined;
   const feed = createStatusFeed(() => (attached?.port.clock ?? systemClock).now());
@@ -64,6 +65,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
       deliver: (message, { expiresInMs }) => broker.deliver(message, expiresInMs),
     });
     attached = { port, broker, attachment };
+    lost = broker.lost;
     stopping = undefined;
     await broker.open(attachment);
   };
@@ -132,7 +134,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
     status: () => feed.current(),
     statusChanges: (abort?: AbortOptions) => feed.changes(abort),
     addresses: () => open.map(({ address }) => address),
-    counts: () => counters.read(),
+    counts: () => ({ ...counters.read(), lost: lost() }),
     [Symbol.asyncDispose]: stop,
   };
 }

@@ -3,6 +3,7 @@ import type { IPublishPacket } from "mqtt-packet";
 import type { AedesClient } from "./aedes-internals.ts";
 import type { ClientDirectory } from "./clients.ts";
 import type { Ingress } from "./ingress.ts";
+import type { ClientLosses } from "./losses.ts";
 import { publishFromMessage } from "./mapping.ts";
 import type { QueuedPublish } from "./sessions/session.ts";
 
@@ -11,6 +12,7 @@ export interface RetainedSourceOptions {
   readonly port: Port;
   readonly clients: ClientDirectory;
   readonly ingress: Pick<Ingress, "uncommitted">;
+  readonly losses: Pick<ClientLosses, "made">;
 }
 
 /**
@@ -21,6 +23,7 @@ export function createRetainedSource({
   port,
   clients,
   ingress,
+  losses,
 }: RetainedSourceOptions): (filters: readonly string[]) => AsyncIterable<QueuedPublish> {
   async function* read(filters: readonly string[], client: AedesClient): AsyncGenerator<QueuedPublish> {
     const front = clients.frontOf(client);
@@ -31,7 +34,10 @@ export function createRetainedSource({
       for await (const message of port.retained(filters, front.principal)) {
         await front.room();
         if (front.isOver()) return;
-        if (!uncommitted.has(message.channel)) yield fromMessage(message, port.clock.now());
+        if (uncommitted.has(message.channel)) continue;
+        const packet = fromMessage(message, port.clock.now());
+        losses.made(packet, message);
+        yield packet;
       }
     } catch (error) {
       port.log.error("retained messages could not be read", { error: String(error) });

@@ -2,7 +2,8 @@ import type { Draft } from "@nomq/core";
 import fc from "fast-check";
 import { generate, parser } from "mqtt-packet";
 import { describe, expect, test } from "vitest";
-import { draftFromPublish, mqttMapping, publishFault, publishFromMessage } from "../src/mapping.ts";
+import { draftFromPublish, publishFromMessage } from "../src/mapping.ts";
+import { publishFault } from "../src/publish-fault.ts";
 import { startBench } from "./bench.ts";
 import { publishOf } from "./raw-client.ts";
 import { messageOf } from "./toy-hub.ts";
@@ -169,14 +170,4 @@ test("a topic alias is taken, and unknown to everyone else [MQTT-3.3.2-12]", asy
   expect(bench.hub.published.map(({ draft: { channel } }) => channel)).toEqual(["long/name", "long/name"]);
   writer.send(publishOf({ topic: "", properties: { topicAlias: 7 } }));
   expect(await writer.take("disconnect")).toMatchObject({ reasonCode: 0x94 });
-});
-
-test("every row of the table says what happens both ways", () => {
-  for (const { property, from, to, to311 } of mqttMapping) {
-    for (const cell of [from, to, to311 ?? to]) {
-      expect(["kept", "approximated", "lost"], property).toContain(cell.is);
-      expect(cell.how, property).not.toBe("");
-    }
-  }
-  expect(new Set(mqttMapping.map(({ property }) => property)).size).toBe(mqttMapping.length);
 });

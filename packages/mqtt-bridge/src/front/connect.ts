@@ -1,6 +1,6 @@
 import { isValidChannel } from "@nomq/core";
 import type { IConnectPacket } from "mqtt-packet";
-import { publishFault } from "../mapping.ts";
+import { publishFault } from "../publish-fault.ts";
 import type { ProtocolVersion } from "./packets.ts";
 import { decodeConnect, REASON } from "./packets.ts";
 
