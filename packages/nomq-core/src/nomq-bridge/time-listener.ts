@@ -1,5 +1,6 @@
 import { listenUrl, parseListen } from "../address.ts";
 import type { Port } from "../bridge.ts";
+import { openReopeningTransport } from "../reopening-transport.ts";
 import { createTimeService, type TimeService, type TimeServiceCounts } from "../time-service/time-service.ts";
 import type { Transport } from "../transport.ts";
 import type { NomqBridgeOptions } from "./options.ts";
@@ -27,7 +28,10 @@ export function createTimeListener(
   return {
     async start({ clock, log }) {
       if (time === undefined) return;
-      service = createTimeService({ clock, log, openTransport: () => open(time) });
+      const openAt = (port: number | undefined): Promise<Transport> =>
+        open(port === undefined ? time : listenUrl({ ...parseListen(time), port }));
+      const openTransport = (): Promise<Transport> => openReopeningTransport({ clock, log, open: openAt });
+      service = createTimeService({ clock, log, openTransport });
       await service.start();
     },
     stop: async () => service?.stop(),

@@ -160,3 +160,44 @@ describe("naming a channel at run time", () => {
     await room.stop();
   });
 });
+
+describe("names are known without being told", () => {
+  test.each<[string, (room: BridgeRoom) => Promise<unknown>]>([
+    ["from a SUBSCRIBE packet", async (room) => (await room.world.node()).node.subscribe("x/y", GATEWAY)],
+    [
+      "from what another attachment publishes",
+      (room) => room.hub.port("other").publish({ channel: "x/y", payload: text("") }, "*"),
+    ],
+    [
+      "from what another attachment subscribes to",
+      (room) =>
+        room.hub.port("other").attach({
+          name: "dashboard",
+          as: "*",
+          filters: ["x/y"],
+          durable: false,
+          deliver: async () => ({ is: "delivered" }),
+        }),
+    ],
+  ])("%s", async (_, tell) => {
+    const room = await openBridge();
+    await say(room, "early");
+    expect(unknown(room.bridge)).toEqual([HASH]);
+    await tell(room);
+    await room.world.clock.advance(100);
+    expect(unknown(room.bridge)).toEqual([]);
+    await say(room, "late");
+    expect(texts(room.seen)).toContain("late");
+    expect(texts(room.seen)).not.toContain("early");
+    await room.stop();
+  });
+
+  test("from configuration: channels, and what devices get", async () => {
+    const pump = { name: "pump", address: "10.0.0.77:9001", subscribe: ["x/y"] };
+    const room = await openBridge({ devices: [pump], bridge: { channels: ["c"] } });
+    await say(room, "one");
+    await say(room, "two", "c");
+    expect(texts(room.seen)).toEqual(["one", "two"]);
+    await room.stop();
+  });
+});
