@@ -1,3 +1,4 @@
+import type { AbortOptions } from "./bridge.ts";
 import { NomqError } from "./errors.ts";
 import { isValidChannel } from "./message.ts";
 import { assemble, type Parts } from "./node/assemble.ts";
@@ -9,6 +10,7 @@ import type {
   NomqNodeOptions,
   NomqPeer,
   NomqReceiver,
+  PresenceChange,
   PublishOutcome,
 } from "./node/contract.ts";
 import { type PeerEntry, viewOf } from "./node/peer-table.ts";
@@ -26,6 +28,10 @@ export function createNomqNode(options: NomqNodeOptions): NomqNode {
 
 function refused(reason: string): PublishOutcome {
   return { is: "refused", reason, packetId: 0, sessionId: 0, sent: false };
+}
+
+function wants({ subscriptions, known }: PeerEntry, channel: string): boolean {
+  return subscriptions.has(channel) || known?.channels?.includes(channel) === true;
 }
 
 function whyNobody(to: string | Endpoint | undefined): string {
@@ -73,7 +79,7 @@ class Node implements NomqNode {
     const opened = typeof transport === "function" ? await transport() : transport;
     this.#transport = opened;
     await this.#parts.journal.start(this.#parts.sessions.begin());
-    this.#parts.presence.start();
+    this.#parts.probing.start();
     opened.onDatagram((datagram, from) => this.#parts.ingress.receive(datagram, from));
   }
 
@@ -153,6 +159,17 @@ class Node implements NomqNode {
     return entry === undefined ? undefined : viewOf(entry);
   }
 
+  async probe(to: string | Endpoint): Promise<boolean> {
+    if (this.#transport === undefined || this.#stopped !== undefined) return false;
+    const isThere = this.#parts.probing.probe(this.#reach(to));
+    if (isThere !== undefined) return isThere;
+    throw new NomqError("config-invalid", "no channel of the peer is known; name one under its channels");
+  }
+
+  presence(options: AbortOptions = {}): AsyncIterable<PresenceChange> {
+    return this.#parts.presence.changes(options);
+  }
+
   status(): NodeStatus {
     const { ingress, rejections, wire, peers, windows, incoming, outgoing } = this.#parts;
     return {
@@ -166,9 +183,11 @@ class Node implements NomqNode {
   }
 
   async #stop(): Promise<void> {
-    const { broadcasts, journal, outgoing, presence, rejections, subscribing, turns, peers } = this.#parts;
+    const { broadcasts, journal, outgoing, presence, probing, rejections, subscribing, turns, peers } =
+      this.#parts;
     broadcasts.stop();
     subscribing.stop();
+    probing.stop();
     presence.stop();
     outgoing.stop();
     for (const peer of peers.all()) turns.clear(peer);
@@ -179,7 +198,9 @@ class Node implements NomqNode {
 
   #receivers(channel: string, to: string | Endpoint | undefined): readonly PeerEntry[] {
     const { peers } = this.#parts;
-    if (to === undefined) return [...peers.all()].filter((peer) => peer.subscriptions.has(channel));
+    if (to === undefined) {
+      return [...peers.all()].filter((peer) => wants(peer, channel));
+    }
     const peer = peers.reach(to);
     return peer === undefined ? [] : [peer];
   }
@@ -204,6 +225,7 @@ class Node implements NomqNode {
     const channelId = this.#parts.names.idOf(channel);
     return this.#parts.outgoing.send({
       peer,
+      channel,
       message: { channelId, payload, qos, retain, priority },
       ttl,
       ...(packetId === undefined ? {} : { packetId }),

@@ -8,18 +8,19 @@ import { createReplayWindows, type ReplayWindows } from "../session/replay-windo
 import type { Transport } from "../transport.ts";
 import { type Broadcasts, createBroadcasts } from "./broadcast.ts";
 import { type ChannelNames, createChannelNames } from "./channel-names.ts";
-import { createContact } from "./contact.ts";
+import { type Contact, createContact } from "./contact.ts";
 import type { NodeLimits, NomqNodeOptions, NomqReceiver } from "./contract.ts";
 import { createIncoming, type Incoming } from "./incoming.ts";
 import { createIngress, type Ingress } from "./ingress.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { createOutgoing, type Outgoing } from "./outgoing.ts";
 import { createOwnSessions, type OwnSessions } from "./own-sessions.ts";
-import { createPeerTable, type PeerTable } from "./peer-table.ts";
+import { createPeerTable, type PeerEntry, type PeerTable } from "./peer-table.ts";
 import { createPresence, type Presence } from "./presence.ts";
+import { createProbing, PROBE_GRACE_MS, type Probing } from "./probing.ts";
 import { createRejections, type Rejections } from "./rejections.ts";
 import { createSubscribing, type Subscribing } from "./subscribing.ts";
-import { createSubscriptions } from "./subscriptions.ts";
+import { createSubscriptions, type Subscriptions } from "./subscriptions.ts";
 import { createNodeTime, type NodeTime } from "./time.ts";
 import { createTurns, type Turns } from "./turns.ts";
 import { createWire, type Wire } from "./wire.ts";
@@ -37,6 +38,9 @@ export interface Parts {
   readonly subscribing: Subscribing;
   readonly journal: Journal;
   readonly presence: Presence;
+  readonly probing: Probing;
+  readonly contact: Contact;
+  readonly subscriptions: Subscriptions;
   readonly turns: Turns;
   readonly wire: Wire;
   readonly sessions: OwnSessions;
@@ -64,7 +68,8 @@ const LIMITS: NodeLimits = {
   message: 1024,
 };
 const DEFAULT_PACE = 5;
-const SILENCE_MS = 600_000;
+const DEFAULT_PROBE_MS = 60_000;
+const DEFAULT_TIMEOUT_MS = 300_000;
 /** As the original. */
 const DEFAULT_RENEWAL_MS = 300_000;
 
@@ -72,28 +77,46 @@ const DEFAULT_RENEWAL_MS = 300_000;
 export function assemble(options: NomqNodeOptions, late: Late): Parts {
   const { clock = systemClock, log = silentLog, random = pooledRandom, pace = DEFAULT_PACE } = options;
   const held = assembleMemory(options, late);
-  const { peers, sessions, time, limits } = held;
+  const { sessions, time, limits, journal } = held;
   const wire = createWire({ clock, time, sessions, log, random, pace, transport: late.transport });
   const turns = createTurns({ clock });
   const broadcasts = createBroadcasts({ ...held, clock, wire, pace });
   const hand: NomqReceiver["message"] = (message) =>
     late.receiver()?.message(message) ?? Promise.resolve({ is: "refused", reason: "no-receiver" });
-  const note = held.journal.add;
-  const incoming = createIncoming({ clock, wire, limit: limits.transfers, hand, journal: note });
-  const outgoing = createOutgoing({ clock, wire, sessions, time, turns, limits });
-  const { names, rejections } = held;
-  const { receiver } = late;
-  const subscriptions = createSubscriptions({ names, receiver, limit: limits.peers / 2 });
-  const { monotonic } = time;
-  const contact = createContact({ silence: SILENCE_MS, rejections, monotonic, receiver });
-  const shared = { ...held, incoming, outgoing, wire };
-  const ingress = createIngress({ ...shared, contact, subscriptions, journal: note });
+  const incoming = createIncoming({ clock, wire, limit: limits.transfers, hand, journal: journal.add });
+  const watch = assembleWatch(options, late, { ...held, wire, turns });
+  const { probing } = watch;
+  const silent: Probing["unanswered"] = (peer, how) => probing.unanswered(peer, how);
+  const outgoing = createOutgoing({ clock, wire, sessions, time, turns, limits, silent });
+  const shared = { ...held, ...watch, incoming, outgoing, wire };
+  const ingress = createIngress({ ...shared, journal: journal.add });
   const subscribing = createSubscribing({ clock, wire });
-  const presence = createPresence({ clock, peers, subscriptions });
-  return { ...shared, broadcasts, presence, ingress, subscribing, turns };
+  return { ...shared, broadcasts, ingress, subscribing, turns };
 }
 
-type Memory = Pick<Parts, "windows" | "peers" | "names" | "rejections" | "sessions" | "journal" | "time"> & {
+type Watch = Pick<Parts, "presence" | "probing" | "subscriptions" | "contact">;
+
+/** Who is there, and what they asked for. */
+function assembleWatch(
+  options: NomqNodeOptions,
+  { receiver }: Late,
+  use: Memory & Pick<Parts, "wire" | "turns">,
+): Watch {
+  const { clock = systemClock, probe = DEFAULT_PROBE_MS, sessionTimeout = DEFAULT_TIMEOUT_MS } = options;
+  const { limits, names, presence, rejections } = use;
+  const left = (peer: PeerEntry): void => presence.offline(peer, "left");
+  const subscriptions = createSubscriptions({ names, receiver, left, limit: limits.peers / 2 });
+  const probing = createProbing({ ...use, clock, subscriptions, every: probe, timeout: sessionTimeout });
+  const silence = probe > 0 ? probe + PROBE_GRACE_MS : sessionTimeout;
+  const { monotonic } = use.time;
+  const contact = createContact({ silence, rejections, monotonic, presence, probing, receiver });
+  return { presence, probing, subscriptions, contact };
+}
+
+type Memory = Pick<
+  Parts,
+  "windows" | "peers" | "names" | "rejections" | "sessions" | "journal" | "time" | "presence"
+> & {
   readonly ring: KeyRing;
   readonly limits: NodeLimits;
 };
@@ -104,9 +127,17 @@ function assembleMemory(options: NomqNodeOptions, late: Late): Memory {
   const { clock = systemClock, log = silentLog, random = pooledRandom } = options;
   const { sessionRenewal: renewal = DEFAULT_RENEWAL_MS } = options;
   const monotonic = (): number => clock.monotonic();
+  const replaced = (peer: PeerEntry): void => presence.offline(peer, "replaced");
   const ring = createKeyRing(options.keys);
   const windows = createReplayWindows({ sessions: limits.sessions, packets: limits.window });
-  const peers = createPeerTable({ ring, known: options.peers ?? [], limit: limits.peers, monotonic });
+  const peers = createPeerTable({
+    ring,
+    known: options.peers ?? [],
+    limit: limits.peers,
+    monotonic,
+    replaced,
+  });
+  const presence = createPresence({ clock, peers });
   const names = createChannelNames(limits.channels);
   const [first] = ring.keys;
   const firstKey = first === undefined ? {} : { firstKey: first.key.id };
@@ -122,5 +153,5 @@ function assembleMemory(options: NomqNodeOptions, late: Late): Memory {
   const sessions = createOwnSessions({ random, time, renewal, keep: (changes) => journal.keep(changes) });
   const sweep = (): readonly StateChange[] => [...windows.sweep(time.seconds()), ...sessions.sweep()];
   const journal = createJournal({ clock, log, sweep, remember: () => late.receiver()?.remember });
-  return { ring, limits, windows, peers, names, rejections, sessions, journal, time };
+  return { ring, limits, windows, peers, names, rejections, sessions, journal, time, presence };
 }

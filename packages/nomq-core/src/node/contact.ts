@@ -5,6 +5,8 @@ import type { Judgement } from "../session/replay-windows.ts";
 import type { Endpoint } from "../transport.ts";
 import type { Heard, NomqReceiver } from "./contract.ts";
 import { type PeerEntry, viewOf } from "./peer-table.ts";
+import type { Presence } from "./presence.ts";
+import type { Probing } from "./probing.ts";
 import type { Rejections } from "./rejections.ts";
 
 /** The verdict on a packet that is taken. */
@@ -28,6 +30,8 @@ export interface ContactUse {
   readonly silence: number;
   readonly rejections: Rejections;
   readonly monotonic: () => number;
+  readonly presence: Presence;
+  readonly probing: Probing;
   readonly receiver: () => NomqReceiver | undefined;
 }
 
@@ -62,6 +66,9 @@ export function createContact(use: ContactUse): Contact {
       peer.sessionId = packet.sessionId;
       peer.heardAt = now;
       peer.silent = false;
+      if (packet.type === "PUBLISH") peer.heardChannel ??= packet.channelId.slice();
+      use.presence.online(peer, packet.type === "HEARTBEAT" && peer.probes > 0 ? "answered" : "heard");
+      use.probing.heard(peer);
       if (contact !== undefined) use.receiver()?.heard?.(viewOf(peer), contact);
     },
   };

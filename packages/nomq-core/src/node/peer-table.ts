@@ -8,6 +8,8 @@ import type { ReplayWindow } from "../session/replay-window.ts";
 import type { SessionName } from "../session/window-records.ts";
 import type { Endpoint } from "../transport.ts";
 import type { KnownPeer, NomqPeer, PeerKind } from "./contract.ts";
+import type { KeptPresence } from "./presence.ts";
+import type { Turn } from "./turns.ts";
 
 /** One remote endpoint and all that is known of it. */
 export interface PeerEntry {
@@ -29,14 +31,24 @@ export interface PeerEntry {
   /** It left a transfer unanswered since it was heard. */
   silent: boolean;
   pace: Pace;
-  /** Sends that wait for their turn; each returns for how long an answer is awaited, in milliseconds. */
-  readonly turns: (() => number)[];
+  /** Sends that wait for their turn. */
+  readonly turns: Turn[];
   turnTimer: CancelTimer | undefined;
   /** Since when the first of them has waited, monotonic milliseconds. */
   headSince: number;
   /** Transfers to it that are open. */
   open: number;
   readonly subscriptions: Set<string>;
+  /** What this node has asked it for. */
+  readonly asked: Set<string>;
+  /** A channel it was heard on. */
+  heardChannel: Uint8Array | undefined;
+  /** Whether it is there; undefined until heard. */
+  presence: KeptPresence | undefined;
+  /** Heartbeats it has not answered. */
+  probes: number;
+  /** When to ask it next, monotonic milliseconds; 0: when it has been silent for long enough. */
+  probeAt: number;
   /** No longer in the table. */
   gone: boolean;
 }
@@ -92,8 +104,8 @@ export function createPeerTable(use: {
     if (now < searchAt) return;
     searchAt = now + SEARCH_EVERY_MS;
     for (const [address, entry] of others) {
-      const { open, turns, subscriptions, heardAt, usedAt } = entry;
-      if (open > 0 || turns.length > 0 || subscriptions.size > 0) continue;
+      const { open, turns, subscriptions, asked, heardAt, usedAt } = entry;
+      if (open > 0 || turns.length > 0 || subscriptions.size + asked.size > 0) continue;
       if (now - Math.max(heardAt ?? 0, usedAt) < IDLE_MS) continue;
       others.delete(address);
       entry.gone = true;
@@ -193,6 +205,11 @@ function newEntry(of: { known: KnownPeer | undefined; key: PacketKey; address: E
     headSince: 0,
     open: 0,
     subscriptions: new Set(),
+    asked: new Set(),
+    heardChannel: undefined,
+    presence: undefined,
+    probes: 0,
+    probeAt: 0,
     gone: false,
   };
 }

@@ -31,11 +31,13 @@ export function createSubscribing(use: { clock: Clock; wire: Wire }): Subscribin
       asked.get(nameOf(peer, channel))?.cancel();
       const one: Asked = { peer, channel, cancel: () => undefined };
       asked.set(nameOf(peer, channel), one);
+      peer.asked.add(channel.name);
       say(one, 0);
     },
     remove(peer, channel) {
       const one = asked.get(nameOf(peer, channel));
       asked.delete(nameOf(peer, channel));
+      peer.asked.delete(channel.name);
       end(one ?? { peer, channel, cancel: () => undefined });
     },
     stop() {

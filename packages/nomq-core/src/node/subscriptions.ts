@@ -18,6 +18,8 @@ export interface SubscriptionsUse {
   readonly receiver: () => NomqReceiver | undefined;
   /** Peers that may have subscriptions. They stay in the table of peers, so they may fill only a part of it. */
   readonly limit: number;
+  /** A peer has ended the last of its subscriptions. */
+  readonly left: (peer: PeerEntry) => void;
 }
 
 /** Of one peer. */
@@ -45,10 +47,15 @@ export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
       return taken;
     },
     remove(peer, channel) {
-      if (drop(peer, channel)) use.receiver()?.unsubscribed?.(viewOf(peer), channel);
+      if (!drop(peer, channel)) return;
+      use.receiver()?.unsubscribed?.(viewOf(peer), channel);
+      if (peer.subscriptions.size === 0) use.left(peer);
     },
     end(peer) {
-      for (const channel of [...peer.subscriptions]) this.remove(peer, channel);
+      for (const channel of [...peer.subscriptions]) {
+        drop(peer, channel);
+        use.receiver()?.unsubscribed?.(viewOf(peer), channel);
+      }
     },
   };
 }

@@ -5,10 +5,23 @@ import type { PeerEntry } from "./peer-table.ts";
 /** Sends that may wait for one device at once; beyond that publishers are told `busy`. */
 const MOST_TURNS = 1024;
 
-/** Lets sends to devices out one at a time and at their pace, in order; sends to nodes at once. */
+/** A send that waits for its turn. */
+export interface Turn {
+  /** Sends; returns for how long an answer is awaited, in milliseconds. */
+  readonly run: () => number;
+  /** Sends of one channel never overtake one another. */
+  readonly channel: string;
+  /** Among the first of each channel the highest goes first, then the oldest. */
+  readonly priority: number;
+}
+
+/**
+ * Lets sends to devices out one at a time and at their pace; sends to nodes at once. Answers to what a peer has sent
+ * take no turn: they leave before all that waits here.
+ */
 export interface Turns {
-  /** Calls `run` when the peer's turn comes; false when too many wait. `run` returns how long to await an answer. */
-  take(peer: PeerEntry, run: () => number): boolean;
+  /** Calls `run` when the peer's turn comes; false when too many wait. */
+  take(peer: PeerEntry, turn: Turn): boolean;
   /** The peer has answered, or its transfer has ended: the next send need not wait for that. */
   answered(peer: PeerEntry): void;
   /** Forgets every waiting send of the peer. */
@@ -18,9 +31,7 @@ export interface Turns {
 /** Makes the turns of one node. */
 export function createTurns(use: { clock: Clock }): Turns {
   const pump = (peer: PeerEntry): void => {
-    while (peer.turnTimer === undefined) {
-      const [run] = peer.turns;
-      if (run === undefined) return;
+    while (peer.turnTimer === undefined && peer.turns.length > 0) {
       const now = use.clock.monotonic();
       const at = peer.kind === "node" ? now : turnAt(peer.pace, { now, since: peer.headSince });
       if (at > now) {
@@ -30,10 +41,10 @@ export function createTurns(use: { clock: Clock }): Turns {
         });
         return;
       }
-      peer.turns.shift();
+      const next = takeNext(peer.turns);
       peer.headSince = now;
       // The datagrams themselves are counted as they leave.
-      const awaitMs = run();
+      const awaitMs = next?.run() ?? 0;
       peer.pace = awaiting(peer.pace, now, awaitMs);
     }
   };
@@ -44,10 +55,10 @@ export function createTurns(use: { clock: Clock }): Turns {
   };
 
   return {
-    take(peer, run) {
+    take(peer, turn) {
       if (peer.turns.length >= MOST_TURNS) return false;
       if (peer.turns.length === 0) peer.headSince = use.clock.monotonic();
-      peer.turns.push(run);
+      peer.turns.push(turn);
       pump(peer);
       return true;
     },
@@ -61,4 +72,22 @@ export function createTurns(use: { clock: Clock }): Turns {
       peer.turnTimer = undefined;
     },
   };
+}
+
+/** Takes out the highest priority among the first of each channel. */
+function takeNext(turns: Turn[]): Turn | undefined {
+  const [first] = turns;
+  if (first === undefined || turns.length === 1) return turns.pop();
+  const channels = new Set<string>();
+  let best = first;
+  let place = 0;
+  for (const [at, turn] of turns.entries()) {
+    if (channels.has(turn.channel)) continue;
+    channels.add(turn.channel);
+    if (turn.priority <= best.priority) continue;
+    best = turn;
+    place = at;
+  }
+  turns.splice(place, 1);
+  return best;
 }

@@ -57,6 +57,8 @@ export interface Wire {
   reply(peer: PeerEntry, reply: Reply): void;
   name(peer: PeerEntry, type: "SUBSCRIBE" | "UNSUBSCRIBE", channel: WireChannel): void;
   heartbeat(peer: PeerEntry, to: Endpoint): void;
+  /** Asks whether a peer is there, with a channel it subscribes to, stamped for a clock that is off by `clock`. */
+  probe(peer: PeerEntry, channelId: Uint8Array, clock: number): void;
   /** Hands a message to the network, counting it towards the peer's pace. */
   send(peer: PeerEntry, datagram: Uint8Array): void;
   /** Hands a message for everybody to the network. */
@@ -163,6 +165,12 @@ class NodeWire implements Wire {
   heartbeat(peer: PeerEntry, to: Endpoint): void {
     const head = { ...this.#head(peer), flags: withMark("HEARTBEAT", 0), channelId: noChannelId() };
     this.#answer(peer, this.#encode(peer, { ...head, type: "HEARTBEAT" }), to);
+  }
+
+  probe(peer: PeerEntry, channelId: Uint8Array, clock: number): void {
+    const timestamp = this.#stamp(clock);
+    const head = { ...this.#head(peer), timestamp, flags: withMark("HEARTBEAT", 0), channelId };
+    this.send(peer, this.#encode(peer, { ...head, type: "HEARTBEAT" }));
   }
 
   send(peer: PeerEntry, datagram: Uint8Array): void {

@@ -1,0 +1,202 @@
+import type { CancelTimer, Clock } from "../clock.ts";
+import { UNHEARD_OFFSETS } from "../session/clock-offset.ts";
+import { FIRST_WAIT_MS } from "../session/sender.ts";
+import type { ChannelNames } from "./channel-names.ts";
+import type { PeerEntry, PeerTable } from "./peer-table.ts";
+import type { Presence } from "./presence.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+import type { Turns } from "./turns.ts";
+import type { Wire } from "./wire.ts";
+
+/** Asks peers that have fallen silent whether they are there, and tells who is not. */
+export interface Probing {
+  start(): void;
+  stop(): void;
+  /** A packet of the peer has come. */
+  heard(peer: PeerEntry): void;
+  /** A transfer has ended without a sign of its peer. */
+  unanswered(peer: PeerEntry, how: "perhaps" | "surely"): void;
+  /** One heartbeat; whether anything came within 5 s. Undefined where no channel of the peer is known. */
+  probe(peer: PeerEntry): Promise<boolean> | undefined;
+}
+
+/** What probing works with. */
+export interface ProbingUse {
+  readonly clock: Clock;
+  readonly wire: Wire;
+  readonly turns: Turns;
+  readonly peers: PeerTable;
+  readonly names: ChannelNames;
+  readonly subscriptions: Subscriptions;
+  readonly presence: Presence;
+  /** Milliseconds of silence before a peer is asked; 0 asks nobody. */
+  readonly every: number;
+  /** Milliseconds of silence after which a peer is gone, asked or not. */
+  readonly timeout: number;
+}
+
+/** An answer takes a device 0.3 s; each heartbeat gets this long. */
+const ANSWER_MS = 5000;
+/** Heartbeats without an answer before a peer is gone: one lost datagram is not silence. */
+const ROUND = 3;
+/** A peer that is asked is silent after so long without a packet beyond the interval, milliseconds. */
+export const PROBE_GRACE_MS: number = ROUND * ANSWER_MS;
+/** Between two looks at all peers. */
+const LOOK_MS = 500;
+const MOST_AT_ONCE = 100;
+
+/** Makes the probing of one node. */
+export function createProbing(use: ProbingUse): Probing {
+  return new NodeProbing(use);
+}
+
+class NodeProbing implements Probing {
+  readonly #use: ProbingUse;
+  readonly #waiters = new Map<PeerEntry, Set<(isThere: boolean) => void>>();
+  #timer: CancelTimer | undefined;
+  #startedAt = 0;
+  #isStopped = false;
+
+  constructor(use: ProbingUse) {
+    this.#use = use;
+  }
+
+  start(): void {
+    this.#startedAt = this.#use.clock.monotonic();
+    this.#lookAt(this.#startedAt + this.#longest());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.();
+    for (const waiting of this.#waiters.values()) for (const resolve of waiting) resolve(false);
+    this.#waiters.clear();
+  }
+
+  heard(peer: PeerEntry): void {
+    peer.probeAt = 0;
+    if (peer.probes > 0) {
+      peer.probes = 0;
+      this.#use.turns.answered(peer);
+    }
+    if (this.#waiters.size === 0) return;
+    for (const resolve of this.#waiters.get(peer) ?? []) resolve(true);
+    this.#waiters.delete(peer);
+  }
+
+  unanswered(peer: PeerEntry, how: "perhaps" | "surely"): void {
+    if (how === "surely") {
+      this.#use.presence.offline(peer, "silent");
+    } else if (this.#use.every > 0 && peer.probes === 0) {
+      peer.probeAt = this.#use.clock.monotonic();
+      this.#lookAt(peer.probeAt + LOOK_MS);
+    }
+  }
+
+  probe(peer: PeerEntry): Promise<boolean> | undefined {
+    if (this.#channelOf(peer) === undefined) return undefined;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const waiting = this.#waiters.get(peer) ?? new Set();
+    this.#waiters.set(peer, waiting.add(resolve));
+    const cancel = this.#use.clock.after(ANSWER_MS, () => {
+      waiting.delete(resolve);
+      if (waiting.size === 0) this.#waiters.delete(peer);
+      resolve(false);
+    });
+    for (const clock of clocksOf(peer)) this.#send(peer, clock);
+    return promise.finally(cancel);
+  }
+
+  /** Without anybody to ask or to miss, the next look. */
+  #longest(): number {
+    return Math.max(LOOK_MS, this.#use.every > 0 ? Math.min(this.#use.every, 60_000) : 60_000);
+  }
+
+  #lookAt(at: number): void {
+    if (this.#isStopped) return;
+    this.#timer?.();
+    const wait = Math.max(at - this.#use.clock.monotonic(), LOOK_MS);
+    this.#timer = this.#use.clock.after(wait, () => this.#look());
+  }
+
+  #look(): void {
+    const now = this.#use.clock.monotonic();
+    let next = now + this.#longest();
+    let left = MOST_AT_ONCE;
+    for (const peer of this.#use.peers.all()) {
+      this.#expire(peer, now);
+      const due = this.#dueAt(peer);
+      if (due === undefined) continue;
+      if (due > now) next = Math.min(next, due);
+      else if (left > 0) {
+        left -= 1;
+        next = Math.min(next, this.#ask(peer, now));
+      } else next = now;
+    }
+    this.#lookAt(next);
+  }
+
+  /** The session's end: who cannot be asked is gone without it. */
+  #expire(peer: PeerEntry, now: number): void {
+    const { timeout, presence, subscriptions } = this.#use;
+    if (now - Math.max(peer.heardAt ?? 0, this.#startedAt) < timeout) return;
+    if (peer.subscriptions.size > 0) subscriptions.end(peer);
+    presence.offline(peer, "silent");
+  }
+
+  /** When to ask the peer; undefined where there is nothing to ask, or its messages ask already. */
+  #dueAt(peer: PeerEntry): number | undefined {
+    const { every } = this.#use;
+    if (every === 0 || peer.open > 0 || peer.turns.length > 0) return undefined;
+    if (peer.known === undefined && peer.subscriptions.size === 0 && peer.asked.size === 0) return undefined;
+    if (this.#channelOf(peer) === undefined) return undefined;
+    return peer.probeAt > 0 ? peer.probeAt : Math.max(peer.heardAt ?? 0, this.#startedAt) + every;
+  }
+
+  /** Asks once more, or gives up; returns when to look again. */
+  #ask(peer: PeerEntry, now: number): number {
+    if (peer.probes >= roundOf(peer)) {
+      peer.probes = 0;
+      peer.silent = true;
+      this.#use.presence.offline(peer, "silent");
+      peer.probeAt = now + this.#use.every;
+      return peer.probeAt;
+    }
+    const clocks = clocksOf(peer);
+    this.#send(peer, clocks[peer.probes % clocks.length] ?? 0);
+    peer.probes += 1;
+    peer.probeAt = now + ANSWER_MS;
+    return peer.probeAt;
+  }
+
+  #send(peer: PeerEntry, clock: number): void {
+    const channelId = this.#channelOf(peer);
+    if (channelId === undefined) return;
+    const run = (): number => {
+      this.#use.wire.probe(peer, channelId, clock);
+      return FIRST_WAIT_MS;
+    };
+    this.#use.turns.take(peer, { run, channel: "", priority: 0 });
+  }
+
+  /** One that the peer subscribes to: nothing else is answered. Of a device without `channels` one that it uses. */
+  #channelOf(peer: PeerEntry): Uint8Array | undefined {
+    const [configured] = peer.known?.channels ?? [];
+    const [subscribed] = peer.subscriptions;
+    const [asked] = peer.asked;
+    const name =
+      peer.kind === "device" ? (configured ?? subscribed ?? asked) : (subscribed ?? asked ?? configured);
+    return name === undefined ? peer.heardChannel : this.#use.names.idOf(name);
+  }
+}
+
+/** One that is away is asked once an interval, one that was never heard in each epoch. */
+function roundOf(peer: PeerEntry): number {
+  if (peer.clock === undefined && peer.kind === "device") return UNHEARD_OFFSETS.length;
+  return peer.presence?.state === "offline" ? 1 : ROUND;
+}
+
+function clocksOf({ clock, formerClock, kind }: PeerEntry): readonly number[] {
+  if (clock === undefined) return kind === "node" ? [0] : UNHEARD_OFFSETS;
+  return formerClock === undefined ? [clock] : [clock, formerClock];
+}
