@@ -5,7 +5,7 @@ import { type Level, type Operations, WAYS_OUT } from "./level.ts";
 import { type CommitRecord, readCommit, writeCommit } from "./records.ts";
 
 /** So many commit records are kept; a hole among them shows a batch that the disk lost. */
-export const KEPT_COMMITS = 4_096;
+const KEPT_COMMITS = 4_096;
 
 /** The last commit and its number. */
 export interface LastCommit extends CommitRecord {
@@ -19,7 +19,7 @@ export function firstCommits(operations: Operations): LastCommit {
   return { ...record, number: KEPT_COMMITS };
 }
 
-export function putCommit(operations: Operations, commit: LastCommit): void {
+function putCommit(operations: Operations, commit: LastCommit): void {
   const key = commitKey(commit.number);
   operations.put(key, writeCommit(key, commit));
 }

@@ -99,6 +99,9 @@ export async function keepReserve(folder: string, bytes: number): Promise<void> 
     // Written, not only claimed: a hole takes no room.
     for (let left = bytes; left > 0; left -= CHUNK.length)
       await file.write(CHUNK, 0, Math.min(left, CHUNK.length));
+  } catch {
+    // Half a reserve would only take the room that is left.
+    await dropReserve(folder);
   } finally {
     await file.close();
   }

@@ -1,1 +1,3 @@
+export { checkStore, type StoreReport } from "./check.ts";
 export { createDurableStore, type DurableStore, type DurableStoreOptions } from "./durable-store.ts";
+export { exportStore } from "./export.ts";

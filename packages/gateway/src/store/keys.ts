@@ -112,7 +112,7 @@ export const quarantineKey = (key: Uint8Array): Buffer =>
   Buffer.concat([Buffer.from([Space.quarantine]), key]);
 
 /** All keys that begin so. */
-export function prefixed(prefix: Buffer): Range {
+function prefixed(prefix: Buffer): Range {
   const lt = Buffer.from(prefix);
   let last = lt.length - 1;
   while (last >= 0 && lt[last] === 0xff) last -= 1;

@@ -44,7 +44,7 @@ const CACHE = 8 * 1024 * 1024;
 const HANDED_OVER = 65_536;
 
 /** Where LevelDB's own files lie. */
-export const levelFolder = (folder: string): string => join(folder, "level");
+const levelFolder = (folder: string): string => join(folder, "level");
 
 export const openLevel: OpenLevel = async (folder, { create }) => {
   const location = levelFolder(folder);

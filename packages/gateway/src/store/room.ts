@@ -50,15 +50,17 @@ export class Room {
 
   /** Looks at the disk and, where there is room, builds the reserve. */
   async tend(): Promise<void> {
-    await this.look();
-    if (!this.full) await keepReserve(this.folder, this.limits.reserve);
+    const free = await this.look();
+    const { low, reserve } = this.limits;
+    if (!this.full && free >= low + reserve) await keepReserve(this.folder, reserve);
   }
 
-  private async look(): Promise<void> {
+  private async look(): Promise<number> {
     const free = await roomIn(this.folder);
     this.bytes = 0;
     this.commits = 0;
     this.become(free < (this.full ? this.limits.high : this.limits.low), free);
+    return free;
   }
 
   private become(full: boolean, free: number): void {

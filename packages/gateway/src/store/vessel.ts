@@ -63,7 +63,7 @@ export class Vessel implements Ground {
     if (mark !== undefined && mark.format < FORMAT)
       await migrated(this.options.folder, { mark, steps: MIGRATIONS, to: FORMAT });
     const isNew = mark === undefined;
-    const level = await this.options.open(this.options.folder, { create: isNew });
+    const level = await this.begin(isNew);
     try {
       const id = isNew ? await this.found(level) : await storeId(level);
       const image = await this.load(level);
@@ -72,6 +72,18 @@ export class Vessel implements Ground {
     } catch (error) {
       await level.close();
       throw error;
+    }
+  }
+
+  /** Opening writes a table: on a full disk it takes the room kept back. */
+  private async begin(isNew: boolean): Promise<Level> {
+    const { open, folder, room } = this.options;
+    try {
+      return await open(folder, { create: isNew });
+    } catch (error) {
+      if (isNew || !isFullDisk(error)) throw error;
+      await room.ranOut();
+      return await open(folder, { create: false });
     }
   }
 
