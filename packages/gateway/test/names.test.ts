@@ -71,16 +71,16 @@ describe("nomq unknown and nomq name", () => {
     expect(shown).toMatch(
       new RegExp(
         `^channel ${hash}\n  1 message, \\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ, from ${board.address}\n` +
-          `  once you know its name:\n    nomq name ${hash} CHANNEL\n` +
+          `  once you know its name:\n    npm start -s -- name ${hash} CHANNEL --socket ${gateway.controlSocket}\n` +
           "  or in gateway.yaml, under nomq.channels:\n    - CHANNEL\n$",
       ),
     );
     expect(board.answers).toEqual([]);
     await using reader = nomq(["sub", "#", "--count", "1", ...way]);
     await reader.said("subscribed", "stderr");
-    const [, line = ""] = /^ {4}nomq (name .*)$/m.exec(shown) ?? [];
+    const [, line = ""] = /^ {4}npm start -s -- (name .*)$/m.exec(shown) ?? [];
     const typed = line.replace("CHANNEL", "greenhouse/temperature").split(" ");
-    expect(await nomq([...typed, ...way]).ended).toMatchObject({
+    expect(await nomq(typed).ended).toMatchObject({
       code: 0,
       stdout: `${hash} greenhouse/temperature\n`,
     });

@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { basename, relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type BannerOptions, banner, readyLine } from "../banner.ts";
 import { createGateway, type Running } from "../gateway.ts";
 import { openLog } from "../log.ts";
 import { gatewayVersion } from "../version.ts";
+import { commandHere, placeHere } from "./called-as.ts";
 import { endSignal } from "./end-signal.ts";
 import { type Placed, placedConfig } from "./place.ts";
 
@@ -49,25 +50,6 @@ function bannerOptions(
     ...(file === undefined ? {} : { configFile: resolve(file) }),
     data: config.data,
     mqttListen: config.mqtt.listen,
-    place: placeHere(options, config.data === "memory" ? running.controlSocket : undefined),
+    place: placeHere(config.data === "memory" ? { socket: running.controlSocket } : options),
   };
 }
-
-/** How this very program is called again, so that the banner's lines can be pasted. */
-function commandHere(): string {
-  const called = process.argv[1] ?? "";
-  const name = basename(called);
-  if (name === "main.ts") return "npm start -s --";
-  if (process.env["npm_command"] === "exec") return "npx -p @nomq/gateway nomq";
-  return name === "main.js" ? `node ${quoted(relative(process.cwd(), called))}` : "nomq";
-}
-
-/** What leads the commands to this gateway; with the defaults nothing is needed. */
-function placeHere({ config, data }: GatewayCommandOptions, socket: string | undefined): string {
-  if (socket !== undefined) return ` --socket ${quoted(socket)}`;
-  if (data !== undefined) return ` --data ${quoted(data)}`;
-  return config === undefined ? "" : ` --config ${quoted(config)}`;
-}
-
-const quoted = (text: string): string =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,5 +1,6 @@
 import type { UnknownChannel, UnknownClock } from "@nomq/core";
 import { createControlClient, refused } from "../control/control-client.ts";
+import { commandHere, placeHere } from "./called-as.ts";
 import type { UnknownOptions } from "./options.ts";
 import { placedSocket } from "./place.ts";
 
@@ -20,7 +21,8 @@ export async function runUnknown(options: UnknownOptions): Promise<number> {
     for (const clock of clocks) print(JSON.stringify({ kind: "clock", ...clock }));
     return 0;
   }
-  for (const channel of channels) print(channelText(channel));
+  const name = (hash: string): string => `${commandHere()} name ${hash} CHANNEL${placeHere(options)}`;
+  for (const channel of channels) print(channelText(channel, name(channel.hash)));
   for (const clock of clocks) print(clockText(clock));
   if (channels.length + clocks.length === 0) process.stderr.write("nothing is unknown\n");
   return 0;
@@ -28,12 +30,12 @@ export async function runUnknown(options: UnknownOptions): Promise<number> {
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
-function channelText({ hash, source, sources, ...seen }: UnknownChannel): string {
+function channelText({ hash, source, sources, ...seen }: UnknownChannel, command: string): string {
   return [
     `channel ${hash}`,
     `  ${seenText("message", seen)}, from ${[...new Set([source, ...sources])].join(" ")}`,
     "  once you know its name:",
-    `    nomq name ${hash} CHANNEL`,
+    `    ${command}`,
     "  or in gateway.yaml, under nomq.channels:",
     "    - CHANNEL",
   ].join("\n");
