@@ -1,19 +1,5 @@
-import { randomBytes } from "node:crypto";
-import {
-  channelId,
-  createNomqNode,
-  createPacketKey,
-  type Endpoint,
-  encodePacket,
-  type Key,
-  type NomqNode,
-  type PacketKey,
-  publishFlags,
-  type Qos,
-  type Transport,
-  withMark,
-} from "@nomq/core";
-import { createFakeClock, type FakeClock } from "@nomq/core/testing";
+import { channelId, type Endpoint, encodePacket, publishFlags, type Qos, withMark } from "@nomq/core";
+import { type NodeInMemory, startNodeInMemory } from "../node-in-memory.ts";
 
 /** What the node does with one packet. */
 export type Work = "receive QoS 0" | "receive QoS 1 and answer" | "send to a peer" | "send to a subscriber";
@@ -35,16 +21,13 @@ const CHANNEL_STEP = 104_729;
 const PEER_STEP = 7_919;
 
 /** Everything that stands before the first round. */
-interface Standing {
-  readonly node: NomqNode;
-  readonly clock: FakeClock;
+interface Standing extends NodeInMemory {
   readonly names: readonly string[];
   readonly addresses: readonly Endpoint[];
   /** A datagram by which the first peer asks for the first channel. */
   subscribe(): Uint8Array;
   /** The datagrams of one second from now on: each from another peer, on another channel. */
   datagrams(qos: Qos, second: number): readonly Uint8Array[];
-  deliver(datagram: Uint8Array, from: Endpoint): void;
 }
 
 /** Makes the node and lets every peer be heard once. */
@@ -55,37 +38,19 @@ export async function createCrowd(size: { channels: number; peers: number }): Pr
 }
 
 async function stand({ channels, peers }: { channels: number; peers: number }): Promise<Standing> {
-  const key: Key = { id: "bench", encryption: randomBytes(32), mac: randomBytes(32), dialect: "auto" };
   const names = Array.from({ length: channels }, (_, at) => `site/line${at % 100}/sensor${at}/temperature`);
   const addresses = Array.from({ length: peers }, (_, at) => ({
     host: `10.7.${at >> 8}.${at & 255}`,
     port: 8888,
   }));
-  const clock = createFakeClock();
-  const { transport, deliver } = memoryTransport();
-  const node = createNomqNode({
-    transport,
-    keys: [key],
-    clock,
-    channels: names,
-    // As a gateway has them.
-    limits: { channels: 1_000_000, pending: 65_536 },
-  });
-  node.receive({ message: async () => ({ is: "accepted" }), remember: async () => undefined });
-  await node.start();
-  const sealed = { key: createPacketKey(key), clock, names, addresses };
-  return {
-    node,
-    clock,
-    names,
-    addresses,
-    deliver,
-    datagrams: publisher(sealed),
-    subscribe: () => ask(sealed),
-  };
+  // The limits of a gateway.
+  const limits = { channels: 1_000_000, pending: 65_536 };
+  const started = await startNodeInMemory({ channels: names, limits });
+  const sealed = { ...started, names, addresses };
+  return { ...sealed, datagrams: publisher(sealed), subscribe: () => ask(sealed) };
 }
 
-type Sealed = Pick<Standing, "clock" | "names" | "addresses"> & { readonly key: PacketKey };
+type Sealed = Pick<Standing, "clock" | "key" | "names" | "addresses">;
 
 function ask({ key, clock, names }: Sealed): Uint8Array {
   const channel = at(names, 0);
@@ -191,21 +156,6 @@ async function send(standing: Standing, work: Work): Promise<number> {
 function microsPerPacket(began: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(began);
   return (user + system) / (SECONDS * PER_SECOND);
-}
-
-function memoryTransport(): { transport: Transport; deliver: Standing["deliver"] } {
-  let receiver: Standing["deliver"] = () => undefined;
-  return {
-    transport: {
-      local: { host: "10.7.255.1", port: 8888 },
-      send: async () => undefined,
-      onDatagram(receive) {
-        receiver = receive;
-      },
-      [Symbol.asyncDispose]: async () => undefined,
-    },
-    deliver: (datagram, from) => receiver(datagram, from),
-  };
 }
 
 function at<T>(list: readonly T[], turn: number): T {
