@@ -30,10 +30,6 @@ function refused(reason: string): PublishOutcome {
   return { is: "refused", reason, packetId: 0, sessionId: 0, sent: false };
 }
 
-function wants({ subscriptions, known }: PeerEntry, channel: string): boolean {
-  return subscriptions.has(channel) || known?.channels?.includes(channel) === true;
-}
-
 function whyNobody(to: string | Endpoint | undefined): string {
   if (to === undefined) return "no-subscriber";
   return typeof to === "string" ? "peer-unknown" : "limited";
@@ -197,10 +193,8 @@ class Node implements NomqNode {
   }
 
   #receivers(channel: string, to: string | Endpoint | undefined): readonly PeerEntry[] {
-    const { peers } = this.#parts;
-    if (to === undefined) {
-      return [...peers.all()].filter((peer) => wants(peer, channel));
-    }
+    const { peers, subscriptions } = this.#parts;
+    if (to === undefined) return subscriptions.to(channel);
     const peer = peers.reach(to);
     return peer === undefined ? [] : [peer];
   }

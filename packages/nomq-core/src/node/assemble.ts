@@ -105,7 +105,13 @@ function assembleWatch(
   const { clock = systemClock, probe = DEFAULT_PROBE_MS, sessionTimeout = DEFAULT_TIMEOUT_MS } = options;
   const { limits, names, presence, rejections } = use;
   const left = (peer: PeerEntry): void => presence.offline(peer, "left");
-  const subscriptions = createSubscriptions({ names, receiver, left, limit: limits.peers / 2 });
+  const subscriptions = createSubscriptions({
+    names,
+    known: use.peers.all(),
+    receiver,
+    left,
+    limit: limits.peers / 2,
+  });
   const probing = createProbing({ ...use, clock, subscriptions, every: probe, timeout: sessionTimeout });
   const silence = probe > 0 ? probe + PROBE_GRACE_MS : sessionTimeout;
   const { monotonic } = use.time;

@@ -10,11 +10,14 @@ export interface Subscriptions {
   remove(peer: PeerEntry, channel: string): void;
   /** The peer is gone: all it asked for ends. */
   end(peer: PeerEntry): void;
+  /** Who gets the channel: peers that have asked for it, and known ones whose configuration says so. */
+  to(channel: string): readonly PeerEntry[];
 }
 
 /** What subscriptions work with. */
 export interface SubscriptionsUse {
   readonly names: ChannelNames;
+  readonly known: Iterable<PeerEntry>;
   readonly receiver: () => NomqReceiver | undefined;
   /** Peers that may have subscriptions. They stay in the table of peers, so they may fill only a part of it. */
   readonly limit: number;
@@ -28,10 +31,15 @@ const MOST_CHANNELS = 1000;
 /** Makes the subscriptions of one node. */
 export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
   let subscribers = 0;
+  const configured = new PeersByChannel();
+  for (const peer of use.known)
+    for (const channel of peer.known?.channels ?? []) configured.add(channel, peer);
+  const asking = new PeersByChannel();
   const drop = (peer: PeerEntry, channel: string): boolean => {
-    const found = peer.subscriptions.delete(channel);
-    if (found && peer.subscriptions.size === 0) subscribers -= 1;
-    return found;
+    if (!peer.subscriptions.delete(channel)) return false;
+    if (peer.subscriptions.size === 0) subscribers -= 1;
+    asking.remove(channel, peer);
+    return true;
   };
   const hasRoom = ({ subscriptions: { size } }: PeerEntry): boolean =>
     size > 0 ? size < MOST_CHANNELS : subscribers < use.limit;
@@ -42,6 +50,7 @@ export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
       if (!hasRoom(peer) || !use.names.learn(channel)) return false;
       if (peer.subscriptions.size === 0) subscribers += 1;
       peer.subscriptions.add(channel);
+      asking.add(channel, peer);
       const taken = use.receiver()?.subscribed?.(viewOf(peer), channel) !== false;
       if (!taken) drop(peer, channel);
       return taken;
@@ -57,5 +66,25 @@ export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
         use.receiver()?.unsubscribed?.(viewOf(peer), channel);
       }
     },
+    to: (channel) => [...new Set([...configured.of(channel), ...asking.of(channel)])],
   };
+}
+
+/** So that a publish does not ask every peer. */
+class PeersByChannel {
+  readonly #peers = new Map<string, Set<PeerEntry>>();
+
+  of(channel: string): Iterable<PeerEntry> {
+    return this.#peers.get(channel) ?? [];
+  }
+
+  add(channel: string, peer: PeerEntry): void {
+    this.#peers.set(channel, (this.#peers.get(channel) ?? new Set()).add(peer));
+  }
+
+  remove(channel: string, peer: PeerEntry): void {
+    const peers = this.#peers.get(channel);
+    peers?.delete(peer);
+    if (peers?.size === 0) this.#peers.delete(channel);
+  }
 }
