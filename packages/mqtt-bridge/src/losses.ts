@@ -1,9 +1,25 @@
-import type { MappingLoss, Message } from "@nomq/core";
-import { createMappingLosses, type Log } from "@nomq/core";
+import type { Log, LostProperty, MappingLoss, Message, PropertyTests } from "@nomq/core";
+import { createMappingLosses, lostProperties } from "@nomq/core";
 import type { IPublishPacket } from "mqtt-packet";
-import { LOST_TO_311 } from "./mapping.ts";
+import { mqttMapping } from "./mapping.ts";
+import { priorityIn, propertiesIn } from "./user-properties.ts";
 
 type Properties = NonNullable<IPublishPacket["properties"]>;
+
+/** What a packet has of that which MQTT 3.1.1 lacks. */
+const PACKET_TESTS: PropertyTests<Properties> = {
+  "content-type": ({ contentType }) => contentType !== undefined,
+  priority: ({ userProperties }) => userProperties !== undefined && priorityIn(userProperties) > 0,
+  properties: ({ userProperties }) => userProperties !== undefined && propertiesIn(userProperties).length > 0,
+  "response-channel": ({ responseTopic }) => responseTopic !== undefined,
+  correlation: ({ correlationData }) => correlationData !== undefined,
+};
+
+/** What a packet's properties lose on their way to an MQTT 3.1.1 client, as the table says. */
+const LOST_TO_311: readonly LostProperty<Properties>[] = lostProperties(
+  (property) => mqttMapping.rows[property].to["3.1.1"],
+  PACKET_TESTS,
+);
 
 /** Counts what MQTT 3.1.1 clients do not get of messages. */
 export interface ClientLosses {

@@ -3,13 +3,10 @@ import {
   approximated,
   type Draft,
   kept,
-  type LostProperty,
   lost,
-  lostProperties,
   type MappingProperty,
   type MappingRow,
   type Message,
-  type PropertyTests,
   type ProtocolMapping,
 } from "@nomq/core";
 import type { IPublishPacket } from "mqtt-packet";
@@ -42,7 +39,7 @@ const QOS_OUT = "at most the subscription's QoS";
 const rows = {
   name: {
     from: both(
-      kept("topic, byte for byte; a first level that starts with `$` is refused", {
+      kept("topic, byte for byte, 1 to 65,535 bytes; a first level that starts with `$` is refused", {
         ...topic,
         convert: (packet: IPublishPacket): string => packet.topic,
       }),
@@ -294,18 +291,3 @@ function propertiesOf(message: Message, expiresInMs: number | undefined): Proper
 export function secondsLeft(ms: number): number {
   return Math.min(Math.max(Math.ceil(ms / 1000), 0), LONGEST_EXPIRY);
 }
-
-/** What a packet has of that which MQTT 3.1.1 lacks. */
-const PACKET_TESTS: PropertyTests<Properties> = {
-  "content-type": ({ contentType }) => contentType !== undefined,
-  priority: ({ userProperties }) => userProperties !== undefined && priorityIn(userProperties) > 0,
-  properties: ({ userProperties }) => userProperties !== undefined && propertiesIn(userProperties).length > 0,
-  "response-channel": ({ responseTopic }) => responseTopic !== undefined,
-  correlation: ({ correlationData }) => correlationData !== undefined,
-};
-
-/** What a packet's properties lose on their way to an MQTT 3.1.1 client, as the table says. */
-export const LOST_TO_311: readonly LostProperty<Properties>[] = lostProperties(
-  (property) => rows[property].to["3.1.1"],
-  PACKET_TESTS,
-);

@@ -10,6 +10,7 @@ interface Examples {
   readonly deviceConfig: string;
   readonly decode: string;
   readonly check: string;
+  readonly explain: string;
   readonly unknown: string;
   readonly name: string;
 }
@@ -43,6 +44,11 @@ export const EXAMPLES: Examples = {
   decode: examples(
     "nomq decode 4e4d0101… --key data/keys/site.json",
     "xxd -p packet.bin | nomq decode - --json",
+  ),
+  explain: examples(
+    "nomq explain nomq:qos2 mqtt",
+    "nomq explain mqtt5:retain nomq:device",
+    "nomq explain nomq mqtt --json",
   ),
   check: examples("nomq check gateway.yaml", "nomq check gateway.yaml --json"),
   unknown: examples("nomq unknown", "nomq unknown --json"),

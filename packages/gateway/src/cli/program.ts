@@ -38,6 +38,7 @@ export function createProgram(finish: Finish): Command {
   addDeviceConfig(program, finish);
   addDecode(program, finish);
   addCheck(program, finish);
+  addExplain(program, finish);
   addUnknown(program, finish);
   addName(program, finish);
   return program;
@@ -168,6 +169,20 @@ function addCheck(program: Command, finish: Finish): void {
     .action(async (file: string, options) => {
       const { runCheck } = await import("./check-command.ts");
       finish(runCheck(file, options));
+    });
+}
+
+function addExplain(program: Command, finish: Finish): void {
+  program
+    .command("explain")
+    .description("say what becomes of a message's properties between two protocols")
+    .argument("<from>", "nomq, nomq:device, nomq:node, mqtt, mqtt5, mqtt3.1.1; with a property: nomq:qos2")
+    .argument("<to>", "the same")
+    .option("--json", "one JSON object per line")
+    .addHelpText("after", EXAMPLES.explain)
+    .action(async (from: string, to: string, options) => {
+      const { runExplain } = await import("./explain-command.ts");
+      finish(runExplain(from, to, options));
     });
 }
 
