@@ -187,6 +187,8 @@ function nomqOptions(nomq: NomqConfig, { keys }: KeysInEffect): NomqBridgeOption
     keys: keys.map(bytesOfKey),
     channels: nomq.channels,
     devices: nomq.devices,
+    broadcast: nomq.broadcast,
+    broadcastFilters: nomq.broadcastFilters,
     pace: nomq.pace,
     ...(nomq.time === undefined ? {} : { time: nomq.time }),
     ...(first?.ack === undefined ? {} : { ack: first.ack }),

@@ -27,7 +27,9 @@ export function namingTheKey(error: unknown, listeners: KeyedUrls): unknown {
   const advice = text.includes("(EACCES)")
     ? "; ports below 1024 need a right of their own: grant it (CAP_NET_BIND_SERVICE), or use --port-offset"
     : "; another gateway? stop it, change the key, or use --port-offset";
-  return new NomqError(error.code, `${key}: port ${new URL(url).port}: ${text}${advice}`, { cause: error });
+  // Not `new URL`: it takes no IPv6 zones.
+  const port = /:(\d+)$/.exec(url)?.[1];
+  return new NomqError(error.code, `${key}: port ${port}: ${text}${advice}`, { cause: error });
 }
 
 const LISTENER_FAILURES: ReadonlySet<string> = new Set(["port-in-use", "listen-failed"]);

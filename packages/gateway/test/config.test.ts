@@ -26,7 +26,14 @@ describe("defaults", () => {
     expect(parse("")).toEqual({
       version: 1,
       data: "/etc/nomq/data",
-      nomq: { listen: [{ url: "udp://[::]:8888" }], channels: [], pace: 5, devices: [] },
+      nomq: {
+        listen: [{ url: "udp://[::]:8888" }],
+        channels: [],
+        broadcast: [],
+        broadcastFilters: [],
+        pace: 5,
+        devices: [],
+      },
       mqtt: { listen: [{ url: "mqtt://[::]:1883" }, { url: "ws://[::]:8083" }] },
       log: { level: "info", format: "pretty", file: null },
     });
@@ -56,9 +63,11 @@ describe("values", () => {
     const config = parse(`
 data: memory
 nomq:
-  listen: [{ url: "udp://[::1]:8888", ack: delivered, ackTimeout: 500ms }]
+  listen: [{ url: "udp://[::1]:8888", ack: delivered, ackTimeout: 500ms }, { url: "udp://[fe80::7%br-lan.2]:1", ack: delivered, ackTimeout: 500ms }]
   keys: [${KEY.replace("}", ", dialect: standard }")}]
   channels: [a/b, { name: c, contentType: application/json }]
+  broadcast: ["192.168.1.255:8888", "[ff02::114%br-lan.2]:8888"]
+  broadcastFilters: ["site/alarm/#"]
   pace: 2.5
   devices:
     - { name: pump-7, address: "127.0.0.1:9001", key: site, subscribe: ["x/#"], kind: node, clock: any, binary: base64 }
@@ -71,7 +80,12 @@ log: { level: debug, format: json, file: ./gateway.log }
     expect(config.nomq.listen[0]).toEqual({ url: "udp://[::1]:8888", ack: "delivered", ackTimeout: 500 });
     expect(config.nomq.keys).toEqual([{ id: "site", encryption: HEX, mac: MAC, dialect: "standard" }]);
     expect(config.nomq.channels).toEqual([{ name: "a/b" }, { name: "c", contentType: "application/json" }]);
-    expect(config.nomq).toMatchObject({ pace: 2.5 });
+    expect(config.nomq.listen[1]?.url).toBe("udp://[fe80::7%br-lan.2]:1");
+    expect(config.nomq).toMatchObject({
+      broadcast: ["192.168.1.255:8888", "[ff02::114%br-lan.2]:8888"],
+      broadcastFilters: ["site/alarm/#"],
+      pace: 2.5,
+    });
     expect(config.nomq.devices[0]).toMatchObject({
       key: "site",
       kind: "node",
@@ -230,11 +244,6 @@ describe("refusals name place, path, reason and advice", () => {
 describe("parts of a later version are checked, then refused by name", () => {
   test.each([
     ["durability: power", "1:1: durability: not available yet (durability: power); remove it"],
-    [
-      "nomq: { broadcast: ['192.168.1.255:8888'] }",
-      "1:9: nomq.broadcast: not available yet (NoMQ broadcast)",
-    ],
-    ["nomq: { broadcastFilters: ['a/#'] }", "1:9: nomq.broadcastFilters: not available yet (NoMQ broadcast)"],
     ["nomq: { probe: 5m }", "1:9: nomq.probe: not available yet (heartbeats to silent devices)"],
     ["mqtt: { listen: ['mqtts://[::]:8883'] }", "1:18: mqtt.listen[0]: not available yet (TLS on listeners)"],
     [

@@ -57,6 +57,11 @@ export function plainHost(host: string): string {
   return zone === undefined ? plain : `${plain}%${zoneName(zone)}`;
 }
 
+/** The endpoint with its host in that one spelling. */
+export function plainEndpoint({ host, port }: Endpoint): Endpoint {
+  return { host: plainHost(host), port };
+}
+
 /** Zones may be written as numbers; datagrams name the interface, except on Windows. */
 function zoneName(zone: string): string {
   if (process.platform === "win32" || !/^\d+$/.test(zone)) return zone;

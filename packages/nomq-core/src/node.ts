@@ -116,7 +116,8 @@ class Node implements NomqNode {
   ): Promise<PublishOutcome> {
     if (this.#transport === undefined || this.#stopped !== undefined) return refused("closed");
     if (!isValidChannel(channel)) return refused("channel-invalid");
-    const { broadcasts, names } = this.#parts;
+    const { broadcasts, names, limits } = this.#parts;
+    if (payload.length > limits.message) return refused("too-large");
     return broadcasts.send({ channelId: names.idOf(channel), payload }, options);
   }
 

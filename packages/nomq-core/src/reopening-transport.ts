@@ -18,7 +18,7 @@ export type ReopeningInput =
   | { readonly on: "gone" }
   | { readonly on: "due" }
   | { readonly on: "opened"; readonly now: number }
-  | { readonly on: "not-opened"; readonly reason: string }
+  | { readonly on: "unopened"; readonly reason: string }
   | { readonly on: "close" };
 
 /** The next state, and how long to wait where it is `waiting`. */
@@ -50,7 +50,7 @@ export function stepReopening(state: ReopeningState, input: ReopeningInput): Reo
     case "opened":
       if (state.is !== "opening") return undefined;
       return { state: { is: "open", since: input.now, attempts: state.attempts } };
-    case "not-opened":
+    case "unopened":
       return state.is === "opening" ? waiting({ ...state, reason: input.reason }) : undefined;
   }
 }
@@ -192,7 +192,7 @@ class Reopening implements Transport {
       this.#step({ on: "opened", now: this.#options.clock.monotonic() });
       this.#watch(opened);
     } catch (error) {
-      this.#step({ on: "not-opened", reason: textOf(error) });
+      this.#step({ on: "unopened", reason: textOf(error) });
     }
   }
 }

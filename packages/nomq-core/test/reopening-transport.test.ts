@@ -153,7 +153,7 @@ test("whatever happens, it waits 2 to 32 s before each opening, opens one at a t
   const input = fc.oneof(
     fc.record({ on: fc.constant("failed" as const), reason: fc.constant("x"), now: fc.nat(200_000) }),
     fc.record({ on: fc.constant("opened" as const), now: fc.nat(200_000) }),
-    fc.record({ on: fc.constant("not-opened" as const), reason: fc.constant("y") }),
+    fc.record({ on: fc.constant("unopened" as const), reason: fc.constant("y") }),
     fc.constantFrom({ on: "gone" } as const, { on: "due" } as const),
     fc.record({ on: fc.constant("close" as const) }),
   );

@@ -55,6 +55,9 @@ export interface NomqConfig {
   /** Absent: generated into the data folder on first start. */
   readonly keys?: readonly KeyConfig[];
   readonly channels: readonly ChannelConfig[];
+  /** `IP:PORT` of broadcast addresses and multicast groups. */
+  readonly broadcast: readonly string[];
+  readonly broadcastFilters: readonly string[];
   /** Datagrams per second to one v1 device. */
   readonly pace: number;
   /** `udp://IP:PORT` of the time service. Absent: none. */

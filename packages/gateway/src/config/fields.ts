@@ -43,7 +43,7 @@ export const filter: Text = text("a filter (+ is one whole level, # the last)", 
 export const path: Text = text("a path", (value) => value.length > 0);
 export const qos: z.ZodType<0 | 1 | 2, 0 | 1 | 2> = z.literal([0, 1, 2]);
 
-/** `IP:PORT`, `[IPv6]:PORT`. */
+/** `IP:PORT`, `[IPv6]:PORT`, `[IPv6%ZONE]:PORT`. */
 export const ipEndpoint: Text = text("an IP address with a port, such as 192.168.1.7:8888", (value) => {
   const at = value.lastIndexOf(":");
   const host = value.slice(0, at).replace(/^\[(.*)\]$/, "$1");
@@ -55,7 +55,9 @@ export const url = (schemes: readonly string[], example: string, portOptional = 
   text(
     `${listed(schemes.map((scheme) => `${scheme}://`))} with a host and a port, such as ${example}`,
     (value) => {
-      const parts = /^([a-z]+):\/\/(\[[0-9a-fA-F:.%a-z]+\]|[^\s/:[\]@?#]+)(?::(\d+))?$/.exec(value);
+      const parts = /^([a-z]+):\/\/(\[[0-9a-fA-F:.]+(?:%[^\s/[\]@?#]+)?\]|[^\s/:[\]@?#]+)(?::(\d+))?$/.exec(
+        value,
+      );
       if (parts === null || !schemes.includes(parts[1] ?? "")) return false;
       return parts[3] === undefined ? portOptional : isPort(parts[3]);
     },

@@ -107,7 +107,7 @@ function notYaml(error: Error, lines: LineCounter): PlacedFault {
 }
 
 function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, folder: string): Config {
-  const { listen, channels, pace, time, devices } = file.nomq;
+  const { listen, channels, broadcast, broadcastFilters, pace, time, devices } = file.nomq;
   return {
     version: 1,
     data: file.data === "memory" ? "memory" : resolve(folder, file.data),
@@ -115,6 +115,8 @@ function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, fold
       listen,
       ...(keys === undefined ? {} : { keys }),
       channels,
+      broadcast,
+      broadcastFilters,
       pace,
       ...(time === null ? {} : { time }),
       devices,

@@ -19,8 +19,6 @@ const secure = (value: unknown): boolean => typeof value !== "string" || !/^(mqt
 /** What the schema knows and this version does not serve. */
 const LATER: readonly Later[] = [
   { at: ["durability"], what: "durability: power", fine: (value) => value !== "power" },
-  { at: ["nomq", "broadcast"], what: "NoMQ broadcast" },
-  { at: ["nomq", "broadcastFilters"], what: "NoMQ broadcast" },
   // At its default it is taken: a file may repeat the documented values.
   {
     at: ["nomq", "probe"],

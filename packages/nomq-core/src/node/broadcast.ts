@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { addressText, plainHost } from "../address.ts";
+import { addressText, plainEndpoint } from "../address.ts";
 import type { Clock } from "../clock.ts";
 import { isMarked, readQos } from "../packet/flags.ts";
 import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
@@ -145,8 +145,8 @@ function refusal(reason: string): PublishOutcome {
 function addressesOf({ to = BROADCAST_ADDRESS }: NodeBroadcastOptions): readonly Endpoint[] {
   const all = "host" in to ? [to] : to;
   const byName = new Map(
-    all.map(({ host, port }) => {
-      const endpoint = { host: plainHost(host), port };
+    all.map((one) => {
+      const endpoint = plainEndpoint(one);
       return [addressText(endpoint), endpoint];
     }),
   );

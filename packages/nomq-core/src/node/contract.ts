@@ -2,11 +2,13 @@ import type { AbortOptions, StateChange } from "../bridge.ts";
 import type { Qos } from "../message.ts";
 import type { PeerKind } from "../session/peer-kind.ts";
 import type { Endpoint } from "../transport.ts";
+import type { NodeBroadcastOptions } from "./broadcast-options.ts";
 import type { PresenceChange } from "./presence-change.ts";
 import type { UnknownChannel } from "./unknown-channels.ts";
 import type { UnknownClock } from "./unknown-clocks.ts";
 
 export type { PeerKind } from "../session/peer-kind.ts";
+export type { NodeBroadcastOptions } from "./broadcast-options.ts";
 export type * from "./options.ts";
 export type * from "./presence-change.ts";
 export type { UnknownChannel } from "./unknown-channels.ts";
@@ -94,31 +96,6 @@ export interface NodePublishOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Options of {@link NomqNode.broadcast}. */
-export interface NodeBroadcastOptions {
-  /**
-   * Where to: the limited broadcast (goes out on one interface), broadcast addresses of subnets, multicast groups
-   * (`ff02::1%eth0`). Default 255.255.255.255 on port 8888.
-   */
-  readonly to?: Endpoint | readonly Endpoint[];
-  /** Only 0: the answer of one says nothing of the others. More is refused as `qos-not-possible`. */
-  readonly qos?: Qos;
-  /** Default false. */
-  readonly retain?: boolean;
-  /** Seconds until the outcome is `expired`, also while it waits for its turn; otherwise as for a publish. */
-  readonly ttl?: number;
-  /** 0 to 15, default 0. */
-  readonly priority?: number;
-  /**
-   * Clocks of the receivers less ours, in seconds: one copy is sent for each. Default 0 and -946,684,800, for devices
-   * that count from 1970 and from 2000; over IPv6, which devices cannot use, 0 alone.
-   */
-  readonly clocks?: readonly number[];
-  /** Id of the key that seals it. Default: the first. Peers with another key cannot read it. */
-  readonly key?: string;
-  readonly signal?: AbortSignal;
-}
-
 /** What became of a published message. */
 export type PublishOutcome = {
   readonly packetId: number;
@@ -187,10 +164,10 @@ export interface NomqNode extends AsyncDisposable {
   /** Resolves with the outcome; never rejects. Order per peer and channel is the caller's. */
   publish(channel: string, payload: Uint8Array, options?: NodePublishOptions): Promise<PublishOutcome>;
   /**
-   * Sends a message to everybody who listens at an address, at most 1,339 bytes. No more than `pace` datagrams a
-   * second (and never more than 5) leave towards one address, for they cost every device there its time; 64 messages
-   * wait for that, the next is refused as `busy`. `delivered` says that all copies were handed to the network. Never
-   * rejects.
+   * Sends a message to everybody who listens at an address, at most `limits.message` and 1,339 bytes. No more than
+   * `pace` datagrams a second (and never more than 5) leave towards one address, for they cost every device there its
+   * time; 64 messages wait for that, the next is refused as `busy`. `delivered` says that all copies were handed to
+   * the network. Never rejects.
    */
   broadcast(channel: string, payload: Uint8Array, options?: NodeBroadcastOptions): Promise<PublishOutcome>;
   /** Asks a node for a channel, again every minute until unsubscribed. Devices ignore it. */

@@ -1,4 +1,4 @@
-import { addressText } from "../address.ts";
+import { addressText, plainEndpoint } from "../address.ts";
 import type { CancelTimer } from "../clock.ts";
 import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
 import type { Dialect } from "../packet/packet.ts";
@@ -94,9 +94,10 @@ export function createPeerTable(use: {
   for (const known of use.known) {
     const key = (known.key === undefined ? undefined : use.ring.get(known.key)) ?? use.ring.keys[0];
     if (key === undefined) continue;
-    const entry = newEntry({ known, key, address: known.address });
+    const address = plainEndpoint(known.address);
+    const entry = newEntry({ known, key, address });
     named.set(known.name, entry);
-    namedAt.set(addressText(known.address), entry);
+    namedAt.set(addressText(address), entry);
   }
 
   let searchAt = 0;
@@ -132,7 +133,7 @@ export function createPeerTable(use: {
   }
   const find = (of: string | Endpoint): PeerEntry | undefined => {
     if (typeof of === "string") return named.get(of) ?? others.get(of);
-    const text = addressText(of);
+    const text = addressText(plainEndpoint(of));
     return namedAt.get(text) ?? others.get(text);
   };
 
@@ -150,7 +151,9 @@ export function createPeerTable(use: {
     find,
     reach(to) {
       const [key] = use.ring.keys;
-      return find(to) ?? (typeof to === "string" || key === undefined ? undefined : other(to, key));
+      return (
+        find(to) ?? (typeof to === "string" || key === undefined ? undefined : other(plainEndpoint(to), key))
+      );
     },
     recall(sessions) {
       for (const { session, window } of sessions) {

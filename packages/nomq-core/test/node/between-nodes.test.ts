@@ -221,3 +221,27 @@ test.each([1, 2] as const)(
     await world.stop();
   },
 );
+
+test.each(["fe80::7%eth0", "FE80:0::7%eth0"])(
+  "a link-local peer is one peer, however %s is spelt",
+  async (host) => {
+    const world = createWorld();
+    const at = { host: "fe80::7%eth0", port: 8888 };
+    const other = await world.node({ transport: world.network.open(at) });
+    const known = await world.node({
+      peers: [{ name: "other", address: { host, port: 8888 }, kind: "node" }],
+    });
+    const plain = await world.node();
+    for (const [room, to] of [
+      [known, "other"],
+      [plain, { host, port: 8888 }],
+    ] as const) {
+      expect(await room.node.publish("a/b", text("m"), { to, qos: 1 })).toMatchObject({ is: "delivered" });
+      expect(room.node.peer(at)).toMatchObject({ kind: "node", address: at });
+      expect(room.node.peer({ host, port: 8888 })).toEqual(room.node.peer(at));
+      expect(room.node.status().held.peers).toBe(room === known ? 0 : 1);
+    }
+    expect(other.texts()).toEqual(["m", "m"]);
+    await world.stop();
+  },
+);

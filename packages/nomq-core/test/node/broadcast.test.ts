@@ -133,7 +133,7 @@ describe("what a broadcast is refused for", () => {
     ["qos-not-possible", { qos: 2 }],
     ["ttl-invalid", { ttl: -1 }],
     ["ttl-invalid", { ttl: Number.NaN }],
-    ["too-large", { bytes: 1340 }],
+    ["too-large", { bytes: 1025 }],
     ["address-invalid", { to: [] }],
     ["address-invalid", { to: { host: "pump.local", port: 8888 } }],
     ["address-invalid", { to: { host: "10.0.0.255", port: 0 } }],
@@ -155,9 +155,12 @@ describe("what a broadcast is refused for", () => {
   });
 
   test("the longest message that is taken needs no IP fragment", async () => {
-    const room = await world.node();
+    const room = await world.node({ limits: { message: 5000 } });
     world.network.change({ mtu: 1500 });
     const device = world.device(onPort());
+    expect(await broadcast(world, room, { message: "x".repeat(1340) })).toMatchObject({
+      reason: "too-large",
+    });
     await broadcast(world, room, { message: "x".repeat(1339) });
     await world.clock.advance(500);
     expect(device.delivered[0]?.payload).toHaveLength(1339);
