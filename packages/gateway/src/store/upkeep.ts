@@ -67,7 +67,9 @@ export class Upkeep {
 
   /** Does all that is due now. */
   async tidy(): Promise<void> {
-    this.running ??= this.work().finally(() => {
+    // One under way may have begun before it was due.
+    while (this.running !== undefined) await this.running.catch(() => undefined);
+    this.running = this.work().finally(() => {
       this.running = undefined;
     });
     await this.running;

@@ -1,8 +1,7 @@
 import { cp, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { StoreContract } from "@nomq/core/testing";
-import { createFakeClock, type FakeClock } from "@nomq/core/testing";
+import { createFakeClock, type FakeClock, type StoreContract, type StoreHarness } from "@nomq/core/testing";
 import {
   type DurableStoreDoors,
   type DurableStoreOptions,
@@ -59,27 +58,37 @@ export function makeStore(
   return new LevelStore({ folder, clock: createFakeClock(), room: NO_ROOM_NEEDED, ...options }, doors);
 }
 
-/** Stores in folders; killed, the next one finds a copy made at that moment. */
-export const durableContract: StoreContract = {
-  make: async () => {
-    let folder = await testFolder();
-    let store = makeStore(folder.path);
-    const older: (LevelStore | TestFolder)[] = [];
-    return {
-      get store() {
-        return store;
-      },
-      reopen: async (how) => {
-        if (how === "kill") {
-          older.push(store, folder);
-          folder = await leftBy(folder.path);
-        } else await store[Symbol.asyncDispose]();
-        store = makeStore(folder.path);
-        await store.open();
-      },
-      [Symbol.asyncDispose]: async () => {
-        for (const one of [...older, store, folder]) await one[Symbol.asyncDispose]();
-      },
-    };
-  },
-};
+/** A store on disk that can be opened again, and where it lies now. */
+export interface Disk extends StoreHarness {
+  readonly folder: string;
+  tidy(): Promise<void>;
+}
+
+/** Killed, the next store finds a copy made at that moment. */
+export async function openDisk(): Promise<Disk> {
+  let folder = await testFolder();
+  let store = makeStore(folder.path);
+  const older: (LevelStore | TestFolder)[] = [];
+  return {
+    get store() {
+      return store;
+    },
+    get folder() {
+      return folder.path;
+    },
+    tidy: () => store.tidy(),
+    reopen: async (how) => {
+      if (how === "kill") {
+        older.push(store, folder);
+        folder = await leftBy(folder.path);
+      } else await store[Symbol.asyncDispose]();
+      store = makeStore(folder.path);
+      await store.open();
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const one of [...older, store, folder]) await one[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export const durableContract: StoreContract = { make: openDisk };

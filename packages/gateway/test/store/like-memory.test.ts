@@ -8,7 +8,8 @@ import {
   storedMessage,
 } from "@nomq/core/testing";
 import { expect, test } from "vitest";
-import { durableContract } from "./folders.ts";
+import { checkStore } from "../../src/store/index.ts";
+import { openDisk } from "./folders.ts";
 
 const isLong = process.env["NOMQ_LONG"] !== undefined;
 const seeds = Array.from({ length: isLong ? 200 : 12 }, (_, at) => at + 1);
@@ -92,7 +93,7 @@ test.each(seeds)("the durable store answers as the memory store does, over kills
   const prng = createPrng(seed);
   const memory = createMemoryStore();
   await memory.open();
-  await using disk = await durableContract.make();
+  await using disk = await openDisk();
   await disk.store.open();
   let last = 1_000;
   for (let round = 0; round < 40; round += 1) {
@@ -106,6 +107,10 @@ test.each(seeds)("the durable store answers as the memory store does, over kills
       await disk.reopen(prng.chance(0.5) ? "kill" : "stop");
       expect(opened(await disk.store.open())).toEqual(opened(await memory.open()));
     }
+    if (prng.chance(0.1)) await disk.tidy();
     if (round % 5 === 4) expect(await contents(disk.store, last)).toEqual(await contents(memory, last));
   }
+  await disk.tidy();
+  await disk.store[Symbol.asyncDispose]();
+  expect(await checkStore(disk.folder)).toMatchObject({ faults: [], leftover: 0, quarantined: 0 });
 });
