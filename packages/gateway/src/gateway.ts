@@ -145,6 +145,7 @@ class OneGateway implements Gateway {
       principal: () => OWNER,
       health: () => this.health(),
       attachments: () => this.#hub.attachments(),
+      devices: () => this.#nomq?.devices() ?? [],
       names: () => this.#nomq?.names,
       isOpen: () => this.#isOpen,
     });
@@ -190,6 +191,7 @@ function nomqOptions(nomq: NomqConfig, { keys }: KeysInEffect): NomqBridgeOption
     broadcast: nomq.broadcast,
     broadcastFilters: nomq.broadcastFilters,
     pace: nomq.pace,
+    probe: nomq.probe,
     ...(nomq.time === undefined ? {} : { time: nomq.time }),
     ...(first?.ack === undefined ? {} : { ack: first.ack }),
     ...(first?.ackTimeout === undefined ? {} : { ackTimeout: first.ackTimeout }),

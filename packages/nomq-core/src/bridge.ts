@@ -108,6 +108,7 @@ export interface Attachment extends AsyncDisposable {
   change(filters: { readonly add?: readonly string[]; readonly remove?: readonly string[] }): Promise<void>;
   /** No new calls; open ones go on, messages wait. */
   pause(reason: string): void;
+  /** Calls open again; messages that wait after a `retry` wait no longer. */
   resume(): void;
   /** Sends retained state again: new session id, first packet after silence, reconnect. Default: all its filters. */
   repair(filters?: readonly string[]): void;

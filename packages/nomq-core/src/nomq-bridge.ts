@@ -1,6 +1,6 @@
 import { listenUrl, parseEndpoint, parseListen } from "./address.ts";
 import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "./bridge.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import { NomqError } from "./errors.ts";
 import { createMappingLosses, type MappingLoss } from "./mapping.ts";
 import type {
@@ -15,11 +15,13 @@ import { noRejections } from "./node/rejections.ts";
 import { createNomqNode } from "./node.ts";
 import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
 import { attachBroadcasts, type BroadcastAttachments } from "./nomq-bridge/broadcasts.ts";
-import { attachDevice } from "./nomq-bridge/devices.ts";
-import { contentTypesOf, type InboundUse, publishInbound } from "./nomq-bridge/inbound.ts";
+import { attachDevice, peerOf } from "./nomq-bridge/devices.ts";
+import { contentTypesOf, type InboundUse } from "./nomq-bridge/inbound.ts";
+import { createIntake, type Intake } from "./nomq-bridge/intake.ts";
 import { createListeners, type Listeners, openUdpListener } from "./nomq-bridge/listeners.ts";
 import { createNames, type Names, type NomqNames } from "./nomq-bridge/names.ts";
 import type { NomqBridgeOptions, NomqChannelOptions } from "./nomq-bridge/options.ts";
+import { createDevices, type DevicePresence, type Devices, welcome } from "./nomq-bridge/presence.ts";
 import { createTimeListener, type TimeListener } from "./nomq-bridge/time-listener.ts";
 import { createStatusFeed, type StatusFeed } from "./status-feed.ts";
 import type { TimeServiceCounts } from "./time-service/time-service.ts";
@@ -27,11 +29,14 @@ import type { Endpoint } from "./transport.ts";
 
 export type { NamedChannel, Naming, NamingFault, NomqNames } from "./nomq-bridge/names.ts";
 export type * from "./nomq-bridge/options.ts";
+export type { DevicePresence } from "./nomq-bridge/presence.ts";
 
 /** The NoMQ side as a bridge, named `nomq`. */
 export interface NomqBridge extends Bridge {
   /** Counts of the node behind it: rejected datagrams, channel ids without a name, odd clocks. */
   counts(): NomqBridgeCounts;
+  /** Who of the configured devices and of the peers that have subscribed is there. */
+  devices(): readonly DevicePresence[];
   /** Names that channels get at run time. */
   readonly names: NomqNames;
   /** `udp://HOST:PORT` of the time service; undefined where none listens. */
@@ -40,6 +45,8 @@ export interface NomqBridge extends Bridge {
 
 /** What `/healthz` and metrics show of the NoMQ side. */
 export interface NomqBridgeCounts extends NodeStatus {
+  /** Peers with an attachment that are there and that are not. */
+  readonly devices: { readonly online: number; readonly offline: number };
   /** Messages refused at ingress, by reason. */
   readonly refused: Readonly<Record<string, number>>;
   /** What of messages could not be kept, from whom to whom (docs/mapping.md). */
@@ -49,7 +56,6 @@ export interface NomqBridgeCounts extends NodeStatus {
 }
 
 const DEFAULT_ACK_TIMEOUT_MS = 10_000;
-const DRAIN_MS = 5000;
 /** A gateway knows every channel of its hub, whose store keeps what is retained. */
 const GATEWAY_LIMITS: Partial<NodeLimits> = {
   channels: 1_000_000,
@@ -80,6 +86,9 @@ class NomqSide implements NomqBridge {
   readonly #losses = createMappingLosses(() => this.#port?.log);
   readonly #ended = new AbortController();
   readonly #devices = new Map<string, Attachment>();
+  readonly #peers: Devices = createDevices(
+    ({ id }) => (this.#devices.get(id) ?? this.#announced?.attachmentOf(id))?.name,
+  );
   #port: Port | undefined;
   #node: NomqNode | undefined;
   #announced: Announced | undefined;
@@ -87,9 +96,7 @@ class NomqSide implements NomqBridge {
   #listeners: Listeners | undefined;
   #stopped: Promise<void> | undefined;
   #listening = false;
-  /** Messages taken and not yet answered. */
-  #open = 0;
-  #drained: (() => void) | undefined;
+  readonly #intake: Intake = createIntake();
 
   constructor(options: NomqBridgeOptions) {
     this.#options = options;
@@ -120,6 +127,7 @@ class NomqSide implements NomqBridge {
     await this.#node.start();
     await this.#time.start(this.#port);
     void this.#learnNames(this.#port, this.#node);
+    void this.#peers.follow(this.#node, { log: this.#port.log, signal: this.#ended.signal });
     this.#listening = true;
     this.#showStatus();
   }
@@ -152,7 +160,17 @@ class NomqSide implements NomqBridge {
     const refused = Object.fromEntries(this.#refused);
     const time = this.#time.counts();
     const status = this.#node?.status() ?? NOTHING;
-    return { ...status, refused, lost: this.#losses.read(), ...(time === undefined ? {} : { time }) };
+    return {
+      ...status,
+      refused,
+      devices: this.#peers.count(),
+      lost: this.#losses.read(),
+      ...(time === undefined ? {} : { time }),
+    };
+  }
+
+  devices(): readonly DevicePresence[] {
+    return this.#peers.list();
   }
 
   timeAddress(): string | undefined {
@@ -164,15 +182,16 @@ class NomqSide implements NomqBridge {
     if ("node" in options) throw new NomqError("config-invalid", "the node is given");
     const listeners = createListeners(options, () => this.#showStatus());
     this.#listeners = listeners;
-    const { keys, pace, random, devices = [] } = options;
+    const { keys, pace, probe, random, devices = [] } = options;
     return {
       transport: () => listeners.open(port),
       keys,
-      peers: devices.map((device) => ({ ...device, address: parseEndpoint(device.address) })),
+      peers: devices.map(peerOf),
       clock: port.clock,
       log: port.log,
       limits: GATEWAY_LIMITS,
       ...(pace === undefined ? {} : { pace }),
+      ...(probe === undefined ? {} : { probe }),
       ...(random === undefined ? {} : { random }),
     };
   }
@@ -199,8 +218,8 @@ class NomqSide implements NomqBridge {
       },
       heard: (peer) => {
         if (this.#ended.signal.aborted) return;
-        this.#devices.get(peer.id)?.repair();
-        this.#announced?.repair(peer.id);
+        welcome(this.#devices.get(peer.id));
+        welcome(this.#announced?.attachmentOf(peer.id));
       },
       remember: (changes) => port.remember(changes),
     });
@@ -216,8 +235,8 @@ class NomqSide implements NomqBridge {
 
   #attachmentOf(incoming: IncomingMessage): string | undefined {
     const { id } = incoming.peer;
-    const own = this.#devices.get(id)?.name ?? this.#announced?.nameOf(id);
-    return own ?? this.#broadcasts?.originOf(incoming);
+    const own = this.#devices.get(id) ?? this.#announced?.attachmentOf(id);
+    return own?.name ?? this.#broadcasts?.originOf(incoming);
   }
 
   #showStatus(): void {
@@ -229,23 +248,7 @@ class NomqSide implements NomqBridge {
   async #take(use: InboundUse, incoming: IncomingMessage): Promise<Verdict> {
     if (this.#ended.signal.aborted) return { is: "refused", reason: "closing" };
     this.#broadcasts?.heard(incoming);
-    this.#open += 1;
-    try {
-      return await publishInbound(use, incoming);
-    } finally {
-      this.#open -= 1;
-      if (this.#open === 0) this.#drained?.();
-    }
-  }
-
-  /** Waits until every message taken is published and acknowledged, at most five seconds. */
-  async #drain(clock: Clock): Promise<void> {
-    if (this.#open === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#drained = resolve;
-    const cancel = clock.after(DRAIN_MS, resolve);
-    await promise;
-    cancel();
+    return this.#intake.take(use, incoming);
   }
 
   #countRefusal(reason: string): void {
@@ -270,7 +273,7 @@ class NomqSide implements NomqBridge {
     this.#ended.abort();
     const attachments = [...this.#devices.values(), ...(this.#broadcasts?.all() ?? [])];
     await Promise.all([
-      this.#drain(this.#port?.clock ?? systemClock),
+      this.#intake.drain(this.#port?.clock ?? systemClock),
       this.#announced?.stop(),
       this.#time.stop(),
       ...attachments.map((attachment) => attachment[Symbol.asyncDispose]()),

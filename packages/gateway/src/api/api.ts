@@ -1,5 +1,6 @@
 import {
   type AttachmentState,
+  type DevicePresence,
   isValidFilter,
   NomqError,
   type NomqNames,
@@ -24,6 +25,8 @@ export interface ApiOptions {
   principal(context: Context): Principal;
   health(): Health;
   attachments(): readonly AttachmentState[];
+  /** Which NoMQ peers are there. Default: none is known. */
+  devices?(): readonly DevicePresence[];
   /** Names that NoMQ channels get at run time. Undefined without a NoMQ side; absent: there is none. */
   names?(): NomqNames | undefined;
   /** False while the gateway starts or stops: everything but `/healthz` is then answered 503. Default: always true. */
@@ -58,7 +61,7 @@ export function createApi(options: ApiOptions): Hono {
   const limit = bodyLimit({ maxSize: options.maxBody ?? MAX_BODY, onError: tooLarge });
   app.post("/api/v1/publish", limit, (context) => publish(context, options));
   app.get("/api/v1/stream", (context) => stream(context, options));
-  app.get("/api/v1/attachments", (context) => context.json(options.attachments()));
+  app.get("/api/v1/attachments", (context) => context.json(attachments(options)));
   serveNames(app, limit, options);
   app.get("/api/v1/receipts/:id", async (context) => {
     const receipt = await options.port.receipt(context.req.param("id"));
@@ -69,6 +72,16 @@ export function createApi(options: ApiOptions): Hono {
   app.get("/api/v1/channels", (context) => channels(context, options));
   app.get("/api/v1/channels/:channel{.+}", (context) => latest(context, options));
   return app;
+}
+
+/** Attachments; those of NoMQ peers also tell whether the peer is there. */
+function attachments(options: ApiOptions): readonly object[] {
+  const devices = options.devices?.() ?? [];
+  const presences = new Map(devices.map(({ attachment, ...presence }) => [attachment, presence]));
+  return options.attachments().map((each) => {
+    const presence = presences.get(each.name);
+    return presence === undefined ? each : { ...each, presence };
+  });
 }
 
 async function publish(context: Context, options: ApiOptions): Promise<Response> {

@@ -60,6 +60,8 @@ export interface NomqConfig {
   readonly broadcastFilters: readonly string[];
   /** Datagrams per second to one v1 device. */
   readonly pace: number;
+  /** Milliseconds. */
+  readonly probe: number;
   /** `udp://IP:PORT` of the time service. Absent: none. */
   readonly time?: string;
   readonly devices: readonly DeviceConfig[];

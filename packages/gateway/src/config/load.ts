@@ -107,7 +107,7 @@ function notYaml(error: Error, lines: LineCounter): PlacedFault {
 }
 
 function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, folder: string): Config {
-  const { listen, channels, broadcast, broadcastFilters, pace, time, devices } = file.nomq;
+  const { listen, channels, broadcast, broadcastFilters, pace, probe, time, devices } = file.nomq;
   return {
     version: 1,
     data: file.data === "memory" ? "memory" : resolve(folder, file.data),
@@ -118,6 +118,7 @@ function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, fold
       broadcast,
       broadcastFilters,
       pace,
+      probe,
       ...(time === null ? {} : { time }),
       devices,
     },

@@ -19,12 +19,6 @@ const secure = (value: unknown): boolean => typeof value !== "string" || !/^(mqt
 /** What the schema knows and this version does not serve. */
 const LATER: readonly Later[] = [
   { at: ["durability"], what: "durability: power", fine: (value) => value !== "power" },
-  // At its default it is taken: a file may repeat the documented values.
-  {
-    at: ["nomq", "probe"],
-    what: "heartbeats to silent devices",
-    fine: (value) => value === undefined || value === "60s",
-  },
   listenerTls("nomq"),
   listenerTls("mqtt"),
   { at: ["mqtt", "listen", "*"], what: "TLS on listeners", fine: secure },

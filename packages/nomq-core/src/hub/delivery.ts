@@ -59,8 +59,14 @@ export function endCalls(place: Place): void {
     lane.open = 0;
     lane.isRetrying = false;
     lane.isBlocked = false;
+    lane.unblock = undefined;
     place.outbox.rewind(lane);
   }
+}
+
+/** The peer is back: lanes that wait after a retry need not wait longer. */
+export function endWaits(place: Place): void {
+  for (const lane of place.outbox.lanes.values()) lane.unblock?.();
 }
 
 function openNext(core: Core, place: Place, binding: Binding): boolean {
@@ -201,10 +207,16 @@ function startAgain(core: Core, place: Place, lane: Lane): void {
 
 function block(core: Core, place: Place, wait: { lane: Lane; ms: number }): void {
   const { lane, ms } = wait;
-  lane.isBlocked = true;
-  core.engine.later(place, ms, () => {
+  const unblock = (): void => {
+    if (lane.unblock !== unblock) return;
+    lane.unblock = undefined;
     lane.isBlocked = false;
     place.outbox.offer(lane, place.binding?.isOrdered === true);
+  };
+  lane.isBlocked = true;
+  lane.unblock = unblock;
+  core.engine.later(place, ms, () => {
+    unblock();
     core.engine.pump(place);
   });
 }

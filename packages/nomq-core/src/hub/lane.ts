@@ -78,6 +78,8 @@ export class Lane {
   /** Calls in a row answered `retry` without a time. */
   retries = 0;
   isBlocked = false;
+  /** Ends the wait after a retry. */
+  unblock: (() => void) | undefined = undefined;
   /** The retained value owed goes before all that waits here. */
   isOwedFirst = false;
   /** An owed value is being read; a live change of it makes the value needless. */

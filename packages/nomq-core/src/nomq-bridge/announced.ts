@@ -9,9 +9,8 @@ export interface Announced {
   /** False when the table is full. `device`: the peer's attachment from configuration, to which the channel is added. */
   subscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): boolean;
   unsubscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): void;
-  /** The name of a peer's attachment. */
-  nameOf(peerId: string): string | undefined;
-  repair(peerId: string): void;
+  /** A peer's attachment, once it has one. */
+  attachmentOf(peerId: string): Attachment | undefined;
   stop(): Promise<void>;
 }
 
@@ -90,8 +89,7 @@ export function createAnnounced(port: Port, node: NomqNode, losses: MappingLosse
         if (entry.channels.size === 0) entries.delete(peer.id);
       });
     },
-    nameOf: (peerId) => entries.get(peerId)?.attachment?.name,
-    repair: (peerId) => entries.get(peerId)?.attachment?.repair(),
+    attachmentOf: (peerId) => entries.get(peerId)?.attachment,
     async stop() {
       const all = [...entries.values()];
       await Promise.all([configured.last, ...all.map((entry) => entry.last)]);

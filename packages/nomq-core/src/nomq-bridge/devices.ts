@@ -1,7 +1,9 @@
+import { parseEndpoint } from "../address.ts";
 import type { Attachment, Peer, Port } from "../bridge.ts";
 import { NomqError } from "../errors.ts";
 import type { MappingLosses } from "../mapping.ts";
-import type { NomqNode, PeerKind } from "../node/contract.ts";
+import { isValidChannel } from "../message.ts";
+import type { KnownPeer, NomqNode, PeerKind } from "../node/contract.ts";
 import { nomqMapping } from "./mapping.ts";
 import type { NomqDeviceOptions } from "./options.ts";
 import { createOutbound } from "./outbound.ts";
@@ -37,6 +39,12 @@ export async function attachDevice(
     ...(outbox === undefined ? {} : { outbox }),
     deliver,
   });
+}
+
+/** The device as its node knows it: names among its filters are channels it can be asked by. */
+export function peerOf(device: NomqDeviceOptions): KnownPeer {
+  const channels = (device.subscribe ?? []).filter(isValidChannel);
+  return { ...device, address: parseEndpoint(device.address), channels };
 }
 
 /** The size row's limit; a node refuses by itself what no datagram carries. */

@@ -55,6 +55,8 @@ export type NomqBridgeOptions = NomqBridgeCommonOptions &
         readonly keys: readonly Key[];
         /** Datagrams per second to one v1 device. Default 5. */
         readonly pace?: number;
+        /** Milliseconds of silence after which a peer is asked by a heartbeat; 0 asks nobody. Default 60,000. */
+        readonly probe?: number;
         /** Opens a listener. Default: a UDP socket on the URL's host and port. */
         readonly openTransport?: (listen: string) => Promise<Transport>;
         readonly random?: RandomSource;

@@ -2,6 +2,7 @@ import type { AbortOptions, Attachment, LedgerRow, Peer } from "../../bridge.ts"
 import { NomqError } from "../../errors.ts";
 import { isValidFilter, MAX_FILTER_LEVELS } from "../../message.ts";
 import type { Core } from "../core.ts";
+import { endWaits } from "../delivery.ts";
 import type { Binding, Place } from "../place.ts";
 import { detach, forget } from "./detach.ts";
 import { AttachStep, ChangeStep } from "./steps.ts";
@@ -98,6 +99,7 @@ function resume(core: Core, place: Place, binding: Binding | undefined): void {
   if (binding === undefined) return;
   const goOn = (): void => {
     binding.paused = undefined;
+    endWaits(place);
     core.engine.pump(place);
   };
   if (!binding.isOrdered) {
