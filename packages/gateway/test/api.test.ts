@@ -26,7 +26,7 @@ describe("GET /healthz", () => {
         unknownChannels: [],
         unknownClocks: [],
       }),
-      mqtt: { clientsRefused: {}, messagesRefused: {}, messagesDropped: {}, connectionsCut: {} },
+      mqtt: { clientsRefused: {}, messagesRefused: {}, messagesDropped: {}, connectionsCut: {}, lost: [] },
     });
   });
 

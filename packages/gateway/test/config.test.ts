@@ -32,6 +32,7 @@ describe("defaults", () => {
         broadcast: [],
         broadcastFilters: [],
         pace: 5,
+        probe: 60_000,
         devices: [],
       },
       mqtt: { listen: [{ url: "mqtt://[::]:1883" }, { url: "ws://[::]:8083" }] },
