@@ -9,7 +9,6 @@ import type { Noted } from "../session/note-book.ts";
 import { macMark, release, withhold } from "../session/replay-window.ts";
 import type { Judgement, ReplayWindows } from "../session/replay-windows.ts";
 import type { Endpoint } from "../transport.ts";
-import { isBroadcast } from "./broadcast.ts";
 import type { ChannelNames } from "./channel-names.ts";
 import type { Arrived, Contact } from "./contact.ts";
 import type { NodeLimits } from "./contract.ts";
@@ -73,7 +72,7 @@ class NodeIngress implements Ingress {
       rejections.add("own", from);
     } else if (decoded.packet.type === "PUBLISH" && incoming.handing >= limits.handing) {
       rejections.add("limited", from);
-    } else if (isBroadcast(decoded.packet) && this.#isForOthers(decoded.packet.timestamp)) {
+    } else if (this.#isForDevices(decoded.packet)) {
       rejections.add("stale", from);
     } else {
       this.#admit(decoded, from, key);
@@ -85,9 +84,12 @@ class NodeIngress implements Ingress {
     return isMarked(type, flags) && this.#use.sessions.has(sessionId);
   }
 
-  /** The copy for devices that count from 2000: as the first of its session it would set the session's clock wrong. */
-  #isForOthers(timestamp: number): boolean {
-    return countsFrom2000(timestamp - this.#use.time.seconds());
+  /**
+   * A node's copy for devices that count from 2000, sent to everybody or to one it has never heard: as the first of its
+   * session it would set the session's clock wrong, and the copies for our clock would be stale.
+   */
+  #isForDevices({ type, flags, timestamp }: Packet): boolean {
+    return isMarked(type, flags) && countsFrom2000(timestamp - this.#use.time.seconds());
   }
 
   #admit(decoded: Decoded, from: Endpoint, key: PacketKey): void {
