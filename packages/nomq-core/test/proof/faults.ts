@@ -1,10 +1,5 @@
 import type { Clock } from "../../src/index.ts";
-import {
-  createPrng,
-  type FakeClock,
-  type MemoryNetworkConditions,
-  type Prng,
-} from "../../src/testing/index.ts";
+import { createPrng, type FakeClock, type MemoryNetworkConditions } from "../../src/testing/index.ts";
 
 const isLong = process.env["NOMQ_LONG"] !== undefined;
 const own = process.env["NOMQ_SEED"];
