@@ -1,4 +1,5 @@
 import { channelId, encodePacket } from "@nomq/core";
+import { settle } from "@nomq/core/testing";
 import { type NodeInMemory, startNodeInMemory } from "../node-in-memory.ts";
 
 /** What is weighed. */
@@ -60,6 +61,8 @@ async function fill(on: NodeInMemory, part: { kind: string; from: number; to: nu
     if (at % AT_ONCE === 0) await on.clock.advance(kind === "session silent" ? 1_000 : 10);
   }
   await on.clock.advance(kind === "session silent" ? SILENCE_MS : 2_000);
+  // The notes of many sessions are written in parts, each in a turn of its own.
+  await settle(1_000);
 }
 
 /** From a session of its own, or all from one. */

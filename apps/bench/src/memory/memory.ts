@@ -7,8 +7,8 @@ const COUNT = 50_000;
 /** At most so many times an entry with the same key in a `Map`. */
 const TARGETS: Readonly<Record<(typeof kinds)[number], number>> = {
   channel: 4,
-  peer: 8,
-  "session heard lately": 8,
+  peer: 10,
+  "session heard lately": 12,
   "session silent": 8,
 };
 

@@ -1,3 +1,4 @@
+import { channelKey } from "../packet/channel-id.ts";
 import type { Decoded } from "../packet/decode.ts";
 import { isMarked } from "../packet/flags.ts";
 import type { PacketKey } from "../packet/key-ring.ts";
@@ -66,7 +67,7 @@ export function createContact(use: ContactUse): Contact {
       peer.sessionId = packet.sessionId;
       peer.heardAt = now;
       peer.silent = false;
-      if (packet.type === "PUBLISH") peer.heardChannel ??= packet.channelId.slice();
+      if (packet.type === "PUBLISH") peer.heardChannel ??= channelKey(packet.channelId);
       use.presence.online(peer, packet.type === "HEARTBEAT" && peer.probes > 0 ? "answered" : "heard");
       use.probing.heard(peer);
       if (contact !== undefined) use.receiver()?.heard?.(viewOf(peer), contact);

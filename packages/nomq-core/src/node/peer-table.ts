@@ -38,11 +38,11 @@ export interface PeerEntry {
   headSince: number;
   /** Transfers to it that are open. */
   open: number;
-  readonly subscriptions: Set<string>;
+  subscriptions: Set<string>;
   /** What this node has asked it for. */
-  readonly asked: Set<string>;
-  /** A channel it was heard on. */
-  heardChannel: Uint8Array | undefined;
+  asked: Set<string>;
+  /** The id of a channel it was heard on, as {@link channelKey}. */
+  heardChannel: string | undefined;
   /** Whether it is there; undefined until heard. */
   presence: KeptPresence | undefined;
   /** Heartbeats it has not answered. */
@@ -95,7 +95,7 @@ export function createPeerTable(use: {
     const key = (known.key === undefined ? undefined : use.ring.get(known.key)) ?? use.ring.keys[0];
     if (key === undefined) continue;
     const address = plainEndpoint(known.address);
-    const entry = newEntry({ known, key, address });
+    const entry = newEntry({ id: known.name, known, key, address });
     named.set(known.name, entry);
     namedAt.set(addressText(address), entry);
   }
@@ -123,7 +123,8 @@ export function createPeerTable(use: {
     }
     if (others.size >= use.limit) reclaim(now);
     if (others.size >= use.limit) return undefined;
-    const entry = { ...newEntry({ known: undefined, key, address }), usedAt: now };
+    const entry = newEntry({ id: text, known: undefined, key, address });
+    entry.usedAt = now;
     others.set(text, entry);
     return entry;
   };
@@ -188,9 +189,17 @@ export function viewOf(entry: PeerEntry): NomqPeer {
   return { id, known: entry.known !== undefined, address, key: entry.key.key.id, kind };
 }
 
-function newEntry(of: { known: KnownPeer | undefined; key: PacketKey; address: Endpoint }): PeerEntry {
+// Most peers ask for nothing and are asked for nothing: an empty set of its own would be half of what such a peer takes.
+const NO_CHANNELS: Set<string> = new Set();
+
+/** The set with one more channel: to be put in the place of the one given. */
+export function withChannel(channels: Set<string>, channel: string): Set<string> {
+  return channels === NO_CHANNELS ? new Set([channel]) : channels.add(channel);
+}
+
+function newEntry(of: Pick<PeerEntry, "id" | "known" | "key" | "address">): PeerEntry {
   return {
-    id: of.known?.name ?? addressText(of.address),
+    id: of.id,
     known: of.known,
     address: of.address,
     key: of.key,
@@ -207,8 +216,8 @@ function newEntry(of: { known: KnownPeer | undefined; key: PacketKey; address: E
     turnTimer: undefined,
     headSince: 0,
     open: 0,
-    subscriptions: new Set(),
-    asked: new Set(),
+    subscriptions: NO_CHANNELS,
+    asked: NO_CHANNELS,
     heardChannel: undefined,
     presence: undefined,
     probes: 0,

@@ -186,7 +186,8 @@ class NodeProbing implements Probing {
     const [asked] = peer.asked;
     const name =
       peer.kind === "device" ? (configured ?? subscribed ?? asked) : (subscribed ?? asked ?? configured);
-    return name === undefined ? peer.heardChannel : this.#use.names.idOf(name);
+    if (name !== undefined) return this.#use.names.idOf(name);
+    return peer.heardChannel === undefined ? undefined : Buffer.from(peer.heardChannel, "hex");
   }
 }
 

@@ -1,5 +1,5 @@
 import type { CancelTimer, Clock } from "../clock.ts";
-import type { PeerEntry } from "./peer-table.ts";
+import { type PeerEntry, withChannel } from "./peer-table.ts";
 import type { Wire, WireChannel } from "./wire.ts";
 
 /** What this node has asked other nodes for. NoMQ acknowledges no SUBSCRIBE, so it is said again and again. */
@@ -31,7 +31,7 @@ export function createSubscribing(use: { clock: Clock; wire: Wire }): Subscribin
       asked.get(nameOf(peer, channel))?.cancel();
       const one: Asked = { peer, channel, cancel: () => undefined };
       asked.set(nameOf(peer, channel), one);
-      peer.asked.add(channel.name);
+      peer.asked = withChannel(peer.asked, channel.name);
       say(one, 0);
     },
     remove(peer, channel) {

@@ -1,6 +1,6 @@
 import type { ChannelNames } from "./channel-names.ts";
 import type { NomqReceiver } from "./contract.ts";
-import { type PeerEntry, viewOf } from "./peer-table.ts";
+import { type PeerEntry, viewOf, withChannel } from "./peer-table.ts";
 
 /** What peers have asked this node for. */
 export interface Subscriptions {
@@ -49,7 +49,7 @@ export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
       if (peer.subscriptions.has(channel)) return true;
       if (!hasRoom(peer) || !use.names.learn(channel)) return false;
       if (peer.subscriptions.size === 0) subscribers += 1;
-      peer.subscriptions.add(channel);
+      peer.subscriptions = withChannel(peer.subscriptions, channel);
       asking.add(channel, peer);
       const taken = use.receiver()?.subscribed?.(viewOf(peer), channel) !== false;
       if (!taken) drop(peer, channel);

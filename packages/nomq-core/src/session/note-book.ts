@@ -1,5 +1,6 @@
 import type { StateChange } from "../bridge.ts";
-import { type Forgotten, markStored, type ReplayWindow, type Seen } from "./replay-window.ts";
+import type { Forgotten } from "./held-packets.ts";
+import type { ReplayWindow, Seen } from "./replay-window.ts";
 import { headChange, packetChange, type SessionName } from "./window-records.ts";
 
 /** What a fresh packet changed in its window; {@link changesOf} turns it into records. */
@@ -30,15 +31,15 @@ const MOST_NOTES = 262_144;
 /** The records of one note: the window, the packet, and deletes for what was forgotten. */
 export function changesOf(noted: Noted): readonly StateChange[] {
   const { session, window, seen } = noted;
-  markStored(window, seen.mark);
-  return [headChange(session, window), packetChange(session, seen), ...deletesOf(noted)];
+  const head = headChange(session, window);
+  // What has been forgotten meanwhile lies below the floor that the head carries.
+  const packet = window.held.record(seen.mark) ? [packetChange(session, seen)] : [];
+  return [head, ...packet, ...deletesOf(noted)];
 }
 
 /** Deletes what was forgotten of what the store holds. */
-export function deletesOf({ session, window, forgotten }: Omit<Noted, "seen">): StateChange[] {
-  if (forgotten.length === 0 || window.stored.size === 0) return [];
-  const stored = forgotten.filter(([, mark]) => window.stored.delete(mark));
-  return stored.map(([timestamp, mark]) => ({ key: packetChange(session, { timestamp, mark }).key }));
+export function deletesOf({ session, forgotten }: Pick<Noted, "session" | "forgotten">): StateChange[] {
+  return forgotten.map(([timestamp, mark]) => ({ key: packetChange(session, { timestamp, mark }).key }));
 }
 
 interface Page {

@@ -1,4 +1,5 @@
 import { CLOCK_TOLERANCE } from "./clock-offset.ts";
+import { type Forgotten, type HeldPackets, nothingHeld } from "./held-packets.ts";
 
 /** Seconds below the newest timestamp within which packets may still arrive out of order. */
 const WINDOW_SECONDS = 60;
@@ -27,25 +28,21 @@ export interface ReplayWindow {
   floor: number;
   /** When a fresh packet came last, Unix seconds. */
   heardAt: number;
-  /** The marks seen above the floor. */
-  marks: Set<number>;
-  /** The same by timestamp. */
-  seconds: Map<number, number[]>;
-  /** Marks of which the store holds a record. */
-  stored: Set<number>;
+  /** The packets seen above the floor. */
+  held: HeldPackets;
   /** What the store holds as the floor, where that is higher: a busy session is stored by floor, not by packet. */
   storedFloor: number;
   /**
    * The offset before our wall clock stepped forward. Such a step may be a sleep of this machine, during which the
    * sender's clock went on: its next packet tells. Nothing recorded can come from ahead of us, so this lets no replay in.
    */
-  former?: number | undefined;
+  former: number | undefined;
   /** The known peer whose address the session was heard from. */
-  peer?: string;
+  peer: string | undefined;
   /** A packet of it carried our mark. */
   marked: boolean;
   /** Of the marks seen, those of messages that nobody could be handed, each with the address it came from. */
-  withheld?: Map<number, string>;
+  withheld: Map<number, string> | undefined;
 }
 
 const MOST_WITHHELD = 64;
@@ -57,24 +54,6 @@ export function macMark(mac: Uint8Array): number {
   return mark + 2 ** 32;
 }
 
-const NO_MARKS: Set<number> = new Set();
-
-/**
- * What most windows hold: nothing. Shared by all of them, since a session that has been silent is only kept so that it
- * cannot come back; never changed.
- */
-export const holdingNothing: Pick<ReplayWindow, "marks" | "seconds" | "stored"> = {
-  marks: NO_MARKS,
-  seconds: new Map(),
-  stored: NO_MARKS,
-};
-
-/** Notes that the store holds a record of a mark. */
-export function markStored(window: ReplayWindow, mark: number): void {
-  if (window.stored === NO_MARKS) window.stored = new Set();
-  window.stored.add(mark);
-}
-
 /** A window for a session that begins with this packet, which is still to be noted. */
 export function openWindow(timestamp: number, nowSeconds: number): ReplayWindow {
   const offset = timestamp - nowSeconds;
@@ -84,9 +63,12 @@ export function openWindow(timestamp: number, nowSeconds: number): ReplayWindow 
     newest: timestamp,
     floor: timestamp - WINDOW_SECONDS,
     heardAt: nowSeconds,
-    ...holdingNothing,
+    held: nothingHeld,
     storedFloor: 0,
+    former: undefined,
+    peer: undefined,
     marked: false,
+    withheld: undefined,
   };
 }
 
@@ -101,7 +83,7 @@ export function judge(
 ): "fresh" | "replay" | "stale" | "withheld" {
   if (seen.timestamp <= window.floor) return "replay";
   const isTimely = isOnClock(window, seen, nowSeconds);
-  if (!window.marks.has(seen.mark)) return isTimely ? "fresh" : "stale";
+  if (!window.held.has(seen.mark)) return isTimely ? "fresh" : "stale";
   return isTimely && window.withheld?.has(seen.mark) === true ? "withheld" : "replay";
 }
 
@@ -137,9 +119,6 @@ export function rebase(window: ReplayWindow, seconds: number): void {
   window.heardAt += seconds;
 }
 
-/** A packet that a window has forgotten: it lies at or below the floor. */
-export type Forgotten = readonly [timestamp: number, mark: number];
-
 /**
  * Notes a fresh packet and forgets what has fallen to the floor. With `limit` packets held, the floor rises over the
  * oldest second; when all are of one second the packet is `limited` and nothing changes.
@@ -149,7 +128,7 @@ export function note(
   seen: Seen,
   at: { readonly nowSeconds: number; readonly limit: number },
 ): readonly Forgotten[] | "limited" {
-  if (window.marks.size >= at.limit && !canRaise(window, seen)) return "limited";
+  if (window.held.size >= at.limit && !canRaise(window, seen)) return "limited";
   if (window.former !== undefined) {
     if (!isNear(window.offset, seen, at.nowSeconds)) window.offset = window.former;
     window.former = undefined;
@@ -157,7 +136,7 @@ export function note(
   window.newest = Math.max(window.newest, seen.timestamp);
   window.clock = Math.max(window.clock, seen.timestamp - at.nowSeconds);
   window.heardAt = at.nowSeconds;
-  const oldest = window.marks.size >= at.limit ? Math.min(...window.seconds.keys()) : 0;
+  const oldest = window.held.size >= at.limit ? window.held.oldest() : 0;
   const forgotten = raiseFloor(window, Math.max(window.newest - WINDOW_SECONDS, oldest));
   keep(window, seen);
   return forgotten;
@@ -165,15 +144,7 @@ export function note(
 
 /** Holds one packet, as noted or read back from a store. */
 export function keep(window: ReplayWindow, seen: Seen): void {
-  if (window.marks.has(seen.mark)) return;
-  if (window.marks === NO_MARKS) {
-    window.marks = new Set();
-    window.seconds = new Map();
-  }
-  window.marks.add(seen.mark);
-  const second = window.seconds.get(seen.timestamp);
-  if (second === undefined) window.seconds.set(seen.timestamp, [seen.mark]);
-  else second.push(seen.mark);
+  if (!window.held.has(seen.mark)) window.held = window.held.with(seen);
 }
 
 /**
@@ -182,16 +153,12 @@ export function keep(window: ReplayWindow, seen: Seen): void {
  */
 export function settleSilent(window: ReplayWindow, nowSeconds: number): readonly Forgotten[] {
   const silent = nowSeconds + window.offset - window.newest > SETTLED_SECONDS;
-  if (!silent) return [];
-  const forgotten = raiseFloor(window, window.newest);
-  window.marks = holdingNothing.marks;
-  window.seconds = holdingNothing.seconds;
-  return forgotten;
+  return silent ? raiseFloor(window, window.newest) : [];
 }
 
 function canRaise(window: ReplayWindow, seen: Seen): boolean {
   const newest = Math.max(window.newest, seen.timestamp);
-  const oldest = Math.min(...window.seconds.keys());
+  const oldest = window.held.oldest();
   return oldest < newest && oldest < seen.timestamp;
 }
 
@@ -199,14 +166,7 @@ function raiseFloor(window: ReplayWindow, floor: number): readonly Forgotten[] {
   if (floor <= window.floor) return [];
   window.floor = floor;
   const forgotten: Forgotten[] = [];
-  for (const [timestamp, second] of window.seconds) {
-    if (timestamp > floor) continue;
-    window.seconds.delete(timestamp);
-    for (const mark of second) {
-      window.marks.delete(mark);
-      window.withheld?.delete(mark);
-      forgotten.push([timestamp, mark]);
-    }
-  }
+  window.held = window.held.above(floor, forgotten);
+  for (const mark of window.withheld?.keys() ?? []) if (!window.held.has(mark)) window.withheld?.delete(mark);
   return forgotten;
 }

@@ -1,5 +1,6 @@
 import type { StateChange } from "../bridge.ts";
-import { holdingNothing, type ReplayWindow, type Seen } from "./replay-window.ts";
+import { nothingHeld } from "./held-packets.ts";
+import type { ReplayWindow, Seen } from "./replay-window.ts";
 
 /** Names a session: receivers tell senders apart by nothing else. */
 export interface SessionName {
@@ -35,10 +36,8 @@ export function packetChange(session: SessionName, seen: Seen): StateChange {
 /** What deletes a window with all it holds. */
 export function deleteWindow(session: SessionName, window: ReplayWindow): StateChange[] {
   const changes: StateChange[] = [{ key: bytes(`h/${sessionPart(session)}`) }];
-  for (const [timestamp, second] of window.seconds) {
-    for (const mark of second) {
-      if (window.stored.has(mark)) changes.push({ key: packetChange(session, { timestamp, mark }).key });
-    }
+  for (const [timestamp, mark] of window.held.recorded()) {
+    changes.push({ key: packetChange(session, { timestamp, mark }).key });
   }
   return changes;
 }
@@ -74,12 +73,19 @@ function readHead(json: string): ReplayWindow | undefined {
   if (!isWhole(offset) || !isWhole(clock) || !isWhole(newest) || !isWhole(floor) || !isWhole(heardAt)) {
     return undefined;
   }
-  const window = { offset, clock, newest, floor, heardAt, marked: marked === true };
-  const held = {
-    ...holdingNothing,
+  return {
+    offset,
+    clock,
+    newest,
+    floor,
+    heardAt,
+    held: nothingHeld,
     storedFloor: floor,
+    former: undefined,
+    peer: typeof peer === "string" ? peer : undefined,
+    marked: marked === true,
+    withheld: undefined,
   };
-  return typeof peer === "string" ? { ...window, ...held, peer } : { ...window, ...held };
 }
 
 function parseArray(json: string): readonly unknown[] {

@@ -137,7 +137,7 @@ describe("a replay window", () => {
             const judged = windows.judge({ ...seen, ...session, policy: () => "any" }, now);
             if (judged.is === "fresh") expect(taken.has(seen.mark)).toBe(false);
             if (judged.is === "fresh") taken.add(seen.mark);
-            expect(windows.get(session)?.marks.size ?? 0).toBeLessThanOrEqual(16);
+            expect(windows.get(session)?.held.size ?? 0).toBeLessThanOrEqual(16);
           }
         },
       ),
@@ -160,7 +160,7 @@ describe("a replay window", () => {
       const judged = windows.judge(packet(at), START + Math.floor(at / 100));
       if (judged.is === "fresh") notes.add(judged.noted);
     }
-    expect(windows.get({ keyId: "site", sessionId: 1 })?.marks.size).toBe(1000);
+    expect(windows.get({ keyId: "site", sessionId: 1 })?.held.size).toBe(1000);
     apply(store, notes.take());
     expect(store.size).toBe(1);
     const next = createReplayWindows({ sessions: 10, packets: 100_000 });
