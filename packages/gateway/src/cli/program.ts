@@ -202,7 +202,9 @@ function addUnknown(program: Command, finish: Finish): void {
 function addName(program: Command, finish: Finish): void {
   const command = program
     .command("name")
-    .description("give a NoMQ channel its name: at once, and kept")
+    .description(
+      "give a NoMQ channel its name, for as long as the store keeps it (in memory for now: nomq.channels stays)",
+    )
     .argument("[hash]", "its hash, or the first 8 digits or more, as nomq unknown lists it")
     .argument("[channel]", "its name")
     .usage("[options] HASH CHANNEL");
