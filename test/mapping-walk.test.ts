@@ -1,0 +1,189 @@
+import type { MappingLoss } from "@nomq/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { nameOfEnd, WAY_ENDS } from "../packages/gateway/src/mapping/ways.ts";
+import { channelId, PUBLISH, randomId, unixSeconds } from "./real/seal.ts";
+import { allCells, allModels, createOracle } from "./walk/oracle.ts";
+import { openMqtt, openNode } from "./walk/receivers.ts";
+import { type Carried, clearing, isValue, type Sample, samples, valuesAtOnce } from "./walk/sample.ts";
+import { FILTER, openWalk, sendAll, type Walk } from "./walk/walk.ts";
+
+const ends = WAY_ENDS.map(nameOfEnd);
+const oracle = createOracle();
+/** How long something that must come may take on a busy machine, milliseconds. */
+const PATIENCE = { timeout: 20_000, interval: 20 };
+/** A retained message of a phase before may be older by this many seconds. */
+const SLACK_SECONDS = 60;
+
+let walk: Walk;
+let missing: readonly string[];
+
+beforeAll(async () => {
+  walk = await openWalk(samples);
+  missing = await sendAll(walk, samples, (sample, to) => oracle.expected(sample, to) !== undefined);
+});
+afterAll(() => walk[Symbol.asyncDispose]());
+
+/** What differs between what came and what the tables say; times to live only grow less. */
+function differences(came: Carried, wanted: Carried): readonly string[] {
+  const names = new Set([...Object.keys(came), ...Object.keys(wanted)]) as Set<keyof Carried>;
+  return [...names].flatMap((name) => {
+    const [is, should] = [came[name], wanted[name]];
+    const isLeft =
+      name === "ttl" && typeof is === "number" && typeof should === "number" && should > 0
+        ? is <= should && is >= should - SLACK_SECONDS
+        : show(is) === show(should);
+    return isLeft ? [] : [`${name} is ${show(is)}, the tables say ${show(should)}`];
+  });
+}
+
+const show = (value: unknown): string =>
+  Buffer.isBuffer(value)
+    ? `${value.length} bytes ${value.toString("hex", 0, 16)}`
+    : (JSON.stringify(value) ?? "-");
+
+function faultsOf(sample: Sample, to: string): readonly string[] {
+  const wanted = oracle.expected(sample, to);
+  const came = walk.receivers[to]?.on(sample.channel) ?? [];
+  const at = `${sample.channel} to ${to}`;
+  if (wanted === undefined) return came.length === 0 ? [] : [`${at}: came, the tables say too large`];
+  return came.flatMap((one) => differences(one, wanted)).map((fault) => `${at}: ${fault}`);
+}
+
+/** The last of each channel that stays, as long as the hub knows it may live. */
+const valuesKept = (): readonly Sample[] =>
+  samples.filter((sample) => isValue(oracle.inHub(sample) ?? { ...sample, retain: false }));
+
+/** Cells that no message of the walk shows, and what does. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "from nomq:device presence": "heartbeats: the tests of the NoMQ bridge's presence",
+  "from nomq:node presence": "as above",
+  "from mqtt:3.1.1 qos3": "the broker's fuzz tests: malformed",
+  "from mqtt:5 qos3": "as above",
+  "from nomq:node qos3": "a node of ours cannot be made to send it",
+  ...Object.fromEntries(ends.map((end) => [`from ${end} no-value`, "nothing happens"])),
+  ...Object.fromEntries(ends.map((end) => [`to ${end} qos3`, "the hub's type of a QoS"])),
+};
+
+describe("every pair of peers, through a real gateway", () => {
+  test("sends nothing that does not arrive where the tables say so", () => {
+    expect(missing).toEqual([]);
+  });
+
+  const pairs = ends.flatMap((from) => ends.map((to) => [from, to] as const));
+  test.each(pairs)("%s to %s carries what the tables say", (from, to) => {
+    const ours = samples.filter((sample) => sample.from === from);
+    expect(ours.length).toBeGreaterThan(140);
+    expect(ours.flatMap((sample) => faultsOf(sample, to))).toEqual([]);
+  });
+
+  test.each([
+    ["mqtt:3.1.1", 4],
+    ["mqtt:5", 5],
+  ] as const)("gives an %s client that comes late every value kept, marked as such", async (to, version) => {
+    await using late = await openMqtt(walk.gateway.mqtt, version, FILTER);
+    const values = valuesKept();
+    await expect.poll(() => late.channels().length, PATIENCE).toBe(values.length);
+    oracle.walked.add(`to ${to} no-value`);
+    const faults = values.flatMap((sample) => {
+      const wanted = oracle.expected(sample, to);
+      const [came] = late.on(sample.channel);
+      if (wanted === undefined || came === undefined) return [`${sample.channel} did not come`];
+      return differences(came, { ...wanted, retain: true }).map((fault) => `${sample.channel}: ${fault}`);
+    });
+    expect(faults).toEqual([]);
+  });
+
+  test("gives a node that subscribes late the values of its channels, and nothing where there is none", async () => {
+    const [empty] = samples.filter((sample) => !sample.retain);
+    const asked = [...clearing.map(({ channel }) => channel), empty?.channel ?? ""];
+    await using late = await openNode(asked);
+    const gateway = { host: "127.0.0.1", port: walk.gateway.nomqPort };
+    for (const channel of asked) await late.node.subscribe(channel, gateway);
+    const values = samples.filter((sample) => isValue(sample) && asked.includes(sample.channel));
+    expect(values).toHaveLength(ends.length);
+    await expect
+      .poll(() => values.filter(({ channel }) => late.on(channel).length > 0).length, PATIENCE)
+      .toBe(values.length);
+    const faults = values.flatMap((sample) => {
+      const wanted = oracle.expected(sample, "nomq:node");
+      const [came] = late.on(sample.channel);
+      return wanted === undefined || came === undefined ? ["nothing"] : differences(came, wanted);
+    });
+    expect(faults).toEqual([]);
+    expect(late.on(empty?.channel ?? "")).toEqual([]);
+    oracle.walked.add("to nomq:node no-value");
+  });
+
+  test("gives a device that is heard for the first time the values of its channels", async () => {
+    const { silent } = walk;
+    const cameOn = (channel: string): number => {
+      const id = channelId(channel).toString("hex");
+      return silent.received.filter((one) => one.type === PUBLISH && one.channelId === id).length;
+    };
+    const before = valuesAtOnce.map(({ channel }) => cameOn(channel));
+    const hello = { channel: samples[0]?.channel ?? "", message: "hello", sessionId: randomId() };
+    await silent.send({ ...hello, timestamp: unixSeconds() });
+    const again = (): boolean[] => valuesAtOnce.map(({ channel }, at) => cameOn(channel) > (before[at] ?? 0));
+    await expect.poll(again, PATIENCE).toEqual(valuesAtOnce.map(() => true));
+    expect(
+      silent.received.filter((one) => one.type === PUBLISH).every(({ flags }) => (flags & 4) !== 0),
+    ).toBe(true);
+    oracle.walked.add("to nomq:device no-value");
+  });
+
+  test("refuses bytes to a device that reads text only", () => {
+    expect(walk.textOnly.received.filter(({ type }) => type === PUBLISH)).toEqual([]);
+  });
+
+  test("clears a value everywhere, whoever clears it", async () => {
+    for (const sample of clearing) await walk.senders[sample.from]?.send(sample);
+    const lastOf = (channel: string, to: string): Carried | undefined =>
+      walk.receivers[to]?.on(channel).findLast(({ payload }) => payload.length === 0);
+    const ways = clearing.flatMap((sample) => ends.map((to) => [sample, to] as const));
+    await expect
+      .poll(() => ways.filter(([{ channel }, to]) => lastOf(channel, to) === undefined).length, PATIENCE)
+      .toBe(0);
+    const faults = ways.flatMap(([sample, to]) => {
+      const [came, wanted] = [lastOf(sample.channel, to), oracle.expected(sample, to)];
+      return came === undefined || wanted === undefined ? ["nothing"] : differences(came, wanted);
+    });
+    expect(faults).toEqual([]);
+    await using late = await openMqtt(walk.gateway.mqtt, 5, FILTER);
+    const left = valuesKept().length - clearing.length;
+    await expect.poll(() => late.channels().length, PATIENCE).toBe(left);
+    expect(clearing.filter(({ channel }) => late.on(channel).length > 0)).toEqual([]);
+  });
+
+  test("counts exactly what the tables call lost, from whom and to whom", async () => {
+    // The documented shape of /healthz.
+    const { nomq, mqtt } = (await walk.gateway.ask("/healthz")) as Record<
+      "nomq" | "mqtt",
+      { lost: MappingLoss[] }
+    >;
+    const counted = [...nomq.lost, ...mqtt.lost].map(({ from, to, property }) => `${from} ${to} ${property}`);
+    expect(counted.toSorted()).toEqual([...lostInTables()].toSorted());
+  });
+
+  test("leaves no cell of any table out", () => {
+    const seen = [...oracle.walked, ...Object.keys(ELSEWHERE)];
+    expect(allCells.filter((cell) => !seen.includes(cell))).toEqual([]);
+    expect(
+      Object.keys(ELSEWHERE).filter((cell) => oracle.walked.has(cell) || !allCells.includes(cell)),
+    ).toEqual([]);
+    expect(allModels.filter((model) => !oracle.modelled.has(model))).toEqual([]);
+  });
+});
+
+/** What `lost` of `/healthz` must name after this walk. */
+function lostInTables(): ReadonlySet<string> {
+  const rows = new Set<string>(["nomq hub qos3"]);
+  for (const sample of samples) {
+    const [from = ""] = sample.from.split(":");
+    for (const to of ends) {
+      if (oracle.expected(sample, to) === undefined) continue;
+      for (const property of oracle.lostOut(sample, to)) rows.add(`${from} ${to} ${property}`);
+    }
+    if (sample.payload.includes(255)) rows.add(`${from} nomq:device binary`);
+  }
+  return rows;
+}

@@ -1,0 +1,110 @@
+import { type Gateway, launchGateway } from "../real/gateway.ts";
+import { type ModelDevice, openModelDevice } from "../real/model-device.ts";
+import { openDevice, type UdpDevice } from "../real/udp-device.ts";
+import { vectorKey } from "../real/vectors.ts";
+import { openDevices, openMqtt, openNode, type Receiver } from "./receivers.ts";
+import { isNowOrNever, type Sample, unreadable, valuesAtOnce } from "./sample.ts";
+import { deviceSender, mqttSender, nodeSender, type Sender } from "./senders.ts";
+
+/** A gateway with one sender and one receiver of every kind. */
+export interface Walk extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly senders: Readonly<Record<string, Sender>>;
+  readonly receivers: Readonly<Record<string, Receiver>>;
+  /** A device that says nothing until it is told to; it may have the first values. */
+  readonly silent: UdpDevice;
+  /** A device that reads text only. */
+  readonly textOnly: ModelDevice;
+}
+
+export const FILTER = "walk/#";
+/** A datagram may be lost, and a time to live of 0 end, where the machine is busy: such a message is sent again. */
+const AGAIN_MS = 2000;
+const MOST_ROUNDS = 8;
+
+/** Opens everybody. */
+export async function openWalk(samples: readonly Sample[]): Promise<Walk> {
+  await using stack = new AsyncDisposableStack();
+  const channels = samples.map(({ channel }) => channel);
+  const devices = stack.use(await openDevices(channels));
+  const node = stack.use(await openNode(channels));
+  const silent = stack.use(await openDevice(vectorKey, 9));
+  const textOnly = stack.use(await openModelDevice(vectorKey, namesOf(unreadable)));
+  const gateway = stack.use(
+    await launchGateway({
+      nomq: {
+        pace: 1000,
+        channels: samples.map(({ channel, configured }) =>
+          configured === undefined ? channel : { name: channel, contentType: configured },
+        ),
+        devices: [
+          ...devices.entries,
+          {
+            name: "silent",
+            address: `127.0.0.1:${silent.port}`,
+            key: "site",
+            subscribe: namesOf(valuesAtOnce),
+          },
+          { name: "text-only", address: textOnly.address, key: "site", subscribe: namesOf(unreadable) },
+          { name: "node", address: node.address, key: "site", subscribe: [FILTER], kind: "node" },
+        ],
+      },
+    }),
+  );
+  const receivers = {
+    "nomq:device": devices,
+    "nomq:node": node,
+    "mqtt:3.1.1": stack.use(await openMqtt(gateway.mqtt, 4, FILTER)),
+    "mqtt:5": stack.use(await openMqtt(gateway.mqtt, 5, FILTER)),
+  };
+  const senders = {
+    "nomq:device": stack.use(await deviceSender(gateway)),
+    "nomq:node": stack.use(await nodeSender(gateway)),
+    "mqtt:3.1.1": stack.use(await mqttSender(gateway, 4)),
+    "mqtt:5": stack.use(await mqttSender(gateway, 5)),
+  };
+  silent.aim(gateway.nomqPort);
+  const kept = stack.move();
+  return { gateway, senders, receivers, silent, textOnly, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Who must get a sample. */
+export type Expects = (sample: Sample, to: string) => boolean;
+
+/** Sends every sample and returns what is still missing, as `CHANNEL to VARIANT`. */
+export async function sendAll(
+  walk: Walk,
+  samples: readonly Sample[],
+  expects: Expects,
+): Promise<readonly string[]> {
+  const missing = (sample: Sample): readonly string[] =>
+    Object.entries(walk.receivers)
+      .filter(([to, receiver]) => expects(sample, to) && receiver.on(sample.channel).length === 0)
+      .map(([to]) => `${sample.channel} to ${to}`);
+  const whenThere = async (some: readonly Sample[]): Promise<void> => {
+    const until = performance.now() + AGAIN_MS + some.length * 20;
+    while (performance.now() < until && some.some((sample) => missing(sample).length > 0)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  const bySender = Map.groupBy(samples, ({ from }) => from);
+  const send = (sample: Sample): Promise<void> | undefined => walk.senders[sample.from]?.send(sample);
+
+  await Promise.all(
+    [...bySender.values()].map(async (some) => {
+      for (const sample of some) if (!isNowOrNever(sample)) await send(sample);
+    }),
+  );
+  await whenThere(samples.filter((sample) => !isNowOrNever(sample)));
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const left = samples.filter((sample) => missing(sample).length > 0);
+    for (const sample of left) {
+      await send(sample);
+      if (isNowOrNever(sample)) await whenThere([sample]);
+    }
+    await whenThere(left);
+  }
+  return samples.flatMap(missing);
+}
+
+const namesOf = (some: readonly Sample[]): readonly string[] => some.map(({ channel }) => channel);
