@@ -4,8 +4,8 @@ import { median } from "../ratio.ts";
 import { endProcess } from "../server-process.ts";
 import type { Work } from "./node-in-crowd.ts";
 
-const ROUNDS = 9;
-const WARM_UP = 3;
+const ROUNDS = 7;
+const WARM_UP = 2;
 const TARGET = 1.3;
 const LEAST = { channels: 10, peers: 10 };
 const SIZES = [
