@@ -1,5 +1,6 @@
 import type { CancelTimer, Clock } from "../clock.ts";
 import { UNHEARD_OFFSETS } from "../session/clock-offset.ts";
+import { createSealedCopies } from "../session/sealed-copies.ts";
 import {
   FIRST_WAIT_MS,
   type SendInput,
@@ -55,7 +56,7 @@ export class Transfer {
   /** Absent at QoS 0. */
   readonly #plan: SendPlan | undefined;
   readonly #deadline: number | undefined;
-  readonly #frozen = new Map<number, Uint8Array>();
+  readonly #copies = createSealedCopies();
   #state: SendState = { is: "waiting" };
   #timer: CancelTimer | undefined;
   /** When a datagram first left, monotonic milliseconds. */
@@ -162,9 +163,9 @@ export class Transfer {
       this.#put(this.#seal(clock));
       return;
     }
-    const sealed = this.#frozen.get(clock) ?? this.#seal(clock);
-    this.#frozen.set(clock, sealed);
-    this.#put(sealed);
+    const { time } = this.#use;
+    const at = { now: time.monotonic(), deviceSeconds: time.seconds() + clock };
+    this.#put(this.#copies.copyFor(at, () => this.#seal(clock)));
   }
 
   #release(): void {
@@ -219,7 +220,6 @@ export class Transfer {
     this.#timer = undefined;
     this.peer.open -= 1;
     if (this.#wasSilent()) this.#tellSilence(outcome);
-    this.#frozen.clear();
     const { packetId, sessionId } = this.#message;
     this.whenDone({ ...outcome, packetId, sessionId, sent: this.#firstAt !== undefined });
   }
