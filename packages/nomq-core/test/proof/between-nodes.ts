@@ -127,7 +127,7 @@ function lanesOf(
   ];
 }
 
-/** What delivery promises (design.md section 4; contract.ts). */
+/** What delivery promises (docs/hub.md; contract.ts). */
 function check(from: Side, to: Side, known: boolean): void {
   const arrivals = Map.groupBy(to.taken, ({ id }) => id);
   for (const sent of from.sent) {
