@@ -18,7 +18,7 @@ import { attachBroadcasts, type BroadcastAttachments } from "./nomq-bridge/broad
 import { attachDevice, peerOf } from "./nomq-bridge/devices.ts";
 import { contentTypesOf, type InboundUse } from "./nomq-bridge/inbound.ts";
 import { createIntake, type Intake } from "./nomq-bridge/intake.ts";
-import { createListeners, type Listeners, openUdpListener } from "./nomq-bridge/listeners.ts";
+import { createListeners, type Listeners, openUdpListener, pauseUnless } from "./nomq-bridge/listeners.ts";
 import { createNames, type Names, type NomqNames } from "./nomq-bridge/names.ts";
 import type { NomqBridgeOptions, NomqChannelOptions } from "./nomq-bridge/options.ts";
 import { createDevices, type DevicePresence, type Devices, welcome } from "./nomq-bridge/presence.ts";
@@ -115,7 +115,7 @@ class NomqSide implements NomqBridge {
       for (const filter of device.subscribe ?? []) node.learn(filter);
     }
     for (const channel of this.#options.channels ?? []) node.learn(nameOf(channel));
-    this.#broadcasts = await this.#attachBroadcasts(port, node);
+    this.#broadcasts = await attachBroadcasts(port, { node, losses: this.#losses }, this.#options);
     this.#receive(port, node);
   }
 
@@ -225,14 +225,6 @@ class NomqSide implements NomqBridge {
     });
   }
 
-  #attachBroadcasts(port: Port, node: NomqNode): Promise<BroadcastAttachments> {
-    const { broadcast = [], broadcastFilters = [] } = this.#options;
-    const key = "node" in this.#options ? undefined : this.#options.keys[0]?.id;
-    const as = key === undefined ? "*" : (`nomq:${key}` as const);
-    const to = { addresses: broadcast, filters: broadcastFilters };
-    return attachBroadcasts({ port, node, ...to, as, losses: this.#losses });
-  }
-
   #attachmentOf(incoming: IncomingMessage): string | undefined {
     const { id } = incoming.peer;
     const own = this.#devices.get(id) ?? this.#announced?.attachmentOf(id);
@@ -243,6 +235,11 @@ class NomqSide implements NomqBridge {
     if (!this.#listening || this.#ended.signal.aborted) return;
     const { state, reason } = this.#listeners?.status() ?? { state: "ready" };
     this.#feed.set(state, reason);
+    pauseUnless(state !== "reconnecting", [...this.#attachments(), ...(this.#announced?.all() ?? [])]);
+  }
+
+  #attachments(): readonly Attachment[] {
+    return [...this.#devices.values(), ...(this.#broadcasts?.all() ?? [])];
   }
 
   async #take(use: InboundUse, incoming: IncomingMessage): Promise<Verdict> {
@@ -271,7 +268,7 @@ class NomqSide implements NomqBridge {
 
   async #stop(): Promise<void> {
     this.#ended.abort();
-    const attachments = [...this.#devices.values(), ...(this.#broadcasts?.all() ?? [])];
+    const attachments = this.#attachments();
     await Promise.all([
       this.#intake.drain(this.#port?.clock ?? systemClock),
       this.#announced?.stop(),

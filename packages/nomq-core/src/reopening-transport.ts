@@ -109,7 +109,9 @@ class Reopening implements Transport {
         return this.#inner.send(datagram, to);
       case "closed":
         throw new NomqError("closed", "the transport is closed");
-      default:
+      case "closing":
+      case "waiting":
+      case "opening":
         this.#log.debug("datagram lost", { host: to.host, port: to.port, code: "reopening" });
     }
   }

@@ -69,11 +69,11 @@ class NodeIngress implements Ingress {
     if (!decoded.ok || key === undefined) {
       rejections.add(decoded.ok ? "bad-mac" : decoded.reason, from);
     } else if (this.#isOwn(decoded.packet)) {
-      rejections.add("own", from);
+      rejections.expected("own");
     } else if (decoded.packet.type === "PUBLISH" && incoming.handing >= limits.handing) {
       rejections.add("limited", from);
     } else if (this.#isForDevices(decoded.packet)) {
-      rejections.add("stale", from);
+      rejections.expected("stale");
     } else {
       this.#admit(decoded, from, key);
     }

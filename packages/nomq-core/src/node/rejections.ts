@@ -15,6 +15,8 @@ import {
 /** Counts of dropped datagrams, told in the log once by kind and then in sums. */
 export interface Rejections {
   add(reason: Rejection, from: Endpoint): void;
+  /** Counts what is as it should be, such as our own broadcast coming back, without a word in the log. */
+  expected(reason: Rejection): void;
   addUnknownChannel(id: Uint8Array, from: Endpoint): void;
   addOddClock(clock: Omit<OddClock, "source">, from: Endpoint): void;
   counts(): Readonly<Record<Rejection, number>>;
@@ -57,6 +59,11 @@ class RejectionCounters implements Rejections {
     this.#use = use;
     this.#channels = createUnknownChannels(use.listed);
     this.#clocks = createUnknownClocks(use.listed, use.firstKey);
+  }
+
+  expected(reason: Rejection): void {
+    this.#counts[reason] += 1;
+    this.#summed[reason] += 1;
   }
 
   add(reason: Rejection, from: Endpoint): void {

@@ -11,6 +11,7 @@ export interface Announced {
   unsubscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): void;
   /** A peer's attachment, once it has one. */
   attachmentOf(peerId: string): Attachment | undefined;
+  all(): readonly Attachment[];
   stop(): Promise<void>;
 }
 
@@ -90,6 +91,7 @@ export function createAnnounced(port: Port, node: NomqNode, losses: MappingLosse
       });
     },
     attachmentOf: (peerId) => entries.get(peerId)?.attachment,
+    all: () => [...entries.values()].flatMap(({ attachment }) => attachment ?? []),
     async stop() {
       const all = [...entries.values()];
       await Promise.all([configured.last, ...all.map((entry) => entry.last)]);

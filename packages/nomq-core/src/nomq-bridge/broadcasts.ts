@@ -8,6 +8,7 @@ import type { Principal } from "../principal.ts";
 import type { Endpoint } from "../transport.ts";
 import { maxPayloadFor } from "./devices.ts";
 import { countLosses, payloadFor, publishOptionsFor } from "./mapping.ts";
+import type { NomqBridgeOptions } from "./options.ts";
 import { outcomeFor } from "./outbound.ts";
 
 /** The broadcast addresses of a bridge, each with a volatile attachment `nomq:broadcast:HOST:PORT`. */
@@ -19,13 +20,9 @@ export interface BroadcastAttachments {
   all(): readonly Attachment[];
 }
 
-/** What they are made of. */
+/** What broadcasts leave by. */
 export interface BroadcastUse {
-  readonly port: Port;
   readonly node: NomqNode;
-  readonly addresses: readonly string[];
-  readonly filters: readonly string[];
-  readonly as: Principal;
   readonly losses: MappingLosses;
 }
 
@@ -35,18 +32,22 @@ const MOST_HANDED = 10_000;
 /** Nobody can answer for the others (protocol.md section 10.6). */
 const NOBODY_SAYS: Outcome = { is: "uncertain", reason: "a broadcast is not acknowledged" };
 
-/** Attaches every address. */
-export async function attachBroadcasts(use: BroadcastUse): Promise<BroadcastAttachments> {
-  const { port, filters, as } = use;
+/** Attaches every address of the options. */
+export async function attachBroadcasts(
+  port: Port,
+  use: BroadcastUse,
+  options: NomqBridgeOptions,
+): Promise<BroadcastAttachments> {
+  const { broadcast = [], broadcastFilters: filters = [] } = options;
   // The hub hands over the payload it was given: the same object is the same message.
   const came = new WeakSet<Uint8Array>();
-  const byName = new Map(use.addresses.map(parseEndpoint).map((to) => [addressText(to), to]));
+  const byName = new Map(broadcast.map(parseEndpoint).map((to) => [addressText(to), to]));
   const attachments: Attachment[] = [];
   for (const [text, to] of byName) {
     attachments.push(
       await port.attach({
         name: `nomq:broadcast:${text}`,
-        as,
+        as: principalOf(options),
         filters,
         durable: false,
         echoes: false,
@@ -63,6 +64,12 @@ export async function attachBroadcasts(use: BroadcastUse): Promise<BroadcastAtta
     originOf: (incoming) => (incoming.broadcast ? attachments[0]?.name : undefined),
     all: () => attachments,
   };
+}
+
+/** The group of the key they are sealed with; of a node made elsewhere it is not known. */
+function principalOf(options: NomqBridgeOptions): Principal {
+  const key = "node" in options ? undefined : options.keys[0];
+  return key === undefined ? "*" : `nomq:${key.id}`;
 }
 
 type Deliver = (message: Message, delivery: Delivery) => Promise<Outcome>;

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { isGroupHost, listenUrl, parseEndpoint, parseListen } from "../address.ts";
-import type { BridgeStatus } from "../bridge.ts";
+import type { Attachment, BridgeStatus } from "../bridge.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { openReopeningTransport } from "../reopening-transport.ts";
@@ -52,6 +52,14 @@ export function createListeners(options: ListenersUse, changed: () => void): Lis
       return { state: failed.size < listen.length ? "degraded" : "reconnecting", reason };
     },
   };
+}
+
+/** While nothing leaves, messages wait: handed to a socket that is being opened again they would be lost. */
+export function pauseUnless(works: boolean, attachments: readonly Attachment[]): void {
+  for (const attachment of attachments) {
+    if (works) attachment.resume();
+    else attachment.pause("reconnecting");
+  }
 }
 
 /** Opens a UDP socket for a listener's URL, a member of the multicast groups among the broadcast addresses. */

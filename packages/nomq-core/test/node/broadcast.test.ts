@@ -167,3 +167,33 @@ describe("what a broadcast is refused for", () => {
     expect(world.network.counts().oversized).toBe(0);
   });
 });
+
+test("what comes back, and the copies for others, are counted without a word in the log", async () => {
+  const said: string[] = [];
+  const say = (line: string): void => void said.push(line);
+  const log = { debug: () => undefined, info: say, warn: say, error: say };
+  const room = await world.node({ ...onPort(), log });
+  const other = await world.node({ ...onPort(), log });
+  for (let at = 0; at < 3; at += 1) await broadcast(world, room);
+  await world.clock.advance(300_000);
+  expect(room.node.status().rejected.own).toBe(6);
+  expect(other.node.status().rejected.stale).toBe(3);
+  expect(other.texts()).toHaveLength(3);
+  expect(said).toEqual([]);
+});
+
+test("loss and duplication on the way change nothing but what arrives: at most once, in order", async () => {
+  await world.stop();
+  world = createWorld({ loss: 0.3, duplicate: 0.3, reorder: 0.3, seed: 5 });
+  const room = await world.node({ pace: 5 });
+  const others = [await world.node(onPort()), await world.node(onPort())];
+  for (let at = 0; at < 40; at += 1) await broadcast(world, room, { message: `${at}` });
+  await world.clock.advance(5000);
+  for (const other of others) {
+    const numbers = other.texts().map(Number);
+    expect(numbers.length).toBeGreaterThan(10);
+    expect(numbers.length).toBeLessThan(40);
+    expect(numbers).toEqual([...new Set(numbers)].sort((one, two) => one - two));
+  }
+  expect(others[0]?.texts()).not.toEqual(others[1]?.texts());
+});
