@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Endpoint, Rejection, Transport } from "../../src/index.ts";
 import { createV1Device, settle, type V1Device } from "../../src/testing/index.ts";
+import { seededBytes } from "../proof/faults.ts";
 import { vectorKey } from "../vectors.ts";
 import { createRoom, createWorld, type Room, stateOf, text, until, type World } from "./node-room.ts";
 
