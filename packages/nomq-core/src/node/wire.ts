@@ -174,7 +174,9 @@ class NodeWire implements Wire {
   }
 
   send(peer: PeerEntry, datagram: Uint8Array): void {
-    peer.pace = departed(peer.pace, this.#use.clock.monotonic(), this.#use.pace);
+    if (peer.kind === "device") {
+      peer.pace = departed(peer.pace, this.#use.clock.monotonic(), this.#use.pace);
+    }
     this.#put(datagram, peer.address);
   }
 
@@ -183,7 +185,9 @@ class NodeWire implements Wire {
   }
 
   #answer(peer: PeerEntry, datagram: Uint8Array, to: Endpoint): void {
-    peer.pace = replied(peer.pace, this.#use.clock.monotonic(), this.#use.pace);
+    if (peer.kind === "device") {
+      peer.pace = replied(peer.pace, this.#use.clock.monotonic(), this.#use.pace);
+    }
     this.#put(datagram, to);
   }
 
