@@ -13,6 +13,7 @@ export type ErrorCode =
   | "store-failed"
   | "store-busy"
   | "limit-reached"
+  | "receiver-in-use"
   | "store-damaged"
   | "store-newer"
   | "data-in-use"

@@ -3,6 +3,8 @@ import { NomqError } from "./errors.ts";
 import { isValidChannel } from "./message.ts";
 import { assemble, type Parts } from "./node/assemble.ts";
 import type {
+  IncomingMessage,
+  MessagesOptions,
   NodeBroadcastOptions,
   NodePublishOptions,
   NodeStatus,
@@ -10,11 +12,12 @@ import type {
   NomqNodeOptions,
   NomqPeer,
   NomqReceiver,
+  PeerName,
   PresenceChange,
   PublishOutcome,
 } from "./node/contract.ts";
 import { type PeerEntry, viewOf } from "./node/peer-table.ts";
-import { fits } from "./node/wire.ts";
+import { refused } from "./node/publishing.ts";
 import type { Endpoint, Transport } from "./transport.ts";
 
 export type * from "./node/contract.ts";
@@ -26,13 +29,8 @@ export function createNomqNode(options: NomqNodeOptions): NomqNode {
   return new Node(options);
 }
 
-function refused(reason: string): PublishOutcome {
-  return { is: "refused", reason, packetId: 0, sessionId: 0, sent: false };
-}
-
-function whyNobody(to: string | Endpoint | undefined): string {
-  if (to === undefined) return "no-subscriber";
-  return typeof to === "string" ? "peer-unknown" : "limited";
+function listOf(to: PeerName | readonly PeerName[]): readonly PeerName[] {
+  return typeof to === "string" || "host" in to ? [to] : to;
 }
 
 class Node implements NomqNode {
@@ -65,7 +63,14 @@ class Node implements NomqNode {
   }
 
   receive(receiver: NomqReceiver): void {
+    const isTaken = receiver.message !== undefined && this.#parts.arrivals.readers > 0;
+    if (isTaken) throw new NomqError("receiver-in-use", "messages are being iterated; receive them there");
     this.#receiver = receiver;
+  }
+
+  messages(options: MessagesOptions = {}): AsyncIterable<IncomingMessage> {
+    if (this.#receiver?.message === undefined) return this.#parts.arrivals.messages(options);
+    throw new NomqError("receiver-in-use", "a receiver takes the messages; leave its message method out");
   }
 
   async start(): Promise<void> {
@@ -98,15 +103,7 @@ class Node implements NomqNode {
     options: NodePublishOptions = {},
   ): Promise<PublishOutcome> {
     if (this.#transport === undefined || this.#stopped !== undefined) return refused("closed");
-    if (!isValidChannel(channel)) return refused("channel-invalid");
-    if (!(options.ttl === undefined || options.ttl >= 0)) return refused("ttl-invalid");
-    const to = this.#receivers(channel, options.to);
-    if (to.length === 0) return refused(whyNobody(options.to));
-    const outcomes = await Promise.all(
-      to.map((peer) => this.#publishTo(peer, channel, { payload, options })),
-    );
-    const [first = refused("no-subscriber")] = outcomes;
-    return outcomes.find((outcome) => outcome.is !== "delivered") ?? first;
+    return this.#parts.publishing.publish(channel, payload, options);
   }
 
   async broadcast(
@@ -121,17 +118,17 @@ class Node implements NomqNode {
     return broadcasts.send({ channelId: names.idOf(channel), payload }, options);
   }
 
-  async subscribe(channel: string, to: string | Endpoint): Promise<void> {
+  async subscribe(channel: string, to: PeerName | readonly PeerName[]): Promise<void> {
     const { names, subscribing } = this.#parts;
     this.#know(channel);
-    subscribing.add(this.#reach(to), { name: channel, id: names.idOf(channel) });
+    const peers = listOf(to).map((each) => this.#reach(each));
+    for (const peer of peers) subscribing.add(peer, { name: channel, id: names.idOf(channel) });
   }
 
-  async unsubscribe(channel: string, to: string | Endpoint): Promise<void> {
-    this.#parts.subscribing.remove(this.#reach(to), {
-      name: channel,
-      id: this.#parts.names.idOf(channel),
-    });
+  async unsubscribe(channel: string, to: PeerName | readonly PeerName[]): Promise<void> {
+    const { names, subscribing } = this.#parts;
+    const peers = listOf(to).map((each) => this.#reach(each));
+    for (const peer of peers) subscribing.remove(peer, { name: channel, id: names.idOf(channel) });
   }
 
   /** As `learn`, but throws when there is no room. */
@@ -180,12 +177,23 @@ class Node implements NomqNode {
   }
 
   async #stop(): Promise<void> {
-    const { broadcasts, journal, outgoing, presence, probing, rejections, subscribing, turns, peers } =
-      this.#parts;
+    const {
+      arrivals,
+      broadcasts,
+      journal,
+      outgoing,
+      presence,
+      probing,
+      rejections,
+      subscribing,
+      turns,
+      peers,
+    } = this.#parts;
     broadcasts.stop();
     subscribing.stop();
     probing.stop();
     presence.stop();
+    arrivals.stop();
     outgoing.stop();
     for (const peer of peers.all()) turns.clear(peer);
     rejections.stop();
@@ -193,39 +201,10 @@ class Node implements NomqNode {
     await journal.end();
   }
 
-  #receivers(channel: string, to: string | Endpoint | undefined): readonly PeerEntry[] {
-    const { peers, subscriptions } = this.#parts;
-    if (to === undefined) return subscriptions.to(channel);
-    const peer = peers.reach(to);
-    return peer === undefined ? [] : [peer];
-  }
-
   #reach(to: string | Endpoint): PeerEntry {
     const peer = this.#parts.peers.reach(to);
     if (peer !== undefined) return peer;
     if (typeof to === "string") throw new NomqError("config-invalid", `no peer is called "${to}"`);
     throw new NomqError("limit-reached", "no room for another peer; raise limits.peers");
-  }
-
-  #publishTo(
-    peer: PeerEntry,
-    channel: string,
-    what: { payload: Uint8Array; options: NodePublishOptions },
-  ): Promise<PublishOutcome> {
-    const { payload, options } = what;
-    const { qos = 0, retain = false, priority = 0, ttl, packetId, sessionId, signal } = options;
-    if (payload.length > this.#parts.limits.message || !fits(peer, payload.length)) {
-      return Promise.resolve({ is: "refused", reason: "too-large", packetId: 0, sessionId: 0, sent: false });
-    }
-    const channelId = this.#parts.names.idOf(channel);
-    return this.#parts.outgoing.send({
-      peer,
-      channel,
-      message: { channelId, payload, qos, retain, priority },
-      ttl,
-      ...(packetId === undefined ? {} : { packetId }),
-      ...(sessionId === undefined ? {} : { sessionId }),
-      ...(signal === undefined ? {} : { signal }),
-    });
   }
 }

@@ -6,10 +6,11 @@ import { pooledRandom } from "../packet/random.ts";
 import { CLOCK_TOLERANCE } from "../session/clock-offset.ts";
 import { createReplayWindows, type ReplayWindows } from "../session/replay-windows.ts";
 import type { Transport } from "../transport.ts";
+import { type Arrivals, createArrivals } from "./arrivals.ts";
 import { type Broadcasts, createBroadcasts } from "./broadcast.ts";
 import { type ChannelNames, createChannelNames } from "./channel-names.ts";
 import { type Contact, createContact } from "./contact.ts";
-import type { NodeLimits, NomqNodeOptions, NomqReceiver } from "./contract.ts";
+import type { IncomingMessage, NodeLimits, NomqNodeOptions, NomqReceiver, Verdict } from "./contract.ts";
 import { createIncoming, type Incoming } from "./incoming.ts";
 import { createIngress, type Ingress } from "./ingress.ts";
 import { createJournal, type Journal } from "./journal.ts";
@@ -18,6 +19,7 @@ import { createOwnSessions, type OwnSessions } from "./own-sessions.ts";
 import { createPeerTable, type PeerEntry, type PeerTable } from "./peer-table.ts";
 import { createPresence, type Presence } from "./presence.ts";
 import { createProbing, PROBE_GRACE_MS, type Probing } from "./probing.ts";
+import { createPublishing, type Publishing } from "./publishing.ts";
 import { createRejections, type Rejections } from "./rejections.ts";
 import { createSubscribing, type Subscribing } from "./subscribing.ts";
 import { createSubscriptions, type Subscriptions } from "./subscriptions.ts";
@@ -36,6 +38,8 @@ export interface Parts {
   readonly broadcasts: Broadcasts;
   readonly ingress: Ingress;
   readonly subscribing: Subscribing;
+  readonly publishing: Publishing;
+  readonly arrivals: Arrivals;
   readonly journal: Journal;
   readonly presence: Presence;
   readonly probing: Probing;
@@ -81,18 +85,35 @@ export function assemble(options: NomqNodeOptions, late: Late): Parts {
   const wire = createWire({ clock, time, sessions, log, random, pace, transport: late.transport });
   const turns = createTurns({ clock });
   const broadcasts = createBroadcasts({ ...held, clock, wire, pace });
-  const hand: NomqReceiver["message"] = (message) =>
-    late.receiver()?.message(message) ?? Promise.resolve({ is: "refused", reason: "no-receiver" });
+  const arrivals = createArrivals();
+  const hand = handTo(late, arrivals, journal);
   const incoming = createIncoming({ clock, wire, limit: limits.transfers, hand, journal: journal.add });
-  const watch = assembleWatch(options, late, { ...held, wire, turns });
+  const greet: Publishing["greet"] = (peer, channels) => publishing.greet(peer, channels);
+  const watch = assembleWatch(options, late, { ...held, wire, turns, greet });
   const { probing } = watch;
   const silent: Probing["unanswered"] = (peer, how) => probing.unanswered(peer, how);
   const outgoing = createOutgoing({ clock, wire, sessions, time, turns, limits, silent });
   const shared = { ...held, ...watch, incoming, outgoing, wire };
+  const publishing = createPublishing({ ...shared, clock });
   const ingress = createIngress({ ...shared, journal: journal.add });
   const subscribing = createSubscribing({ clock, wire });
-  return { ...shared, broadcasts, ingress, subscribing, turns };
+  return { ...shared, arrivals, broadcasts, ingress, publishing, subscribing, turns };
 }
+
+/** To the receiver if it takes messages, else to those who iterate, who cannot keep a message's state themselves. */
+function handTo(late: Late, arrivals: Arrivals, journal: Journal): Hand {
+  const offer = async (message: IncomingMessage): Promise<Verdict> => {
+    const verdict = await arrivals.hand(message);
+    if (verdict.is === "accepted") journal.keep(message.state);
+    return verdict;
+  };
+  return (message) => {
+    const receiver = late.receiver();
+    return receiver?.message === undefined ? offer(message) : receiver.message(message);
+  };
+}
+
+type Hand = (message: IncomingMessage) => Promise<Verdict>;
 
 type Watch = Pick<Parts, "presence" | "probing" | "subscriptions" | "contact">;
 
@@ -100,22 +121,23 @@ type Watch = Pick<Parts, "presence" | "probing" | "subscriptions" | "contact">;
 function assembleWatch(
   options: NomqNodeOptions,
   { receiver }: Late,
-  use: Memory & Pick<Parts, "wire" | "turns">,
+  use: Memory & Pick<Parts, "wire" | "turns"> & Pick<Publishing, "greet">,
 ): Watch {
   const { clock = systemClock, probe = DEFAULT_PROBE_MS, sessionTimeout = DEFAULT_TIMEOUT_MS } = options;
-  const { limits, names, presence, rejections } = use;
+  const { greet, limits, names, presence, rejections } = use;
   const left = (peer: PeerEntry): void => presence.offline(peer, "left");
   const subscriptions = createSubscriptions({
     names,
     known: use.peers.all(),
     receiver,
     left,
+    greet,
     limit: limits.peers / 2,
   });
   const probing = createProbing({ ...use, clock, subscriptions, every: probe, timeout: sessionTimeout });
   const silence = probe > 0 ? probe + PROBE_GRACE_MS : sessionTimeout;
   const { monotonic } = use.time;
-  const contact = createContact({ silence, rejections, monotonic, presence, probing, receiver });
+  const contact = createContact({ silence, rejections, monotonic, presence, probing, greet, receiver });
   return { presence, probing, subscriptions, contact };
 }
 

@@ -33,6 +33,8 @@ export interface ContactUse {
   readonly monotonic: () => number;
   readonly presence: Presence;
   readonly probing: Probing;
+  /** The peer may have lost what it was sent of these channels. */
+  readonly greet: (peer: PeerEntry, channels: Iterable<string>) => void;
   readonly receiver: () => NomqReceiver | undefined;
 }
 
@@ -70,7 +72,9 @@ export function createContact(use: ContactUse): Contact {
       if (packet.type === "PUBLISH") peer.heardChannel ??= channelKey(packet.channelId);
       use.presence.online(peer, packet.type === "HEARTBEAT" && peer.probes > 0 ? "answered" : "heard");
       use.probing.heard(peer);
-      if (contact !== undefined) use.receiver()?.heard?.(viewOf(peer), contact);
+      if (contact === undefined) return;
+      use.greet(peer, [...(peer.known?.channels ?? []), ...peer.subscriptions]);
+      use.receiver()?.heard?.(viewOf(peer), contact);
     },
   };
 }

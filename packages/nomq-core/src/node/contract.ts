@@ -60,8 +60,8 @@ export type Heard =
 
 /** What the application does with what arrives. No method may throw. */
 export interface NomqReceiver {
-  /** ACK and PUBREC wait for the promise. A rejection counts as refused. */
-  message(incoming: IncomingMessage): Promise<Verdict>;
+  /** ACK and PUBREC wait for the promise. A rejection counts as refused. Absent: {@link NomqNode.messages} has them. */
+  message?(incoming: IncomingMessage): Promise<Verdict>;
   /** Exactly false refuses the subscription: there is no room for it. */
   subscribed?(peer: NomqPeer, channel: string): unknown;
   unsubscribed?(peer: NomqPeer, channel: string): void;
@@ -70,13 +70,27 @@ export interface NomqReceiver {
   remember?(changes: readonly StateChange[]): Promise<void>;
 }
 
+/** A known peer's name, or an address. */
+export type PeerName = string | Endpoint;
+
+/** Options of {@link NomqNode.messages}. */
+export interface MessagesOptions extends AbortOptions {
+  /** Only messages of these channels. Default: of all. */
+  readonly channels?: readonly string[];
+  /** Messages that may wait for this reader; beyond that QoS 1 and 2 are not acknowledged, and QoS 0 is lost. Default 256. */
+  readonly queue?: number;
+}
+
 /** Options of {@link NomqNode.publish}. */
 export interface NodePublishOptions {
   /** A known peer's name or an address. Absent: every peer that has subscribed to the channel. */
   readonly to?: string | Endpoint;
   /** Default 0. */
   readonly qos?: Qos;
-  /** Default false. */
+  /**
+   * Default false. Without `to` and with {@link NodeLimits.retained} above 0 the node keeps the message, as the last of
+   * its channel, for peers that subscribe later and for known devices when they come back; empty, it clears the channel.
+   */
   readonly retain?: boolean;
   /**
    * Seconds until the outcome is `expired`, and what the wire says (at most 65,535); 0 = now or never. Absent: the
@@ -107,6 +121,7 @@ export type PublishOutcome = {
   | {
       /** QoS 0: handed to the network. QoS 1: acknowledged. QoS 2: received by the peer. */ readonly is: "delivered";
     }
+  | { /** Nobody to send it to yet; it is kept for those who come. */ readonly is: "kept" }
   | { /** Its time to live ended first. */ readonly is: "expired" }
   | {
       /** QoS 2: the peer may have it and cannot be asked again. */ readonly is: "uncertain";
@@ -155,6 +170,12 @@ export interface NomqNode extends AsyncDisposable {
   restore(state: AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>): Promise<void>;
   /** Sets who gets what arrives; before `start`. Without it messages are refused. */
   receive(receiver: NomqReceiver): void;
+  /**
+   * Messages as they arrive, from the first `next` until the node stops or the signal aborts. QoS 1 and 2 is
+   * acknowledged when every reader of the channel has taken the message; while one has no room for it, it is not, and
+   * the sender tries again. Throws `receiver-in-use` beside a receiver with `message`.
+   */
+  messages(options?: MessagesOptions): AsyncIterable<IncomingMessage>;
   /** Opens the transport and listens. Rejects with what the transport says. */
   start(): Promise<void>;
   /** Ends open transfers with what is known of them and closes the transport; idempotent. */
@@ -170,9 +191,9 @@ export interface NomqNode extends AsyncDisposable {
    * the network. Never rejects.
    */
   broadcast(channel: string, payload: Uint8Array, options?: NodeBroadcastOptions): Promise<PublishOutcome>;
-  /** Asks a node for a channel, again every minute until unsubscribed. Devices ignore it. */
-  subscribe(channel: string, to: string | Endpoint): Promise<void>;
-  unsubscribe(channel: string, to: string | Endpoint): Promise<void>;
+  /** Asks one node, or several, for a channel, again every minute until unsubscribed. Devices ignore it. */
+  subscribe(channel: string, to: PeerName | readonly PeerName[]): Promise<void>;
+  unsubscribe(channel: string, to: PeerName | readonly PeerName[]): Promise<void>;
   /** Makes the channel's hash known. False when it is no channel name or the table of names is full. */
   learn(name: string): boolean;
   /** The peer of that name or address, if known or heard. */

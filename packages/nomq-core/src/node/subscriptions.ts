@@ -23,6 +23,8 @@ export interface SubscriptionsUse {
   readonly limit: number;
   /** A peer has ended the last of its subscriptions. */
   readonly left: (peer: PeerEntry) => void;
+  /** A peer has asked for channels and may be sent what is retained of them. */
+  readonly greet: (peer: PeerEntry, channels: Iterable<string>) => void;
 }
 
 /** Of one peer. */
@@ -52,7 +54,8 @@ export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
       peer.subscriptions = withChannel(peer.subscriptions, channel);
       asking.add(channel, peer);
       const taken = use.receiver()?.subscribed?.(viewOf(peer), channel) !== false;
-      if (!taken) drop(peer, channel);
+      if (taken) use.greet(peer, [channel]);
+      else drop(peer, channel);
       return taken;
     },
     remove(peer, channel) {

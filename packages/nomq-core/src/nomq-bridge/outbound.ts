@@ -82,6 +82,8 @@ export function outcomeFor(outcome: PublishOutcome): Outcome {
       return { is: "delivered" };
     case "expired":
       return { is: "retry", reason: "expired", afterMs: EXPIRED_AGAIN_MS };
+    case "kept":
+      return { is: "refused", reason: "no-subscriber" };
     case "uncertain":
       return { is: "uncertain", reason: outcome.reason };
     case "unanswered":

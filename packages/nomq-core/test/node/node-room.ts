@@ -33,7 +33,7 @@ export interface Room {
 export interface World {
   readonly clock: FakeClock;
   readonly network: MemoryNetwork;
-  node(options?: Partial<NomqNodeOptions>, receiver?: Partial<NomqReceiver>): Promise<Room>;
+  node(options?: Partial<NomqNodeOptions>, receiver?: Partial<NomqReceiver> | "iterated"): Promise<Room>;
   device(options?: Partial<V1DriverOptions>): V1Driver;
   stop(): Promise<void>;
 }
@@ -79,8 +79,11 @@ export function createWorld({
   };
 }
 
-/** A node that remembers, not yet started. */
-export function createRoom(options: NomqNodeOptions, receiver: Partial<NomqReceiver> = {}): Room {
+/** A node that remembers, not yet started; `iterated` leaves its messages to `node.messages()`. */
+export function createRoom(
+  options: NomqNodeOptions,
+  receiver: Partial<NomqReceiver> | "iterated" = {},
+): Room {
   const node = createNomqNode({ channels: ["a/b"], ...options });
   const taken: IncomingMessage[] = [];
   const remembered = new Map<string, StateChange>();
@@ -98,6 +101,11 @@ export function createRoom(options: NomqNodeOptions, receiver: Partial<NomqRecei
     remembered,
     verdict: async () => ({ is: "accepted" }),
   };
+  const remember = async (changes: readonly StateChange[]): Promise<void> => keep(changes);
+  if (receiver === "iterated") {
+    node.receive({ remember });
+    return room;
+  }
   node.receive({
     async message(incoming) {
       taken.push(incoming);
@@ -105,7 +113,7 @@ export function createRoom(options: NomqNodeOptions, receiver: Partial<NomqRecei
       if (verdict.is === "accepted") keep(incoming.state);
       return verdict;
     },
-    remember: async (changes) => keep(changes),
+    remember,
     ...receiver,
   });
   return room;
