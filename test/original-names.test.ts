@@ -50,14 +50,14 @@ const scope = (): Readonly<Record<string, unknown>> => ({
   hmacKey,
   signature: genSignature("auth", key.mac),
   transport: () => openUdpTransport({ host: "127.0.0.1", port: 0 }),
-  print: (...words: string[]) => printed.push(words.join(" ")),
+  console: { log: (...words: string[]) => printed.push(words.join(" ")) },
   createNomqNode,
   encodeDeviceConfig,
   genSignature,
   verifySignature,
 });
 
-/** Runs a line as a program would that has imported these names, and lets an hour pass meanwhile if it must. */
+/** Runs a line as a program would that has imported these names; meanwhile an hour passes, if it must. */
 async function run(line: string): Promise<unknown> {
   const names = scope();
   const body = line.startsWith("for ") ? line : `return (${line});`;
@@ -69,7 +69,9 @@ async function run(line: string): Promise<unknown> {
   const ended = made(...Object.values(names)).finally(() => {
     isDone = true;
   });
-  for (let passed = 0; passed < 3_600 && !isDone; passed += 1) await clock.advance(1_000);
+  // A loop goes on beside the test, which owns the time.
+  const most = line.startsWith("for ") ? 0 : 3_600;
+  for (let passed = 0; passed < most && !isDone; passed += 1) await clock.advance(1_000);
   return await ended;
 }
 
@@ -153,13 +155,16 @@ describe("the lines of packages/nomq-core/README.md", () => {
 
   test("listen and mssg", async () => {
     expect(lineOf("mssg")).toBe(lineOf("listen"));
-    await run(lineOf("listen"));
     await node.start();
+    const reading = run(lineOf("listen"));
     const to = node.local() ?? { host: "", port: 0 };
     const sent = peer.publish("greenhouse/door", Buffer.from("ajar"), { to, qos: 1 });
     await clock.advance(1_000);
     expect(await sent).toMatchObject({ is: "delivered" });
     expect(printed).toEqual(["greenhouse/door ajar"]);
+    // The loop ends with the node.
+    await node.stop();
+    await reading;
   });
 
   test("create_config, from a program and from a shell", async () => {
