@@ -1,3 +1,4 @@
+export { addressText, parseEndpoint } from "./address.ts";
 export * from "./bridge.ts";
 export * from "./clock.ts";
 export * from "./errors.ts";

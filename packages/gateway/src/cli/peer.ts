@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { extname } from "node:path";
 import {
+  addressText,
   type CancelTimer,
   createNomqNode,
   type Endpoint,
@@ -109,7 +110,7 @@ export async function subscribeAtPeer(url: string, asked: PeerSubscription): Pro
 function incomingLine(incoming: IncomingMessage, json: boolean): string {
   const { channel, payload, qos, retain, priority, ttl, transfer, peer } = incoming;
   const expiresAt = Date.now() + ttl * 1_000;
-  const origin = `nomq:${peer.address.host}:${peer.address.port}`;
+  const origin = `nomq:${addressText(peer.address)}`;
   const message = {
     channel,
     ...payloadJson(payload),
