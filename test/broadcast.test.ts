@@ -11,7 +11,7 @@ import { vectorKey } from "./real/vectors.ts";
 const EPOCH_2000 = -946_684_800;
 const groupNetwork = new URL("real/group-network.ts", import.meta.url).pathname;
 
-test("one board's message reaches every board, of either epoch, by broadcast (section 10.9)", async () => {
+test("one board's message reaches every board, of either epoch, by broadcast (section 10.8)", async () => {
   await using stack = new AsyncDisposableStack();
   const channels = ["site/alarm"];
   const first = stack.use(await openModelDevice(vectorKey, channels, { sharedPort: 0 }));

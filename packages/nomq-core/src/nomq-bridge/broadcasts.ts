@@ -29,7 +29,7 @@ export interface BroadcastUse {
 /** At its pace an address takes 100 s for as many: what waits longer is better replaced by what is newer. */
 const OUTBOX: OutboxLimits = { messages: 250, bytes: 256 * 1024, whenFull: "drop-oldest" };
 const MOST_HANDED = 10_000;
-/** Nobody can answer for the others (protocol.md section 10.6). */
+/** Nobody can answer for the others (protocol.md section 10.8). */
 const NOBODY_SAYS: Outcome = { is: "uncertain", reason: "a broadcast is not acknowledged" };
 
 /** Attaches every address of the options. */
