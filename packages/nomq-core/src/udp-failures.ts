@@ -26,10 +26,21 @@ const OF_A_DESTINATION: ReadonlySet<string> = new Set([
   "EACCES",
 ]);
 const MOST_IN_A_ROW = 5;
+/** A burst that fills a queue fails as often within a moment. */
+const LEAST_MS = 1000;
 
-/** Makes a watch; `hasAddress` tells whether this machine still has the address the socket is bound to. */
-export function createFailureWatch(hasAddress: () => boolean): FailureWatch {
+/** What a watch asks. */
+export interface FailureWatchUse {
+  /** Whether this machine still has the address the socket is bound to. */
+  readonly hasAddress: () => boolean;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** Makes a watch. */
+export function createFailureWatch({ hasAddress, now }: FailureWatchUse): FailureWatch {
   let inARow = 0;
+  let since = 0;
   return {
     sent() {
       inARow = 0;
@@ -38,8 +49,9 @@ export function createFailureWatch(hasAddress: () => boolean): FailureWatch {
       if (GONE.has(code)) return code;
       if (PERHAPS_ADDRESS.has(code) && !hasAddress()) return "its address is gone";
       if (!TROUBLE.has(code)) return undefined;
+      if (inARow === 0) since = now();
       inARow += 1;
-      return inARow >= MOST_IN_A_ROW ? code : undefined;
+      return inARow >= MOST_IN_A_ROW && now() - since >= LEAST_MS ? code : undefined;
     },
     reported: (code) => (OF_A_DESTINATION.has(code) ? undefined : code || "unknown"),
   };

@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { addressText, isGroupHost, plainHost, plainIpv4 } from "./address.ts";
+import { systemClock } from "./clock.ts";
 import { NomqError } from "./errors.ts";
 import { type Log, silentLog } from "./log.ts";
 import { LARGEST_DATAGRAM } from "./packet/layout.ts";
@@ -40,7 +41,8 @@ const NO_IPV6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT", "EI
  * Binds a UDP socket. Never shares a port (no SO_REUSEADDR): a taken one rejects with `port-in-use`, anything else
  * with `listen-failed`. Datagrams that the system cannot send are lost, as on any network, and logged at debug; for
  * broadcasts and multicast the first is a warning. A socket that no longer works says so by `failed`: reported by the
- * system, five sends in a row without memory, buffers or network, or the address it is bound to taken away. The
+ * system, sends that lack memory, buffers or a network, five in a row
+ * and for a second, or the address it is bound to taken away. The
  * socket keeps the process alive until disposed.
  */
 export async function openUdpTransport(options: UdpOptions = {}): Promise<Transport> {
@@ -113,7 +115,10 @@ function wrap(socket: Socket, { family, log }: Bound): Transport {
   let receiver: ((datagram: Uint8Array, from: Endpoint) => void) | undefined;
   let closed: Promise<void> | undefined;
   const { promise: failed, resolve: fails } = Promise.withResolvers<string>();
-  const watch = createFailureWatch(() => hasAddress(local.host));
+  const watch = createFailureWatch({
+    hasAddress: () => hasAddress(local.host),
+    now: () => systemClock.monotonic(),
+  });
   const loses = sayingLoss(log);
 
   socket.on("error", (error) => {

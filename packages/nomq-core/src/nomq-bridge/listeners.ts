@@ -26,29 +26,30 @@ type ListenersUse = Pick<
 /** Makes the listeners, of which nothing is open yet; `changed` is told when {@link Listeners.status} is another. */
 export function createListeners(options: ListenersUse, changed: () => void): Listeners {
   const { listen, broadcast, openTransport = (url) => openUdpListener(url, broadcast) } = options;
-  const failed = new Map<string, string>();
+  const failed = new Map<object, string>();
   let joined: JoinedTransport | undefined;
   return {
     async open({ clock, log }) {
-      joined = await openJoined(listen, (url) =>
-        openReopeningTransport({
+      joined = await openJoined(listen, (url) => {
+        // Port 0 may be asked for twice: the URL names no listener.
+        const listener = {};
+        return openReopeningTransport({
           clock,
           log,
           open: (port) => openTransport(port === undefined ? url : listenUrl({ ...parseListen(url), port })),
           changed(reason) {
-            if (reason === undefined) failed.delete(url);
-            else failed.set(url, reason);
+            if (reason === undefined) failed.delete(listener);
+            else failed.set(listener, `${url}: ${reason}`);
             changed();
           },
-        }),
-      );
+        });
+      });
       return joined;
     },
     locals: () => joined?.locals,
     status() {
-      const [first] = failed;
-      if (first === undefined) return { state: "ready" };
-      const reason = `${first[0]}: ${first[1]}`;
+      const [reason] = failed.values();
+      if (reason === undefined) return { state: "ready" };
       return { state: failed.size < listen.length ? "degraded" : "reconnecting", reason };
     },
   };
