@@ -125,7 +125,7 @@ function mark(core: Core, place: Place, entry: Entry): void {
 function deliver(core: Core, call: { binding: Binding; entry: Entry }): Promise<Outcome> {
   const { binding, entry } = call;
   const { attempt, cause, deadline, message } = entry;
-  const { signal } = binding.abort;
+  const { signal } = binding;
   const left =
     deadline === Number.POSITIVE_INFINITY ? undefined : Math.round(deadline - core.time.monotonic());
   const delivery: Delivery =

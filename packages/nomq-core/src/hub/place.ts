@@ -14,6 +14,8 @@ export class Binding {
   readonly window: number;
   readonly isOrdered: boolean;
   readonly abort: AbortController = new AbortController();
+  /** Kept here: the controller's own getter checks its receiver each time. */
+  readonly signal: AbortSignal = this.abort.signal;
   paused: string | undefined = undefined;
   /** Counts pauses and resumes, so that a late resume undoes no later pause. */
   pauses = 0;

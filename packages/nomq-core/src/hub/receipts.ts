@@ -36,12 +36,8 @@ export class ReceiptRecord {
     const before = this.outcomes[place];
     if (before?.is !== "pending") return;
     const { is, reason, at } = end;
-    this.outcomes[place] = {
-      attachment: before.attachment,
-      is,
-      ...(reason === undefined ? {} : { reason }),
-      at,
-    };
+    const { attachment } = before;
+    this.outcomes[place] = reason === undefined ? { attachment, is, at } : { attachment, is, reason, at };
     this.pending -= 1;
     this.rise();
     this.changed();
