@@ -1,8 +1,8 @@
-import type { MappingLoss } from "@nomq/core";
+import { MAPPING_PROPERTIES, type MappingLoss } from "@nomq/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nameOfEnd, WAY_ENDS } from "../packages/gateway/src/mapping/ways.ts";
 import { channelId, PUBLISH, randomId, unixSeconds } from "./real/seal.ts";
-import { allCells, allModels, createOracle } from "./walk/oracle.ts";
+import { allCells, allModels, cellAt, createOracle } from "./walk/oracle.ts";
 import { openMqtt, openNode } from "./walk/receivers.ts";
 import { type Carried, clearing, isValue, type Sample, samples, valuesAtOnce } from "./walk/sample.ts";
 import { FILTER, openWalk, sendAll, type Walk } from "./walk/walk.ts";
@@ -162,6 +162,59 @@ describe("every pair of peers, through a real gateway", () => {
     >;
     const counted = [...nomq.lost, ...mqtt.lost].map(({ from, to, property }) => `${from} ${to} ${property}`);
     expect(counted.toSorted()).toEqual([...lostInTables()].toSorted());
+  });
+
+  test("has promised no less before: a change here is a change for users", () => {
+    const verdicts = MAPPING_PROPERTIES.map((property) => {
+      const signs = (way: "from" | "to"): string =>
+        ends
+          .map((end) => ({ kept: "=", approximated: "~", lost: "-" })[cellAt(way, end, property).is])
+          .join("");
+      // From device, node, 3.1.1, 5, then to the same.
+      return `${signs("from")} ${signs("to")} ${property}`;
+    });
+    expect(verdicts).toMatchInlineSnapshot(`
+      [
+        "~~== ==== name",
+        "==== ==== publish",
+        "==== ==== qos0",
+        "==== ==== qos1",
+        "==== ~=== qos2",
+        "---- ---- qos3",
+        "==== ==~= retain",
+        "==== ==== no-value",
+        "~=== ==== clear-retained",
+        "==-= ~~~~ ttl",
+        "~~-= ---= content-type",
+        "==-= ==-= priority",
+        "==== ==== text",
+        "==== ~=== binary",
+        "==== ==== size",
+        "---~ ---~ properties",
+        "---= ---= response-channel",
+        "---= ---= correlation",
+        "~~~~ ---- presence",
+      ]
+    `);
+  });
+
+  test("has the limits of the protocols themselves", () => {
+    const limits = WAY_ENDS.flatMap((end) =>
+      MAPPING_PROPERTIES.flatMap((property) =>
+        (["from", "to"] as const).flatMap((way) => {
+          const { most } = cellAt(way, nameOfEnd(end), property);
+          return most === undefined ? [] : [`${property}: ${most}`];
+        }),
+      ),
+    );
+    expect([...new Set(limits)].toSorted()).toEqual([
+      "name: 65535",
+      "response-channel: 65535",
+      "size: 1339",
+      "size: 65375",
+      "ttl: 4294967295",
+      "ttl: 65535",
+    ]);
   });
 
   test("leaves no cell of any table out", () => {

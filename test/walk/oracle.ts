@@ -5,13 +5,14 @@ import type { Carried, Sample } from "./sample.ts";
 type Way = "from" | "to";
 
 /** What a cell that is approximated makes of a value: what the table's words mean. Every such cell must have one. */
-const MODELS: Readonly<Record<string, (carried: Sample, cell: MappingCell) => Partial<Carried>>> = {
+const MODELS: Readonly<Record<string, (carried: Sample) => Partial<Carried>>> = {
   "from nomq content-type": ({ configured }) => ({ contentType: configured }),
   "from nomq name": () => ({}),
   "from nomq:device clear-retained": () => ({}),
   "from mqtt presence": () => ({}),
   "from mqtt:5 properties": ({ properties }) => ({ properties: byName(properties) }),
-  "to nomq ttl": ({ ttl }, { most = Number.NaN }) => ({ ttl: Math.min(ttl ?? most, most) }),
+  // 16 bits, and no word for never.
+  "to nomq ttl": ({ ttl = 0xffff }) => ({ ttl: Math.min(ttl, 0xffff) }),
   "to nomq:device binary": ({ payload }) => ({ payload: Buffer.from(payload.toString("base64")) }),
   // Only where acknowledgements are lost is it less (mosquitto-to-device.test.ts).
   "to nomq:device qos2": () => ({}),
@@ -31,6 +32,8 @@ const WITHOUT: Partial<Record<MappingProperty, (sample: Sample) => Partial<Carri
   properties: () => ({ properties: undefined }),
   "response-channel": () => ({ responseChannel: undefined }),
   correlation: () => ({ correlation: undefined }),
+  // Nobody is told who is there, but a will arrives.
+  presence: () => ({}),
 };
 
 /** Whether a sample has anything that a row is about. */
@@ -100,11 +103,13 @@ export function createOracle(): Oracle {
       if (property === "size" && sample.payload.length > (cell.most ?? Number.POSITIVE_INFINITY))
         return undefined;
       if (cell.is === "lost") {
-        carried = { ...carried, ...WITHOUT[property]?.(sample) };
+        const left = WITHOUT[property];
+        if (left === undefined)
+          throw new Error(`${way} ${end} ${property} is lost: say in this file what is left`);
+        carried = { ...carried, ...left(sample) };
         if (way === "from" && property === "qos3") said.push(["nomq-lost", property]);
       }
-      if (cell.is === "approximated")
-        carried = { ...carried, ...model(`${way} ${end} ${property}`)(sample, cell) };
+      if (cell.is === "approximated") carried = { ...carried, ...model(`${way} ${end} ${property}`)(sample) };
     }
     return said.length > 0 ? { ...carried, properties: [...(carried.properties ?? []), ...said] } : carried;
   };

@@ -13,7 +13,18 @@ const VECTOR_KEY = JSON.stringify({
 });
 const HELLO: string = VECTORS.send.find((each: { name: string }) => each.name === "publish-qos0").hex;
 
-const COMMANDS = ["gateway", "pub", "sub", "unknown", "name", "keys", "device-config", "decode", "check"];
+const COMMANDS = [
+  "gateway",
+  "pub",
+  "sub",
+  "unknown",
+  "name",
+  "keys",
+  "device-config",
+  "decode",
+  "check",
+  "explain",
+];
 
 describe("help and usage", () => {
   test.each([[["--help"]], ...COMMANDS.map((command) => [[command, "--help"]]), [["keys", "new", "--help"]]])(
