@@ -170,7 +170,7 @@ export class LevelStore implements DurableStore {
 
   async retained(filters: readonly string[], page: RetainedPage): Promise<readonly Message[]> {
     this.target();
-    await this.upkeep.loaded();
+    await this.upkeep.retainedKnown();
     return await readRetained(this.target(), { filters, page }, this.damage);
   }
 

@@ -15,11 +15,16 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
  * Learns behind the start what was on disk when it happened: who shares which body, each channel's history, the
  * retained channels. Answers the bodies that nobody needs any more. Ends early when `isWanted` says so.
  */
-export async function loadBehind(target: Target, isWanted: () => boolean): Promise<number[]> {
+export async function loadBehind(
+  target: Target,
+  options: { readonly isWanted: () => boolean; readonly retainedKnown: () => void },
+): Promise<number[]> {
+  const { isWanted } = options;
   const moment = target.level.moment();
   const seen = { target, moment, isWanted };
   try {
     await loadRetained(seen);
+    options.retainedKnown();
     const counts = new Map<number, number>();
     for await (const key of keysOf(seen, spaceRange(Space.row))) add(counts, seqIn(key));
     const history = await loadHistory(seen, counts);

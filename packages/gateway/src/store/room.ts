@@ -56,7 +56,8 @@ export class Room {
   }
 
   private async look(): Promise<number> {
-    const free = await roomIn(this.folder);
+    // A file system that does not say lets its errors say.
+    const free = await roomIn(this.folder).catch(() => Number.POSITIVE_INFINITY);
     this.bytes = 0;
     this.commits = 0;
     this.become(free < (this.full ? this.limits.high : this.limits.low), free);

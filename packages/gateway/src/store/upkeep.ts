@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Clock, Log } from "@nomq/core";
+import { type Clock, type Log, NomqError } from "@nomq/core";
 import { bodyKey, rowKey, rowsOf, Space, spaceRange } from "./keys.ts";
 import { loadBehind } from "./load-behind.ts";
 import type { Room } from "./room.ts";
@@ -38,6 +38,7 @@ export class Upkeep {
   private readonly options: UpkeepOptions;
   private target: Target | undefined;
   private loading: Promise<void> = Promise.resolve();
+  private retained: Promise<void> = Promise.resolve();
   private unneeded: number[] = [];
   private running: Promise<void> | undefined;
   private cancel: (() => void) | undefined;
@@ -52,13 +53,25 @@ export class Upkeep {
     this.isStopped = false;
     this.target = target;
     this.unneeded = [];
-    this.loading = this.load(target);
+    const retained = Promise.withResolvers<void>();
+    this.retained = retained.promise;
+    // Who asks is told; nobody may.
+    retained.promise.catch(() => undefined);
+    this.loading = this.load(target, retained).finally(retained.resolve);
     this.cancel?.();
     this.arm();
   }
 
+  /** Resolves when the retained channels that were on disk at the start are known. */
+  async retainedKnown(): Promise<void> {
+    for (let retained: Promise<void> | undefined; retained !== this.retained; ) {
+      retained = this.retained;
+      await retained;
+    }
+  }
+
   /** Resolves when all that was on disk at the start is known. */
-  async loaded(): Promise<void> {
+  private async loaded(): Promise<void> {
     for (let loading: Promise<void> | undefined; loading !== this.loading; ) {
       loading = this.loading;
       await loading;
@@ -84,26 +97,30 @@ export class Upkeep {
   }
 
   private arm(): void {
-    this.cancel = this.options.clock.after(EVERY_MS, () => {
+    const cancel = this.options.clock.after(EVERY_MS, () => {
       this.tidy()
         .catch((error: unknown) => {
           if (!this.isStopped) this.options.log.warn("the store's upkeep failed", { error: String(error) });
         })
         .finally(() => {
-          if (!this.isStopped) this.arm();
+          // A database opened meanwhile has a timer of its own.
+          if (!this.isStopped && this.cancel === cancel) this.arm();
         });
     });
+    this.cancel = cancel;
   }
 
-  private async load(target: Target): Promise<void> {
+  private async load(target: Target, retained: PromiseWithResolvers<void>): Promise<void> {
     const isWanted = (): boolean => this.target === target && this.options.vessel.holds(target);
     try {
       // Not before the caller has seen the store open.
       await Promise.resolve();
-      const unneeded = await loadBehind(target, isWanted);
+      const unneeded = await loadBehind(target, { isWanted, retainedKnown: retained.resolve });
       if (isWanted()) this.unneeded.push(...unneeded);
     } catch (error) {
-      if (isWanted()) this.options.log.error("the store could not be read through", { error: String(error) });
+      if (!isWanted()) return;
+      retained.reject(new NomqError("store-failed", "the store could not be read through", { cause: error }));
+      this.options.log.error("the store could not be read through", { error: String(error) });
     }
   }
 

@@ -30,6 +30,7 @@ export class Vessel implements Ground {
   private readonly options: VesselOptions;
   private current: Target | undefined;
   private isClosing = false;
+  private isRecovering = false;
   private wake: (() => void) | undefined;
 
   constructor(options: VesselOptions) {
@@ -46,8 +47,9 @@ export class Vessel implements Ground {
   }
 
   target(): Target {
-    if (this.current === undefined) throw new NomqError("closed", "the store is not open");
-    return this.current;
+    if (this.current !== undefined) return this.current;
+    if (this.isRecovering) throw new NomqError("store-busy", "the store opens again after a failed write");
+    throw new NomqError("closed", "the store is not open");
   }
 
   /** Whether this is still what reads and writes go to. */
@@ -96,6 +98,15 @@ export class Vessel implements Ground {
   }
 
   async recover(number: number, error: unknown): Promise<boolean> {
+    this.isRecovering = true;
+    try {
+      return await this.reopen(number, error);
+    } finally {
+      this.isRecovering = false;
+    }
+  }
+
+  private async reopen(number: number, error: unknown): Promise<boolean> {
     const { log, room, folder } = this.options;
     log.error("a write to the store failed; it is opened again to see what it holds", {
       folder,
