@@ -155,13 +155,13 @@ describe("every pair of peers, through a real gateway", () => {
   });
 
   test("counts exactly what the tables call lost, from whom and to whom", async () => {
-    // The documented shape of /healthz.
-    const { nomq, mqtt } = (await walk.gateway.ask("/healthz")) as Record<
-      "nomq" | "mqtt",
-      { lost: MappingLoss[] }
-    >;
-    const counted = [...nomq.lost, ...mqtt.lost].map(({ from, to, property }) => `${from} ${to} ${property}`);
-    expect(counted.toSorted()).toEqual([...lostInTables()].toSorted());
+    const counted = async (): Promise<readonly string[]> => {
+      // The documented shape of /healthz.
+      const health = (await walk.gateway.ask("/healthz")) as Record<"nomq" | "mqtt", { lost: MappingLoss[] }>;
+      const rows = [...health.nomq.lost, ...health.mqtt.lost];
+      return rows.map(({ from, to, property }) => `${from} ${to} ${property}`).toSorted();
+    };
+    await expect.poll(counted, PATIENCE).toEqual([...lostInTables()].toSorted());
   });
 
   test("has promised no less before: a change here is a change for users", () => {
