@@ -242,6 +242,23 @@ describe("what became of it, and what is there", () => {
     ]);
   });
 
+  test("GET /api/v1/attachments and /healthz tell which NoMQ devices are there", async () => {
+    const device = '{ name: pump-7, address: "127.0.0.1:9", subscribe: [a/b] }';
+    await using it = await served(
+      `nomq: { listen: ['udp://127.0.0.1:0'], devices: [${device}] }\nmqtt: { listen: [] }`,
+    );
+    const { body } = await it.client.get("/api/v1/attachments");
+    const presence = {
+      state: "offline",
+      reason: "never-heard",
+      since: expect.any(Number),
+      address: "127.0.0.1:9",
+    };
+    expect(body).toMatchObject([{ name: "nomq:pump-7", presence }]);
+    const health = await it.client.get("/healthz");
+    expect(health.body).toMatchObject({ nomq: { devices: { online: 0, offline: 1 } } });
+  });
+
   test("GET /api/v1/nomq/unknown", async () => {
     await using it = await served();
     expect((await it.client.get("/api/v1/nomq/unknown")).body).toEqual({ channels: [], clocks: [] });
