@@ -70,7 +70,9 @@ export function createContact(use: ContactUse): Contact {
       peer.heardAt = now;
       peer.silent = false;
       if (packet.type === "PUBLISH") peer.heardChannel ??= channelKey(packet.channelId);
-      use.presence.online(peer, packet.type === "HEARTBEAT" && peer.probes > 0 ? "answered" : "heard");
+      const isAnswer = packet.type === "HEARTBEAT" && peer.probes > 0;
+      if (isAnswer) peer.answers = true;
+      use.presence.online(peer, isAnswer ? "answered" : "heard");
       use.probing.heard(peer);
       if (contact === undefined) return;
       use.greet(peer, [...(peer.known?.channels ?? []), ...peer.subscriptions]);

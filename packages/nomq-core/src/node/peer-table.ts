@@ -45,6 +45,8 @@ export interface PeerEntry {
   heardChannel: string | undefined;
   /** Whether it is there; undefined until heard. */
   presence: KeptPresence | undefined;
+  /** It has answered a heartbeat. */
+  answers: boolean;
   /** Heartbeats it has not answered. */
   probes: number;
   /** When to ask it next, monotonic milliseconds; 0: when it has been silent for long enough. */
@@ -220,6 +222,7 @@ function newEntry(of: Pick<PeerEntry, "id" | "known" | "key" | "address">): Peer
     asked: NO_CHANNELS,
     heardChannel: undefined,
     presence: undefined,
+    answers: false,
     probes: 0,
     probeAt: 0,
     gone: false,

@@ -55,6 +55,7 @@ class NodeProbing implements Probing {
   readonly #waiters = new Map<PeerEntry, Set<(isThere: boolean) => void>>();
   #timer: CancelTimer | undefined;
   #startedAt = 0;
+  #nextAt = 0;
   #isStopped = false;
 
   constructor(use: ProbingUse) {
@@ -113,14 +114,18 @@ class NodeProbing implements Probing {
   }
 
   #lookAt(at: number): void {
-    if (this.#isStopped) return;
+    const now = this.#use.clock.monotonic();
+    const next = Math.max(at, now + LOOK_MS);
+    // A look that is due sooner finds what this one is for.
+    if (this.#isStopped || (this.#nextAt > now && this.#nextAt <= next)) return;
     this.#timer?.();
-    const wait = Math.max(at - this.#use.clock.monotonic(), LOOK_MS);
-    this.#timer = this.#use.clock.after(wait, () => this.#look());
+    this.#nextAt = next;
+    this.#timer = this.#use.clock.after(next - now, () => this.#look());
   }
 
   #look(): void {
     const now = this.#use.clock.monotonic();
+    this.#nextAt = 0;
     let next = now + this.#longest();
     let left = MOST_AT_ONCE;
     for (const peer of this.#use.peers.all()) {
@@ -149,7 +154,7 @@ class NodeProbing implements Probing {
     const { every } = this.#use;
     if (every === 0 || peer.open > 0 || peer.turns.length > 0) return undefined;
     if (peer.known === undefined && peer.subscriptions.size === 0 && peer.asked.size === 0) return undefined;
-    if (this.#channelOf(peer) === undefined) return undefined;
+    if (this.#nameOf(peer) === undefined && peer.heardChannel === undefined) return undefined;
     return peer.probeAt > 0 ? peer.probeAt : Math.max(peer.heardAt ?? 0, this.#startedAt) + every;
   }
 
@@ -157,9 +162,11 @@ class NodeProbing implements Probing {
   #ask(peer: PeerEntry, now: number): number {
     if (peer.probes >= roundOf(peer)) {
       peer.probes = 0;
+      peer.probeAt = now + this.#use.every;
+      // One that only publishes answers for no channel: it is gone when the session ends.
+      if (this.#nameOf(peer) === undefined && !peer.answers) return peer.probeAt;
       peer.silent = true;
       this.#use.presence.offline(peer, "silent");
-      peer.probeAt = now + this.#use.every;
       return peer.probeAt;
     }
     const clocks = clocksOf(peer);
@@ -179,13 +186,17 @@ class NodeProbing implements Probing {
     this.#use.turns.take(peer, { run, channel: "", priority: 0 });
   }
 
-  /** One that the peer subscribes to: nothing else is answered. Of a device without `channels` one that it uses. */
-  #channelOf(peer: PeerEntry): Uint8Array | undefined {
+  /** A channel that the peer subscribes to: nothing else is answered. */
+  #nameOf(peer: PeerEntry): string | undefined {
     const [configured] = peer.known?.channels ?? [];
     const [subscribed] = peer.subscriptions;
     const [asked] = peer.asked;
-    const name =
-      peer.kind === "device" ? (configured ?? subscribed ?? asked) : (subscribed ?? asked ?? configured);
+    return peer.kind === "device" ? (configured ?? subscribed ?? asked) : (subscribed ?? asked ?? configured);
+  }
+
+  /** Where none is known, one that the peer was heard on. */
+  #channelOf(peer: PeerEntry): Uint8Array | undefined {
+    const name = this.#nameOf(peer);
     if (name !== undefined) return this.#use.names.idOf(name);
     return peer.heardChannel === undefined ? undefined : Buffer.from(peer.heardChannel, "hex");
   }

@@ -125,6 +125,19 @@ describe("a known device", () => {
     await world.stop();
   });
 
+  test("that only publishes, on a channel it answers nothing for, is not taken for silent between its messages", async () => {
+    const world = createWorld();
+    const room = await world.node({ peers: [{ name: "pump", address: PUMP }] });
+    const seen = follow(room);
+    const device = boardOn(world, { channels: ["x"] });
+    for (let round = 0; round < 10; round += 1) {
+      await device.publish({ channel: "a/b", message: "m" }, at(room));
+      await world.clock.advance(240_000);
+    }
+    expect(seen).toEqual(["pump offline never-heard", "pump online heard"]);
+    await world.stop();
+  });
+
   test("that leaves a message unanswered is offline", async () => {
     const world = createWorld();
     const room = await world.node({ peers: [pump], probe: 0 });
