@@ -18,7 +18,7 @@ import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
 import { openControlServer } from "./control/control-server.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
-import { isTestKey } from "./weak-keys.ts";
+import { warningOf } from "./weak-keys.ts";
 
 /** Options of {@link createGateway}. */
 export interface GatewayOptions {
@@ -123,8 +123,9 @@ class OneGateway implements Gateway {
     const control = await openControlServer(folder, this.#api());
     this.#closers.push(() => control[Symbol.asyncDispose]());
     const keys = keysInEffect(this.#config.nomq.keys, this.#config.data);
-    for (const { id } of keys.keys.filter(isTestKey)) {
-      this.#log.warn("this key stands in the project's test vectors: everyone has it", { key: id });
+    for (const key of keys.keys) {
+      const warning = warningOf(key);
+      if (warning !== undefined) this.#log.warn(`a NoMQ key ${warning}`, { key: key.id });
     }
     this.#makeBridges(keys);
     for (const bridge of this.#bridges) this.#hub.add(bridge);

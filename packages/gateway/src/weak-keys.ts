@@ -29,7 +29,7 @@ const TEST_HALVES: readonly string[] = [
 
 const ADVICE = "nomq keys new makes a key of your own";
 
-/** Why a key protects nothing: it is a sample that was published, all zeros, or one half twice. */
+/** Why a key protects nothing: it is a sample that was published, or all zeros. */
 export function weaknessOf(key: Pick<KeyConfig, Half>): KeyWeakness | undefined {
   for (const half of ["encryption", "mac"] as const) {
     const where = PUBLISHED[digestOf(key[half])];
@@ -37,9 +37,6 @@ export function weaknessOf(key: Pick<KeyConfig, Half>): KeyWeakness | undefined 
       return { half, reason: `is a sample key that everyone can read in ${where}; ${ADVICE}` };
     }
     if (/^0+$/.test(key[half])) return { half, reason: `is all zeros; ${ADVICE}` };
-  }
-  if (key.encryption.toLowerCase() === key.mac.toLowerCase()) {
-    return { half: "mac", reason: `is the same as the encryption key; ${ADVICE}` };
   }
   return undefined;
 }
@@ -51,9 +48,12 @@ export function refuseWeakKey(key: KeyConfig, where: string): void {
   throw new NomqError("key-invalid", `${where}: the ${weak.half} key of ${key.id} ${weak.reason}`);
 }
 
-/** Whether half of the key stands in this project's test vectors. */
-export function isTestKey(key: Pick<KeyConfig, Half>): boolean {
-  return [key.encryption, key.mac].some((half) => TEST_HALVES.includes(digestOf(half)));
+/** What the owner of a key should know, though boards may already have it and it is taken. */
+export function warningOf(key: Pick<KeyConfig, Half>): string | undefined {
+  if ([key.encryption, key.mac].some((half) => TEST_HALVES.includes(digestOf(half)))) {
+    return "stands in the project's test vectors: everyone has it";
+  }
+  return digestOf(key.encryption) === digestOf(key.mac) ? `has the same half twice; ${ADVICE}` : undefined;
 }
 
 const digestOf = (half: string): string => hash("sha256", Buffer.from(half, "hex"), "hex");

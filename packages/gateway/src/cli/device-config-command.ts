@@ -6,7 +6,7 @@ import { type DeviceConfig, decodeDeviceConfig, encodeDeviceConfig, NomqError } 
 import type { KeyConfig } from "../config/config.ts";
 import { codeOf } from "../config/secret.ts";
 import { keysIn, readKeyFile } from "../keys.ts";
-import { isTestKey, refuseWeakKey, weaknessOf } from "../weak-keys.ts";
+import { refuseWeakKey, warningOf, weaknessOf } from "../weak-keys.ts";
 import { type PlaceOptions, placedConfig } from "./place.ts";
 import { readStdin } from "./stdin.ts";
 import { UsageError } from "./usage-error.ts";
@@ -71,9 +71,8 @@ function keyFor(options: DeviceConfigOptions): KeyConfig {
       `${where}: the key ${key.id} is for the standard dialect, which no MicroPython device speaks`,
     );
   }
-  if (isTestKey(key)) {
-    process.stderr.write(`the key ${key.id} stands in the project's test vectors: everyone has it\n`);
-  }
+  const warning = warningOf(key);
+  if (warning !== undefined) process.stderr.write(`the key ${key.id} ${warning}\n`);
   return key;
 }
 
