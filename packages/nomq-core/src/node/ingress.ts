@@ -129,13 +129,15 @@ class NodeIngress implements Ingress {
     return this.#use.windows.judge(candidate, now);
   }
 
-  /** A peer whose clock is known may renew its session with it, whatever our own clock has done since. */
+  /**
+   * A peer whose clock is known may renew its session with it, whatever our own clock has done since, and whether it was
+   * learnt in this run or before a restart: nothing recorded goes on with a clock.
+   */
   #policyFor(from: Endpoint, keyId: string, offset: number): ClockPolicy {
     const peer = this.#use.peers.find(from);
     if (peer === undefined || peer.key.key.id !== keyId) return "learn";
-    const { clock, heardAt, known } = peer;
-    const continues = clock !== undefined && heardAt !== undefined;
-    if (continues && Math.abs(offset - clock) <= CLOCK_TOLERANCE) return "any";
+    const { clock, known } = peer;
+    if (clock !== undefined && Math.abs(offset - clock) <= CLOCK_TOLERANCE) return "any";
     return known?.clock ?? "learn";
   }
 
