@@ -69,7 +69,8 @@ export class TransferTable {
   }
 
   #reclaim(now: number): void {
-    const harmless = oldestOf(this.#spent) ?? this.#oldestEnded(now);
+    // Whose repetition is stale first: one at QoS 1 that comes again is handed over again.
+    const harmless = this.#oldestEnded(now) ?? oldestOf(this.#spent);
     if (harmless !== undefined) this.#forget(harmless);
   }
 
