@@ -60,6 +60,7 @@ export function createRange(target: Target, options: { seed: number; froms: read
     stranger: { encryption: mac, mac: encryption },
     seen: [],
     transfers: [],
+    unreleased: [],
     next: random.between(1, 0xffff),
   };
   const openers = sessions.map((session) => openerOf(ground, session));

@@ -25,6 +25,13 @@ export interface OpenSession {
   newest: number;
 }
 
+/** A message that was taken, and the node's second it came in. */
+export interface OpenTransfer {
+  readonly session: OpenSession;
+  readonly draft: Draft;
+  readonly second: number;
+}
+
 /** What the makers of shots share. Everything is drawn from one seed. */
 export interface Ground {
   readonly random: Prng;
@@ -33,8 +40,10 @@ export interface Ground {
   readonly sessions: readonly OpenSession[];
   /** Packets that were accepted, youngest last: what gets flipped, cut, replayed. */
   readonly seen: Uint8Array[];
-  /** Messages at QoS 1, oldest first, and the node's second they came in. */
-  readonly transfers: { readonly session: OpenSession; readonly draft: Draft; readonly second: number }[];
+  /** Messages at QoS 1 that may be sent again, oldest first. */
+  readonly transfers: OpenTransfer[];
+  /** Messages of nodes at QoS 2 without their PUBREL, oldest first. */
+  readonly unreleased: OpenTransfer[];
   readonly ownSession: () => number;
   readonly seconds: () => number;
   readonly junk: Uint8Array;

@@ -10,6 +10,7 @@ import {
   type Maker,
   NAME_MARK,
   type OpenSession,
+  type OpenTransfer,
   pick,
   type Shot,
   sealed,
@@ -33,6 +34,7 @@ function messageOf(ground: Ground): Uint8Array {
 }
 
 const freshPublish: Maker = (ground) => {
+  if (ground.unreleased.length > 256) return released(ground);
   const session = pick(ground.random, ground.sessions);
   const flags = ground.random.between(0, 15) * 16 + ground.random.between(0, 7) + (session.marked ? MARK : 0);
   const qos = flags & 3;
@@ -44,12 +46,27 @@ const freshPublish: Maker = (ground) => {
   return { datagram: sealed(ground, draft), from: session.from, expect: "accepted", answers, handed: true };
 };
 
+/** The first that the application has answered: what came this second may still be with it. */
+function takeSettled(ground: Ground, from: OpenTransfer[]): OpenTransfer | undefined {
+  const [oldest] = from;
+  return oldest === undefined || oldest.second >= ground.seconds() ? undefined : from.shift();
+}
+
+/** The end of a QoS 2 message of a node. Each has one, or the node's table would fill with them. */
+const released: Maker = (ground) => {
+  const oldest = takeSettled(ground, ground.unreleased);
+  if (oldest === undefined) return freshControl(ground);
+  const { session, draft } = oldest;
+  const { packetId } = draft;
+  const head = { ...headOf(ground, session), packetId };
+  const datagram = sealed(ground, { type: TYPE.pubrel, flags: MARK, ...head, plain: junkOf(ground, 4) });
+  return { datagram, from: session.from, expect: "accepted", answers: 1 };
+};
+
 /** A transfer's message again under its packet id, sealed anew: answered, not handed over. */
 const retransmission: Maker = (ground) => {
-  const [oldest] = ground.transfers;
-  // What came this second may still be with the application, whose answer it waits for.
-  if (oldest === undefined || oldest.second >= ground.seconds()) return freshPublish(ground);
-  ground.transfers.shift();
+  const oldest = takeSettled(ground, ground.transfers);
+  if (oldest === undefined) return freshPublish(ground);
   const { session, draft } = oldest;
   const { packetId } = draft;
   const plain = publishPlain(fresh(ground), draft.plain.subarray(16));
@@ -232,7 +249,7 @@ const broadcastForOthers: Maker = (ground): Shot => {
 
 /** Each as often as it stands here. */
 export const WITH_KEY: readonly Maker[] = [
-  ...[freshPublish, freshPublish, freshPublish, freshPublish, retransmission],
+  ...[freshPublish, freshPublish, freshPublish, freshPublish, released, retransmission],
   ...[freshControl, freshControl, freshName, nastyName, nastyPlaintext, nastyPlaintext, nastyPlaintext],
   ...[replayed, replayed, replayed, replayed, wrongStamp, wrongStamp],
   ...[oddClock, unknownChannel, ownPacket, broadcastForOthers],
