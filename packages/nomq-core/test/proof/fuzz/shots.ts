@@ -11,6 +11,8 @@ export interface Shot {
   readonly answers?: number;
   /** Whether a message of it reaches the application; default not. */
   readonly handed?: boolean;
+  /** QoS 1 that came before: handed over again only where a full table of transfers has let it go. */
+  readonly again?: boolean;
 }
 
 /** A session that an attacker with the key, or a true peer, has open at the node. */

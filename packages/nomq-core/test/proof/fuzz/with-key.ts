@@ -71,7 +71,7 @@ const retransmission: Maker = (ground) => {
   const { packetId } = draft;
   const plain = publishPlain(fresh(ground), draft.plain.subarray(16));
   const again = { ...draft, ...headOf(ground, session), packetId, plain };
-  return { datagram: sealed(ground, again), from: session.from, expect: "accepted", answers: 1 };
+  return { datagram: sealed(ground, again), from: session.from, expect: "accepted", answers: 1, again: true };
 };
 
 /** Every other type, with whatever flags, about transfers that nobody has. */
