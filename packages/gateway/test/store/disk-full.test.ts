@@ -6,7 +6,8 @@ import { testFolder } from "./folders.ts";
 const isLong = process.env["NOMQ_LONG"] !== undefined;
 const FILLS = isLong ? 10 : 1;
 // A file system of its own, seen by this test only.
-const canMount = spawnSync("unshare", ["-m", "sh", "-c", "mount -t tmpfs tmpfs /tmp"]).status === 0;
+const canMount =
+  spawnSync("unshare", ["-m", "-p", "--fork", "sh", "-c", "mount -t tmpfs tmpfs /tmp"]).status === 0;
 const hasExt4 = isLong && spawnSync("mkfs.ext4", ["-V"]).status === 0;
 
 interface Fill {
@@ -25,6 +26,8 @@ function fill(folder: string, given: { readonly mode: string; readonly mount: st
     "unshare",
     [
       "-m",
+      // All in it end with it, also when the test ran out of time.
+      ...["-p", "--fork", "--kill-child"],
       "sh",
       path("./fill.sh"),
       folder,
