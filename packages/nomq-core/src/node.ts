@@ -38,6 +38,7 @@ class Node implements NomqNode {
   readonly #options: NomqNodeOptions;
   #receiver: NomqReceiver | undefined;
   #transport: Transport | undefined;
+  #starting: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(options: NomqNodeOptions) {
@@ -74,14 +75,12 @@ class Node implements NomqNode {
   }
 
   async start(): Promise<void> {
-    if (this.#stopped !== undefined) throw new NomqError("closed", "the node was stopped");
-    if (this.#transport !== undefined) return;
-    const { transport } = this.#options;
-    const opened = typeof transport === "function" ? await transport() : transport;
-    this.#transport = opened;
-    await this.#parts.journal.start(this.#parts.sessions.begin());
-    this.#parts.probing.start();
-    opened.onDatagram((datagram, from) => this.#parts.ingress.receive(datagram, from));
+    this.#refuseStopped();
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
+    await this.#starting;
   }
 
   stop(): Promise<void> {
@@ -119,6 +118,7 @@ class Node implements NomqNode {
   }
 
   async subscribe(channel: string, to: PeerName | readonly PeerName[]): Promise<void> {
+    this.#refuseStopped();
     const { names, subscribing } = this.#parts;
     this.#know(channel);
     const peers = listOf(to).map((each) => this.#reach(each));
@@ -176,6 +176,22 @@ class Node implements NomqNode {
     };
   }
 
+  #refuseStopped(): void {
+    if (this.#stopped !== undefined) throw new NomqError("closed", "the node was stopped");
+  }
+
+  async #start(): Promise<void> {
+    const { transport } = this.#options;
+    const opened = typeof transport === "function" ? await transport() : transport;
+    if (this.#stopped !== undefined) await opened[Symbol.asyncDispose]();
+    this.#refuseStopped();
+    this.#transport = opened;
+    await this.#parts.journal.start(this.#parts.sessions.begin());
+    this.#refuseStopped();
+    this.#parts.probing.start();
+    opened.onDatagram((datagram, from) => this.#parts.ingress.receive(datagram, from));
+  }
+
   async #stop(): Promise<void> {
     const {
       arrivals,
@@ -197,7 +213,12 @@ class Node implements NomqNode {
     outgoing.stop();
     for (const peer of peers.all()) turns.clear(peer);
     rejections.stop();
-    await this.#transport?.[Symbol.asyncDispose]();
+    // What is being opened is closed by whoever opens it.
+    await this.#starting?.catch(() => undefined);
+    // One that was handed in open is closed though it was never used.
+    const { transport } = this.#options;
+    const open = this.#transport ?? (typeof transport === "function" ? undefined : transport);
+    await open?.[Symbol.asyncDispose]();
     await journal.end();
   }
 

@@ -125,7 +125,8 @@ class NomqSide implements NomqBridge {
     }
     if (this.#listening) return;
     await this.#node.start();
-    await this.#time.start(this.#port);
+    if (!this.#ended.signal.aborted) await this.#time.start(this.#port);
+    if (this.#ended.signal.aborted) throw new NomqError("closed", "the NoMQ bridge was stopped");
     void this.#learnNames(this.#port, this.#node);
     void this.#peers.follow(this.#node, { log: this.#port.log, signal: this.#ended.signal });
     this.#listening = true;

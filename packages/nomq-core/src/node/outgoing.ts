@@ -29,6 +29,7 @@ export interface OutgoingUse extends TransferUse {
 export function createOutgoing(use: OutgoingUse): Outgoing {
   const open = new Map<number, Transfer>();
   let pending = 0;
+  let stopped = false;
   const outcomeOf = (departure: Departure, resolve: (outcome: PublishOutcome) => void): void => {
     const packetId = departure.packetId ?? freeId(open, use.wire);
     const { sessionId = use.sessions.forMessage() } = departure;
@@ -36,6 +37,10 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
       resolve({ is: "refused", reason, packetId, sessionId, sent: false });
     if (departure.signal?.aborted === true) {
       resolve({ is: "unanswered", reason: "aborted", packetId, sessionId, sent: false });
+      return;
+    }
+    if (stopped) {
+      refuse("closed");
       return;
     }
     if (!use.sessions.has(sessionId)) {
@@ -74,6 +79,7 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
       transfer.answered(packet.type);
     },
     stop() {
+      stopped = true;
       for (const transfer of [...open.values()]) transfer.abort("closed");
     },
     get open() {
