@@ -12,7 +12,7 @@ export * from "./hub/store.ts";
 export * from "./log.ts";
 export * from "./mapping.ts";
 export * from "./message.ts";
-export * from "./node.ts";
+export * from "./node/node.ts";
 export { nomqMapping } from "./nomq-bridge/mapping.ts";
 export * from "./nomq-bridge.ts";
 export * from "./packet/index.ts";

@@ -11,8 +11,8 @@ import type {
   NomqNodeOptions,
   Verdict,
 } from "./node/contract.ts";
-import { noRejections } from "./node/rejections.ts";
-import { createNomqNode } from "./node.ts";
+import { createNomqNode } from "./node/node.ts";
+import { noRejections } from "./node/receiving/rejections.ts";
 import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
 import { attachBroadcasts, type BroadcastAttachments } from "./nomq-bridge/broadcasts.ts";
 import { attachDevice, peerOf } from "./nomq-bridge/devices.ts";

@@ -2,17 +2,17 @@ import type { AbortOptions, StateChange } from "../bridge.ts";
 import type { Qos } from "../message.ts";
 import type { PeerKind } from "../session/peer-kind.ts";
 import type { Endpoint } from "../transport.ts";
-import type { NodeBroadcastOptions } from "./broadcast-options.ts";
-import type { PresenceChange } from "./presence-change.ts";
-import type { UnknownChannel } from "./unknown-channels.ts";
-import type { UnknownClock } from "./unknown-clocks.ts";
+import type { PresenceChange } from "./peers/presence-change.ts";
+import type { UnknownChannel } from "./receiving/unknown-channels.ts";
+import type { UnknownClock } from "./receiving/unknown-clocks.ts";
+import type { NodeBroadcastOptions } from "./sending/broadcast-options.ts";
 
 export type { PeerKind } from "../session/peer-kind.ts";
-export type { NodeBroadcastOptions } from "./broadcast-options.ts";
 export type * from "./options.ts";
-export type * from "./presence-change.ts";
-export type { UnknownChannel } from "./unknown-channels.ts";
-export type { UnknownClock } from "./unknown-clocks.ts";
+export type * from "./peers/presence-change.ts";
+export type { UnknownChannel } from "./receiving/unknown-channels.ts";
+export type { UnknownClock } from "./receiving/unknown-clocks.ts";
+export type { NodeBroadcastOptions } from "./sending/broadcast-options.ts";
 
 /** A peer as the application sees it. */
 export interface NomqPeer {

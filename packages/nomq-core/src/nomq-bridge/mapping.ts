@@ -16,7 +16,7 @@ import {
 } from "../mapping.ts";
 import { type Draft, MAX_NAME_BYTES, type Message, type Qos } from "../message.ts";
 import type { IncomingMessage, NodePublishOptions, PeerKind } from "../node/contract.ts";
-import { MAX_DEVICE_MESSAGE } from "../node/wire.ts";
+import { MAX_DEVICE_MESSAGE } from "../node/sending/wire.ts";
 
 /** What a device gets of a payload that is no UTF-8. */
 type Binary = "refuse" | "base64";

@@ -1,18 +1,18 @@
-import { addressText } from "../address.ts";
-import type { StateChange } from "../bridge.ts";
-import type { Clock } from "../clock.ts";
-import type { Qos } from "../message.ts";
-import { readPublishFlags, readWireQos } from "../packet/flags.ts";
-import type { Packet } from "../packet/packet.ts";
-import { changesOf, type Noted } from "../session/note-book.ts";
-import { type ReceiveInput, type ReceiveState, stepReceiver } from "../session/receiver.ts";
-import { macMark } from "../session/replay-window.ts";
-import type { Endpoint } from "../transport.ts";
-import { isBroadcast } from "./broadcast.ts";
-import type { IncomingMessage, NomqPeer, Verdict } from "./contract.ts";
-import { type PeerEntry, viewOf } from "./peer-table.ts";
+import { addressText } from "../../address.ts";
+import type { StateChange } from "../../bridge.ts";
+import type { Clock } from "../../clock.ts";
+import type { Qos } from "../../message.ts";
+import { readPublishFlags, readWireQos } from "../../packet/flags.ts";
+import type { Packet } from "../../packet/packet.ts";
+import { changesOf, type Noted } from "../../session/note-book.ts";
+import { type ReceiveInput, type ReceiveState, stepReceiver } from "../../session/receiver.ts";
+import { macMark } from "../../session/replay-window.ts";
+import type { Endpoint } from "../../transport.ts";
+import type { IncomingMessage, NomqPeer, Verdict } from "../contract.ts";
+import { type PeerEntry, viewOf } from "../peers/peer-table.ts";
+import { isBroadcast } from "../sending/broadcast.ts";
+import type { Wire } from "../sending/wire.ts";
 import { type Transfer, TransferTable } from "./transfer-table.ts";
-import type { Wire } from "./wire.ts";
 
 /** A PUBLISH that is authentic and fresh. */
 export interface Arrival {

@@ -1,25 +1,25 @@
-import { addressText } from "../address.ts";
-import { isNoChannelId } from "../packet/channel-id.ts";
-import { type Decoded, decodePacket } from "../packet/decode.ts";
-import { isMarked } from "../packet/flags.ts";
-import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
-import type { Packet } from "../packet/packet.ts";
-import { CLOCK_TOLERANCE, type ClockPolicy, countsFrom2000 } from "../session/clock-offset.ts";
-import type { Noted } from "../session/note-book.ts";
-import { macMark, release, withhold } from "../session/replay-window.ts";
-import type { Judgement, ReplayWindows } from "../session/replay-windows.ts";
-import type { Endpoint } from "../transport.ts";
-import type { ChannelNames } from "./channel-names.ts";
+import { addressText } from "../../address.ts";
+import { isNoChannelId } from "../../packet/channel-id.ts";
+import { type Decoded, decodePacket } from "../../packet/decode.ts";
+import { isMarked } from "../../packet/flags.ts";
+import type { KeyRing, PacketKey } from "../../packet/key-ring.ts";
+import type { Packet } from "../../packet/packet.ts";
+import { CLOCK_TOLERANCE, type ClockPolicy, countsFrom2000 } from "../../session/clock-offset.ts";
+import type { Noted } from "../../session/note-book.ts";
+import { macMark, release, withhold } from "../../session/replay-window.ts";
+import type { Judgement, ReplayWindows } from "../../session/replay-windows.ts";
+import type { Endpoint } from "../../transport.ts";
+import type { ChannelNames } from "../channel-names.ts";
+import type { NodeLimits } from "../contract.ts";
+import type { OwnSessions } from "../own-sessions.ts";
+import type { PeerEntry, PeerTable } from "../peers/peer-table.ts";
+import type { Subscriptions } from "../peers/subscriptions.ts";
+import type { Outgoing } from "../sending/outgoing.ts";
+import type { Wire } from "../sending/wire.ts";
+import type { NodeTime } from "../time.ts";
 import type { Arrived, Contact } from "./contact.ts";
-import type { NodeLimits } from "./contract.ts";
 import type { Arrival, Incoming } from "./incoming.ts";
-import type { Outgoing } from "./outgoing.ts";
-import type { OwnSessions } from "./own-sessions.ts";
-import type { PeerEntry, PeerTable } from "./peer-table.ts";
 import type { Rejections } from "./rejections.ts";
-import type { Subscriptions } from "./subscriptions.ts";
-import type { NodeTime } from "./time.ts";
-import type { Wire } from "./wire.ts";
 
 /** All that a datagram may touch. */
 export interface IngressUse {

@@ -1,4 +1,4 @@
-import { likelyCause, likelyMove } from "../session/clock-cause.ts";
+import { likelyCause, likelyMove } from "../../session/clock-cause.ts";
 import { makeRoom } from "./unknown-channels.ts";
 
 /** A device whose packets are authentic and dropped for their clock. Times are Unix milliseconds. */

@@ -1,5 +1,5 @@
-import type { Clock } from "../clock.ts";
-import type { Qos } from "../message.ts";
+import type { Clock } from "../../clock.ts";
+import type { Qos } from "../../message.ts";
 
 /** A message that is kept. */
 export interface RetainedMessage {

@@ -1,12 +1,12 @@
-import type { Clock } from "../clock.ts";
-import { isValidChannel } from "../message.ts";
-import type { Endpoint } from "../transport.ts";
-import type { ChannelNames } from "./channel-names.ts";
-import type { NodeLimits, NodePublishOptions, PublishOutcome } from "./contract.ts";
+import type { Clock } from "../../clock.ts";
+import { isValidChannel } from "../../message.ts";
+import type { Endpoint } from "../../transport.ts";
+import type { ChannelNames } from "../channel-names.ts";
+import type { NodeLimits, NodePublishOptions, PublishOutcome } from "../contract.ts";
+import type { PeerEntry, PeerTable } from "../peers/peer-table.ts";
+import type { Subscriptions } from "../peers/subscriptions.ts";
 import type { Outgoing } from "./outgoing.ts";
-import type { PeerEntry, PeerTable } from "./peer-table.ts";
 import { createRetained, type Retained, type RetainedMessage } from "./retained.ts";
-import type { Subscriptions } from "./subscriptions.ts";
 import { fits } from "./wire.ts";
 
 /** The messages of one node to its peers, and those it keeps for peers to come. */

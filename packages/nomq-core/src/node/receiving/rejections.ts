@@ -1,9 +1,9 @@
-import { addressText } from "../address.ts";
-import type { CancelTimer, Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
-import { channelKey } from "../packet/channel-id.ts";
-import type { Endpoint } from "../transport.ts";
-import type { Rejection } from "./contract.ts";
+import { addressText } from "../../address.ts";
+import type { CancelTimer, Clock } from "../../clock.ts";
+import type { Log } from "../../log.ts";
+import { channelKey } from "../../packet/channel-id.ts";
+import type { Endpoint } from "../../transport.ts";
+import type { Rejection } from "../contract.ts";
 import { createUnknownChannels, type UnknownChannel, type UnknownChannels } from "./unknown-channels.ts";
 import {
   createUnknownClocks,

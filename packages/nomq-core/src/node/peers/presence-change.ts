@@ -1,4 +1,4 @@
-import type { NomqPeer } from "./contract.ts";
+import type { NomqPeer } from "../contract.ts";
 
 /**
  * Why a peer counts as it does.

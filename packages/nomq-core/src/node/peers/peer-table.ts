@@ -1,15 +1,15 @@
-import { addressText, plainEndpoint } from "../address.ts";
-import type { CancelTimer } from "../clock.ts";
-import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
-import type { Dialect } from "../packet/packet.ts";
-import { CLOCK_TOLERANCE } from "../session/clock-offset.ts";
-import { atRest, type Pace } from "../session/pace.ts";
-import type { ReplayWindow } from "../session/replay-window.ts";
-import type { SessionName } from "../session/window-records.ts";
-import type { Endpoint } from "../transport.ts";
-import type { KnownPeer, NomqPeer, PeerKind } from "./contract.ts";
+import { addressText, plainEndpoint } from "../../address.ts";
+import type { CancelTimer } from "../../clock.ts";
+import type { KeyRing, PacketKey } from "../../packet/key-ring.ts";
+import type { Dialect } from "../../packet/packet.ts";
+import { CLOCK_TOLERANCE } from "../../session/clock-offset.ts";
+import { atRest, type Pace } from "../../session/pace.ts";
+import type { ReplayWindow } from "../../session/replay-window.ts";
+import type { SessionName } from "../../session/window-records.ts";
+import type { Endpoint } from "../../transport.ts";
+import type { KnownPeer, NomqPeer, PeerKind } from "../contract.ts";
+import type { Turn } from "../sending/turns.ts";
 import type { KeptPresence } from "./presence.ts";
-import type { Turn } from "./turns.ts";
 
 /** One remote endpoint and all that is known of it. */
 export interface PeerEntry {

@@ -1,6 +1,6 @@
-import type { Clock } from "../clock.ts";
-import { answered, awaiting, turnAt } from "../session/pace.ts";
-import type { PeerEntry } from "./peer-table.ts";
+import type { Clock } from "../../clock.ts";
+import { answered, awaiting, turnAt } from "../../session/pace.ts";
+import type { PeerEntry } from "../peers/peer-table.ts";
 
 /** Sends that may wait for one device at once; beyond that publishers are told `busy`. */
 const MOST_TURNS = 1024;

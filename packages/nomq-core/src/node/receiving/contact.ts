@@ -1,13 +1,13 @@
-import { channelKey } from "../packet/channel-id.ts";
-import type { Decoded } from "../packet/decode.ts";
-import { isMarked } from "../packet/flags.ts";
-import type { PacketKey } from "../packet/key-ring.ts";
-import type { Judgement } from "../session/replay-windows.ts";
-import type { Endpoint } from "../transport.ts";
-import type { Heard, NomqReceiver } from "./contract.ts";
-import { type PeerEntry, viewOf } from "./peer-table.ts";
-import type { Presence } from "./presence.ts";
-import type { Probing } from "./probing.ts";
+import { channelKey } from "../../packet/channel-id.ts";
+import type { Decoded } from "../../packet/decode.ts";
+import { isMarked } from "../../packet/flags.ts";
+import type { PacketKey } from "../../packet/key-ring.ts";
+import type { Judgement } from "../../session/replay-windows.ts";
+import type { Endpoint } from "../../transport.ts";
+import type { Heard, NomqReceiver } from "../contract.ts";
+import { type PeerEntry, viewOf } from "../peers/peer-table.ts";
+import type { Presence } from "../peers/presence.ts";
+import type { Probing } from "../sending/probing.ts";
 import type { Rejections } from "./rejections.ts";
 
 /** The verdict on a packet that is taken. */

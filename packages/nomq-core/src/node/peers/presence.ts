@@ -1,5 +1,5 @@
-import type { AbortOptions } from "../bridge.ts";
-import type { Clock } from "../clock.ts";
+import type { AbortOptions } from "../../bridge.ts";
+import type { Clock } from "../../clock.ts";
 import { type PeerEntry, type PeerTable, viewOf } from "./peer-table.ts";
 import type { PresenceChange, PresenceReason } from "./presence-change.ts";
 

@@ -1,7 +1,8 @@
-import type { AbortOptions } from "./bridge.ts";
-import { NomqError } from "./errors.ts";
-import { isValidChannel } from "./message.ts";
-import { assemble, type Parts } from "./node/assemble.ts";
+import type { AbortOptions } from "../bridge.ts";
+import { NomqError } from "../errors.ts";
+import { isValidChannel } from "../message.ts";
+import type { Endpoint, Transport } from "../transport.ts";
+import { assemble, type Parts } from "./assemble.ts";
 import type {
   IncomingMessage,
   MessagesOptions,
@@ -15,13 +16,12 @@ import type {
   PeerName,
   PresenceChange,
   PublishOutcome,
-} from "./node/contract.ts";
-import { type PeerEntry, viewOf } from "./node/peer-table.ts";
-import { refused } from "./node/publishing.ts";
-import type { Endpoint, Transport } from "./transport.ts";
+} from "./contract.ts";
+import { type PeerEntry, viewOf } from "./peers/peer-table.ts";
+import { refused } from "./sending/publishing.ts";
 
-export type * from "./node/contract.ts";
-export { MAX_DEVICE_MESSAGE } from "./node/wire.ts";
+export type * from "./contract.ts";
+export { MAX_DEVICE_MESSAGE } from "./sending/wire.ts";
 
 /** Makes a node; nothing is opened before `start`. Throws `key-invalid` without a usable key. */
 export function createNomqNode(options: NomqNodeOptions): NomqNode {

@@ -1,5 +1,5 @@
-import type { CancelTimer, Clock } from "../clock.ts";
-import type { PublishOutcome } from "./contract.ts";
+import type { CancelTimer, Clock } from "../../clock.ts";
+import type { PublishOutcome } from "../contract.ts";
 
 /** Messages to one broadcast address: they leave one datagram at a time and never faster than their pace. */
 export interface BroadcastLane {

@@ -1,17 +1,17 @@
-import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
-import type { Qos } from "../message.ts";
-import { noChannelId } from "../packet/channel-id.ts";
-import { encodePacket, publishSize } from "../packet/encode.ts";
-import { publishFlags, withMark } from "../packet/flags.ts";
-import { LARGEST_DATAGRAM } from "../packet/layout.ts";
-import type { Packet } from "../packet/packet.ts";
-import { type RandomSource, randomU32 } from "../packet/random.ts";
-import { departed, replied } from "../session/pace.ts";
-import type { Endpoint, Transport } from "../transport.ts";
-import type { OwnSessions } from "./own-sessions.ts";
-import type { PeerEntry } from "./peer-table.ts";
-import type { NodeTime } from "./time.ts";
+import type { Clock } from "../../clock.ts";
+import type { Log } from "../../log.ts";
+import type { Qos } from "../../message.ts";
+import { noChannelId } from "../../packet/channel-id.ts";
+import { encodePacket, publishSize } from "../../packet/encode.ts";
+import { publishFlags, withMark } from "../../packet/flags.ts";
+import { LARGEST_DATAGRAM } from "../../packet/layout.ts";
+import type { Packet } from "../../packet/packet.ts";
+import { type RandomSource, randomU32 } from "../../packet/random.ts";
+import { departed, replied } from "../../session/pace.ts";
+import type { Endpoint, Transport } from "../../transport.ts";
+import type { OwnSessions } from "../own-sessions.ts";
+import type { PeerEntry } from "../peers/peer-table.ts";
+import type { NodeTime } from "../time.ts";
 
 /** The longest message a v1 device can read without IP fragmentation, bytes (protocol.md section 8). */
 export const MAX_DEVICE_MESSAGE = 1339;

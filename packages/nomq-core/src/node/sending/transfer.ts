@@ -1,6 +1,6 @@
-import type { CancelTimer, Clock } from "../clock.ts";
-import { UNHEARD_OFFSETS } from "../session/clock-offset.ts";
-import { createSealedCopies } from "../session/sealed-copies.ts";
+import type { CancelTimer, Clock } from "../../clock.ts";
+import { UNHEARD_OFFSETS } from "../../session/clock-offset.ts";
+import { createSealedCopies } from "../../session/sealed-copies.ts";
 import {
   FIRST_WAIT_MS,
   type SendInput,
@@ -8,11 +8,11 @@ import {
   type SendPlan,
   type SendState,
   stepSender,
-} from "../session/sender.ts";
-import type { PublishOutcome } from "./contract.ts";
-import type { OwnSessions } from "./own-sessions.ts";
-import type { PeerEntry } from "./peer-table.ts";
-import type { NodeTime } from "./time.ts";
+} from "../../session/sender.ts";
+import type { PublishOutcome } from "../contract.ts";
+import type { OwnSessions } from "../own-sessions.ts";
+import type { PeerEntry } from "../peers/peer-table.ts";
+import type { NodeTime } from "../time.ts";
 import type { Turn, Turns } from "./turns.ts";
 import type { Outbound, Wire } from "./wire.ts";
 

@@ -1,5 +1,5 @@
-import type { ChannelNames } from "./channel-names.ts";
-import type { NomqReceiver } from "./contract.ts";
+import type { ChannelNames } from "../channel-names.ts";
+import type { NomqReceiver } from "../contract.ts";
 import { type PeerEntry, viewOf, withChannel } from "./peer-table.ts";
 
 /** What peers have asked this node for. */

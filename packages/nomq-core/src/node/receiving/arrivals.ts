@@ -1,4 +1,4 @@
-import type { IncomingMessage, MessagesOptions, Verdict } from "./contract.ts";
+import type { IncomingMessage, MessagesOptions, Verdict } from "../contract.ts";
 
 /** The readers of a node's messages, for those who would rather iterate than be called. */
 export interface Arrivals {

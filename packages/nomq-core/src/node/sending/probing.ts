@@ -1,10 +1,10 @@
-import type { CancelTimer, Clock } from "../clock.ts";
-import { UNHEARD_OFFSETS } from "../session/clock-offset.ts";
-import { FIRST_WAIT_MS } from "../session/sender.ts";
-import type { ChannelNames } from "./channel-names.ts";
-import type { PeerEntry, PeerTable } from "./peer-table.ts";
-import type { Presence } from "./presence.ts";
-import type { Subscriptions } from "./subscriptions.ts";
+import type { CancelTimer, Clock } from "../../clock.ts";
+import { UNHEARD_OFFSETS } from "../../session/clock-offset.ts";
+import { FIRST_WAIT_MS } from "../../session/sender.ts";
+import type { ChannelNames } from "../channel-names.ts";
+import type { PeerEntry, PeerTable } from "../peers/peer-table.ts";
+import type { Presence } from "../peers/presence.ts";
+import type { Subscriptions } from "../peers/subscriptions.ts";
 import type { Turns } from "./turns.ts";
 import type { Wire } from "./wire.ts";
 

@@ -1,18 +1,17 @@
 import { isIP } from "node:net";
-import { addressText, plainEndpoint } from "../address.ts";
-import type { Clock } from "../clock.ts";
-import { isMarked, readQos } from "../packet/flags.ts";
-import type { KeyRing, PacketKey } from "../packet/key-ring.ts";
-import type { Packet } from "../packet/packet.ts";
-import { UNHEARD_OFFSETS } from "../session/clock-offset.ts";
-import { replied } from "../session/pace.ts";
-import { FIRST_WAIT_MS } from "../session/sender.ts";
-import type { Endpoint } from "../transport.ts";
+import { addressText, plainEndpoint } from "../../address.ts";
+import type { Clock } from "../../clock.ts";
+import { isMarked, readQos } from "../../packet/flags.ts";
+import type { KeyRing, PacketKey } from "../../packet/key-ring.ts";
+import type { Packet } from "../../packet/packet.ts";
+import { UNHEARD_OFFSETS } from "../../session/clock-offset.ts";
+import { replied } from "../../session/pace.ts";
+import { FIRST_WAIT_MS } from "../../session/sender.ts";
+import type { Endpoint } from "../../transport.ts";
+import type { NodeBroadcastOptions, PublishOutcome } from "../contract.ts";
+import type { OwnSessions } from "../own-sessions.ts";
+import type { PeerTable } from "../peers/peer-table.ts";
 import { type BroadcastLane, createBroadcastLane } from "./broadcast-lane.ts";
-import type { NodeBroadcastOptions, PublishOutcome } from "./contract.ts";
-
-import type { OwnSessions } from "./own-sessions.ts";
-import type { PeerTable } from "./peer-table.ts";
 import { MAX_DEVICE_MESSAGE, type Outbound, type SealFor, type Wire } from "./wire.ts";
 
 /** Where a broadcast goes when nothing else is said: everyone on the local network, on the port of v1 devices. */

@@ -1,5 +1,5 @@
-import type { Qos } from "../message.ts";
-import type { Endpoint } from "../transport.ts";
+import type { Qos } from "../../message.ts";
+import type { Endpoint } from "../../transport.ts";
 
 /** Options of a node's `broadcast`. */
 export interface NodeBroadcastOptions {
