@@ -3,9 +3,9 @@ import { isGroupHost, listenUrl, parseEndpoint, parseListen } from "../address.t
 import type { Attachment, BridgeStatus } from "../bridge.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { openReopeningTransport } from "../reopening-transport.ts";
 import type { Endpoint, Transport } from "../transport.ts";
-import { type MulticastGroup, openUdpTransport } from "../udp-transport.ts";
+import { openReopeningTransport } from "../udp/reopening-transport.ts";
+import { type MulticastGroup, openUdpTransport } from "../udp/udp-transport.ts";
 import { type JoinedTransport, openJoined } from "./joined-transport.ts";
 import type { NomqBridgeOptions } from "./options.ts";
 

@@ -1,8 +1,8 @@
 import { listenUrl, parseListen } from "../address.ts";
 import type { Port } from "../bridge.ts";
-import { openReopeningTransport } from "../reopening-transport.ts";
 import { createTimeService, type TimeService, type TimeServiceCounts } from "../time-service/time-service.ts";
 import type { Transport } from "../transport.ts";
+import { openReopeningTransport } from "../udp/reopening-transport.ts";
 import type { NomqBridgeOptions } from "./options.ts";
 
 /** The time service that a bridge offers its devices, if `time` asks for one. */

@@ -1,16 +1,16 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import { addressText, isGroupHost, plainHost, plainIpv4 } from "./address.ts";
-import { systemClock } from "./clock.ts";
-import { NomqError } from "./errors.ts";
-import { type Log, silentLog } from "./log.ts";
-import { LARGEST_DATAGRAM } from "./packet/layout.ts";
-import type { Endpoint, Transport } from "./transport.ts";
-import { createFailureWatch } from "./udp-failures.ts";
-import { type Families, joinGroups, type MulticastGroup } from "./udp-multicast.ts";
+import { addressText, isGroupHost, plainHost, plainIpv4 } from "../address.ts";
+import { systemClock } from "../clock.ts";
+import { NomqError } from "../errors.ts";
+import { type Log, silentLog } from "../log.ts";
+import { LARGEST_DATAGRAM } from "../packet/layout.ts";
+import type { Endpoint, Transport } from "../transport.ts";
+import { createFailureWatch } from "./failures.ts";
+import { type Families, joinGroups, type MulticastGroup } from "./multicast.ts";
 
-export type { MulticastGroup } from "./udp-multicast.ts";
+export type { MulticastGroup } from "./multicast.ts";
 
 /** Where to bind and how. */
 export interface UdpOptions {

@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { describe, expect, test } from "vitest";
-import { type Endpoint, openUdpTransport, type Transport } from "../src/index.ts";
+import { type Endpoint, openUdpTransport, type Transport } from "../../src/index.ts";
 
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => isIPv6(address)));
 

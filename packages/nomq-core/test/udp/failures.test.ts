@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createFailureWatch } from "../src/udp-failures.ts";
+import { createFailureWatch } from "../../src/udp/failures.ts";
 
 const always = { hasAddress: () => true, now: (): number => 0 };
 

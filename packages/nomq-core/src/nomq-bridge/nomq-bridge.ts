@@ -1,8 +1,8 @@
-import { listenUrl, parseEndpoint, parseListen } from "./address.ts";
-import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "./bridge.ts";
-import { systemClock } from "./clock.ts";
-import { NomqError } from "./errors.ts";
-import { createMappingLosses, type MappingLoss } from "./mapping.ts";
+import { listenUrl, parseEndpoint, parseListen } from "../address.ts";
+import type { AbortOptions, Attachment, Bridge, BridgeStatus, Port } from "../bridge.ts";
+import { systemClock } from "../clock.ts";
+import { NomqError } from "../errors.ts";
+import { createMappingLosses, type MappingLoss } from "../mapping.ts";
 import type {
   IncomingMessage,
   NodeLimits,
@@ -10,26 +10,26 @@ import type {
   NomqNode,
   NomqNodeOptions,
   Verdict,
-} from "./node/contract.ts";
-import { createNomqNode } from "./node/node.ts";
-import { noRejections } from "./node/receiving/rejections.ts";
-import { type Announced, createAnnounced } from "./nomq-bridge/announced.ts";
-import { attachBroadcasts, type BroadcastAttachments } from "./nomq-bridge/broadcasts.ts";
-import { attachDevice, peerOf } from "./nomq-bridge/devices.ts";
-import { contentTypesOf, type InboundUse } from "./nomq-bridge/inbound.ts";
-import { createIntake, type Intake } from "./nomq-bridge/intake.ts";
-import { createListeners, type Listeners, openUdpListener, pauseUnless } from "./nomq-bridge/listeners.ts";
-import { createNames, type Names, type NomqNames } from "./nomq-bridge/names.ts";
-import type { NomqBridgeOptions, NomqChannelOptions } from "./nomq-bridge/options.ts";
-import { createDevices, type DevicePresence, type Devices, welcome } from "./nomq-bridge/presence.ts";
-import { createTimeListener, type TimeListener } from "./nomq-bridge/time-listener.ts";
-import { createStatusFeed, type StatusFeed } from "./status-feed.ts";
-import type { TimeServiceCounts } from "./time-service/time-service.ts";
-import type { Endpoint } from "./transport.ts";
+} from "../node/contract.ts";
+import { createNomqNode } from "../node/node.ts";
+import { noRejections } from "../node/receiving/rejections.ts";
+import { createStatusFeed, type StatusFeed } from "../status-feed.ts";
+import type { TimeServiceCounts } from "../time-service/time-service.ts";
+import type { Endpoint } from "../transport.ts";
+import { type Announced, createAnnounced } from "./announced.ts";
+import { attachBroadcasts, type BroadcastAttachments } from "./broadcasts.ts";
+import { attachDevice, peerOf } from "./devices.ts";
+import { contentTypesOf, type InboundUse } from "./inbound.ts";
+import { createIntake, type Intake } from "./intake.ts";
+import { createListeners, type Listeners, openUdpListener, pauseUnless } from "./listeners.ts";
+import { createNames, type Names, type NomqNames } from "./names.ts";
+import type { NomqBridgeOptions, NomqChannelOptions } from "./options.ts";
+import { createDevices, type DevicePresence, type Devices, welcome } from "./presence.ts";
+import { createTimeListener, type TimeListener } from "./time-listener.ts";
 
-export type { NamedChannel, Naming, NamingFault, NomqNames } from "./nomq-bridge/names.ts";
-export type * from "./nomq-bridge/options.ts";
-export type { DevicePresence } from "./nomq-bridge/presence.ts";
+export type { NamedChannel, Naming, NamingFault, NomqNames } from "./names.ts";
+export type * from "./options.ts";
+export type { DevicePresence } from "./presence.ts";
 
 /** The NoMQ side as a bridge, named `nomq`. */
 export interface NomqBridge extends Bridge {

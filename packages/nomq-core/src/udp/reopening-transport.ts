@@ -1,8 +1,8 @@
-import { addressText } from "./address.ts";
-import type { CancelTimer, Clock } from "./clock.ts";
-import { NomqError } from "./errors.ts";
-import { type Log, silentLog } from "./log.ts";
-import type { Endpoint, Transport } from "./transport.ts";
+import { addressText } from "../address.ts";
+import type { CancelTimer, Clock } from "../clock.ts";
+import { NomqError } from "../errors.ts";
+import { type Log, silentLog } from "../log.ts";
+import type { Endpoint, Transport } from "../transport.ts";
 
 /** What a reopening transport is doing. */
 export type ReopeningState =

@@ -1,8 +1,8 @@
 import type { Socket } from "node:dgram";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import { isGroupHost } from "./address.ts";
-import { NomqError } from "./errors.ts";
+import { isGroupHost } from "../address.ts";
+import { NomqError } from "../errors.ts";
 
 /** A multicast group to be a member of. */
 export interface MulticastGroup {

@@ -1,9 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Endpoint, Transport } from "../src/index.ts";
-import { openReopeningTransport, type ReopeningState, stepReopening } from "../src/reopening-transport.ts";
-import { createFakeClock, createMemoryNetwork, type FakeClock, settle } from "../src/testing/index.ts";
-import { runs } from "./packet/arbitraries.ts";
+import type { Endpoint, Transport } from "../../src/index.ts";
+import { createFakeClock, createMemoryNetwork, type FakeClock, settle } from "../../src/testing/index.ts";
+import {
+  openReopeningTransport,
+  type ReopeningState,
+  stepReopening,
+} from "../../src/udp/reopening-transport.ts";
+import { runs } from "../packet/arbitraries.ts";
 
 const HERE: Endpoint = { host: "10.0.0.1", port: 8888 };
 const PEER: Endpoint = { host: "10.0.0.2", port: 9001 };
