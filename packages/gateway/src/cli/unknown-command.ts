@@ -41,10 +41,11 @@ function channelText({ hash, source, sources, ...seen }: UnknownChannel, command
   ].join("\n");
 }
 
-function clockText({ source, key, reason, offset, likely, paste, ...seen }: UnknownClock): string {
+function clockText(clock: UnknownClock): string {
+  const { source, device, key, reason, offset, likely, paste, ...seen } = clock;
   const sign = offset < 0 ? "-" : "+";
   const lines = [
-    `clock ${source}`,
+    device === undefined ? `clock ${source}` : `clock ${source} (${device})`,
     `  ${seenText("packet", seen)}, key ${key}: ${reason}, ${sign}${Math.abs(offset)} s`,
     `  ${likely}`,
   ];
@@ -54,7 +55,9 @@ function clockText({ source, key, reason, offset, likely, paste, ...seen }: Unkn
     ...lines,
     "  set its clock; or let it ask this gateway, in gateway.yaml under nomq:",
     '    time: "udp://[::]:123"',
-    "  or take it as it is, under nomq.devices:",
+    device === undefined
+      ? "  or take it as it is, under nomq.devices:"
+      : `  or take it as it is, in the entry of ${device} under nomq.devices:`,
     `    ${paste}`,
   ].join("\n");
 }

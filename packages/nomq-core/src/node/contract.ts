@@ -186,9 +186,9 @@ export interface NomqNode extends AsyncDisposable {
   publish(channel: string, payload: Uint8Array, options?: NodePublishOptions): Promise<PublishOutcome>;
   /**
    * Sends a message to everybody who listens at an address, at most `limits.message` and 1,339 bytes. No more than
-   * `pace` datagrams a second (and never more than 5) leave towards one address, for they cost every device there its
-   * time; 64 messages wait for that, the next is refused as `busy`. `delivered` says that all copies were handed to
-   * the network. Never rejects.
+   * `pace` datagrams a second (and never more than 5) leave towards one port (IPv6: one group), for they cost every
+   * device there its time; 64 messages wait for that at each address, the next is refused as `busy`. `delivered` says
+   * that all copies were handed to the network. Never rejects.
    */
   broadcast(channel: string, payload: Uint8Array, options?: NodeBroadcastOptions): Promise<PublishOutcome>;
   /** Asks one node, or several, for a channel, again every minute until unsubscribed. Devices ignore it. */

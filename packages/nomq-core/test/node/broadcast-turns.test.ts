@@ -83,7 +83,7 @@ describe("waiting for its turn", () => {
     expect((await broadcast(world, room)).is).toBe("delivered");
   });
 
-  test("64 wait for an address, one more is told so; another address is not concerned", async () => {
+  test("64 wait for an address, one more is told so; there is room for another address", async () => {
     const room = await world.node();
     const outcomes = Array.from({ length: 70 }, () => room.node.broadcast("a/b", text("m")));
     const elsewhere = await broadcast(world, room, { to: { host: "10.7.7.255", port: 8888 } });
@@ -100,6 +100,28 @@ describe("waiting for its turn", () => {
         sent: false,
       })),
     );
+  });
+
+  test("all addresses of a port take turns, for a device may hear each; another port is not concerned", async () => {
+    const room = await world.node();
+    const sentTo = new Map<string, number>();
+    const hosts = ["255.255.255.255", "10.0.0.255", "10.7.7.255"];
+    for (const port of [8888, 9999]) {
+      for (const host of hosts) {
+        const to = { host, port };
+        for (let at = 0; at < 20; at += 1) {
+          void room.node.broadcast("a/b", text(`${at}`), { to }).then(({ is }) => {
+            if (is === "delivered") sentTo.set(`${host}:${port}`, (sentTo.get(`${host}:${port}`) ?? 0) + 1);
+          });
+        }
+      }
+    }
+    await world.clock.advance(12_100);
+    // 5 a second on each of two ports, two copies of each message, and no address waits for another's end.
+    expect(room.node.status().sent).toBeLessThanOrEqual(2 * (12 * 5 + 1));
+    expect(room.node.status().sent).toBeGreaterThanOrEqual(2 * (12 * 5 - 1));
+    expect(sentTo.size).toBe(6);
+    for (const count of sentTo.values()) expect(count).toBeGreaterThanOrEqual(9);
   });
 
   test("unicast to a device gives way to broadcasts, but is not starved by them", async () => {

@@ -54,6 +54,14 @@ describe("a clock that no rule accepts", () => {
     await world.stop();
   });
 
+  test("of a device that is configured: its entry lacks one line, and a second entry would be wrong", async () => {
+    const world = createWorld();
+    const room = await world.node({ peers: [{ name: "pump", address: BOARD }] });
+    await say(world, room, { from: world.network.open(BOARD), offset: UNSET });
+    expect(room.node.status().unknownClocks).toMatchObject([{ device: "pump", paste: "clock: any" }]);
+    await world.stop();
+  });
+
   test("names the key where it is not the first", async () => {
     const world = createWorld();
     const room = await world.node({

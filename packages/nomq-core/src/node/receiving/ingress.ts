@@ -100,7 +100,8 @@ class NodeIngress implements Ingress {
       case "stale": {
         const { is: reason, ...clock } = judgement;
         const { sessionId } = decoded.packet;
-        rejections.addOddClock({ ...clock, reason, sessionId, key: key.key.id }, from);
+        const device = this.#use.peers.find(from)?.known?.name;
+        rejections.addOddClock({ ...clock, reason, sessionId, key: key.key.id, device }, from);
         break;
       }
       case "limited":

@@ -91,12 +91,13 @@ class RejectionCounters implements Rejections {
   addOddClock(clock: Omit<OddClock, "source">, from: Endpoint): void {
     const entry = this.#clocks.heard({ ...clock, source: addressText(from) }, this.#use.clock.now());
     if (entry !== undefined) {
-      const { source, offset, likely, paste } = entry;
+      const { source, device, offset, likely, paste } = entry;
       const advice =
         paste === undefined
           ? "a device's clock has jumped; its next session is taken, so restart it or wait"
           : "a device's clock is wrong; set it, let nomq.time serve it, or take it as it is under nomq.devices";
-      this.#use.log.warn(advice, { from: source, offset, likely, ...(paste === undefined ? {} : { paste }) });
+      const more = { ...(device === undefined ? {} : { device }), ...(paste === undefined ? {} : { paste }) };
+      this.#use.log.warn(advice, { from: source, offset, likely, ...more });
     }
     this.add(clock.reason, from);
   }

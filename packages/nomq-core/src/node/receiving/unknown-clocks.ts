@@ -13,7 +13,9 @@ export interface UnknownClock {
   readonly offset: number;
   /** What is wrong, in words. */
   readonly likely: string;
-  /** `clock-unknown`: the entry of `nomq.devices` that accepts it. */
+  /** The known peer of its address, which has an entry in `nomq.devices` already. */
+  readonly device?: string;
+  /** `clock-unknown`: the entry of `nomq.devices` that accepts it, or what its entry lacks. */
   readonly paste?: string;
   readonly count: number;
   readonly firstSeen: number;
@@ -26,6 +28,8 @@ export interface OddClock {
   readonly source: string;
   readonly key: string;
   readonly sessionId: number;
+  /** The known peer of that address. */
+  readonly device?: string | undefined;
   /** Its clock less ours, seconds. */
   readonly offset: number;
   /** `stale`: the same when its session began. */
@@ -82,7 +86,8 @@ interface Around {
 }
 
 function entryOf(clock: OddClock, { known, now, firstKey }: Around): UnknownClock {
-  const { reason, source, key, offset, before } = clock;
+  const { reason, source, device, key, offset, before } = clock;
+  const named = key === firstKey ? undefined : key;
   const seconds = Math.floor(now / 1000);
   return {
     source,
@@ -90,7 +95,8 @@ function entryOf(clock: OddClock, { known, now, firstKey }: Around): UnknownCloc
     reason,
     offset,
     likely: before === undefined ? likelyCause(offset, seconds) : likelyMove(before, offset),
-    ...(reason === "clock-unknown" ? { paste: deviceLine(source, key === firstKey ? undefined : key) } : {}),
+    ...(device === undefined ? {} : { device }),
+    ...(reason === "stale" ? {} : { paste: device === undefined ? deviceLine(source, named) : "clock: any" }),
     count: (known?.count ?? 0) + 1,
     firstSeen: known?.firstSeen ?? now,
     lastSeen: now,

@@ -1,5 +1,6 @@
 import type { CancelTimer, Clock } from "../../clock.ts";
 import type { PublishOutcome } from "../contract.ts";
+import type { BroadcastTurns } from "./broadcast-turns.ts";
 
 /** Messages to one broadcast address: they leave one datagram at a time and never faster than their pace. */
 export interface BroadcastLane {
@@ -21,10 +22,9 @@ export interface LaneMessage {
 /** What a lane works with. */
 export interface LaneUse {
   readonly clock: Clock;
-  /** Milliseconds between two datagrams. */
-  readonly everyMs: number;
+  readonly turns: BroadcastTurns;
   readonly put: (datagram: Uint8Array) => void;
-  /** Nothing waits, and the next message may leave at once. */
+  /** Nothing waits. */
   readonly idle: () => void;
 }
 
@@ -44,7 +44,8 @@ class Lane implements BroadcastLane {
   readonly #use: LaneUse;
   /** In the order they came. */
   readonly #waiting = new Set<Waiting>();
-  #nextAt = Number.NEGATIVE_INFINITY;
+  /** Taken, and not used yet. */
+  #turnAt: number | undefined;
   #timer: CancelTimer | undefined;
   #stopped = false;
 
@@ -93,13 +94,14 @@ class Lane implements BroadcastLane {
   #pump(): void {
     while (this.#timer === undefined && !this.#stopped) {
       const now = this.#use.clock.monotonic();
-      if (now < this.#nextAt) {
-        this.#wakeAt(this.#nextAt - now);
-        return;
-      }
       const next = nextOf(this.#waiting);
       if (next === undefined) {
         this.#use.idle();
+        return;
+      }
+      this.#turnAt ??= this.#use.turns.take(now);
+      if (now < this.#turnAt) {
+        this.#wakeAt(this.#turnAt - now);
         return;
       }
       this.#put(next, now);
@@ -122,7 +124,7 @@ class Lane implements BroadcastLane {
     }
     if (copy !== undefined) {
       one.left += 1;
-      this.#nextAt = now + this.#use.everyMs;
+      this.#turnAt = undefined;
       this.#use.put(copy(leftMs));
     }
     if (one.left === one.message.copies.length) this.#end(one, { is: "delivered" });

@@ -12,6 +12,7 @@ import type { NodeBroadcastOptions, PublishOutcome } from "../contract.ts";
 import type { OwnSessions } from "../own-sessions.ts";
 import type { PeerTable } from "../peers/peer-table.ts";
 import { type BroadcastLane, createBroadcastLane } from "./broadcast-lane.ts";
+import { createPortTurns } from "./broadcast-turns.ts";
 import { MAX_DEVICE_MESSAGE, type Outbound, type SealFor, type Wire } from "./wire.ts";
 
 /** Where a broadcast goes when nothing else is said: everyone on the local network, on the port of v1 devices. */
@@ -57,7 +58,7 @@ export function isBroadcast(packet: Packet): boolean {
 /** Makes the broadcasts of one node. */
 export function createBroadcasts(use: BroadcastUse): Broadcasts {
   const lanes = new Map<string, BroadcastLane>();
-  const everyMs = 1000 / Math.min(use.pace, MOST_PER_SECOND);
+  const turns = createPortTurns(1000 / Math.min(use.pace, MOST_PER_SECOND));
 
   const put = (datagram: Uint8Array, to: Endpoint): void => {
     use.wire.broadcast(datagram, to);
@@ -76,7 +77,8 @@ export function createBroadcasts(use: BroadcastUse): Broadcasts {
     if (found !== undefined || lanes.size >= MOST_LANES) return found;
     const lane = createBroadcastLane({
       clock: use.clock,
-      everyMs,
+      // A device may hear all addresses of its port: the limited one and those of its subnets.
+      turns: turns.of(isIP(to.host) === 4 ? `${to.port}` : name, use.clock.monotonic()),
       put: (datagram) => put(datagram, to),
       idle: () => lanes.delete(name),
     });
