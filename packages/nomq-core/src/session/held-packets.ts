@@ -1,4 +1,13 @@
-import type { Seen } from "./replay-window.ts";
+/** What tells one packet of a session from another. */
+export interface Seen {
+  /** The sender's seconds. */
+  readonly timestamp: number;
+  /**
+   * The nonce of a PUBLISH, which stands for its MAC too: the same MAC is the same bytes. Of every other packet the
+   * start of its MAC above 32 bits: see `macMark`.
+   */
+  readonly mark: number;
+}
 
 /** A packet that a window has forgotten, of which the store has a record: it lies at or below the floor. */
 export type Forgotten = readonly [timestamp: number, mark: number];

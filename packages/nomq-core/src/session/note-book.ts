@@ -1,6 +1,6 @@
 import type { StateChange } from "../bridge.ts";
-import type { Forgotten } from "./held-packets.ts";
-import type { ReplayWindow, Seen } from "./replay-window.ts";
+import type { Forgotten, Seen } from "./held-packets.ts";
+import type { ReplayWindow } from "./replay-window.ts";
 import { headChange, packetChange, type SessionName } from "./window-records.ts";
 
 /** What a fresh packet changed in its window; {@link changesOf} turns it into records. */

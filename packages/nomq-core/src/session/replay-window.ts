@@ -1,20 +1,9 @@
 import { CLOCK_TOLERANCE } from "./clock-offset.ts";
-import { type Forgotten, type HeldPackets, nothingHeld } from "./held-packets.ts";
+import { type Forgotten, type HeldPackets, nothingHeld, type Seen } from "./held-packets.ts";
 
 /** Seconds below the newest timestamp within which packets may still arrive out of order. */
 const WINDOW_SECONDS = 60;
 const SETTLED_SECONDS = 600;
-
-/** What tells one packet of a session from another. */
-export interface Seen {
-  /** The sender's seconds. */
-  readonly timestamp: number;
-  /**
-   * The nonce of a PUBLISH, which stands for its MAC too: the same MAC is the same bytes. Of every other packet the
-   * start of its MAC above 32 bits: see {@link macMark}.
-   */
-  readonly mark: number;
-}
 
 /** What one session (key, session id) may not send again. */
 export interface ReplayWindow {

@@ -1,16 +1,8 @@
 import type { StateChange } from "../bridge.ts";
 import { type ClockPolicy, isFirstOffset } from "./clock-offset.ts";
+import type { Seen } from "./held-packets.ts";
 import { deletesOf, type Noted } from "./note-book.ts";
-import {
-  judge,
-  keep,
-  note,
-  openWindow,
-  type ReplayWindow,
-  rebase,
-  type Seen,
-  settleSilent,
-} from "./replay-window.ts";
+import { judge, keep, note, openWindow, type ReplayWindow, rebase, settleSilent } from "./replay-window.ts";
 import { deleteWindow, headChange, packetChange, readRecord, type SessionName } from "./window-records.ts";
 
 /** Windows live longer than any offset accepted at first contact, so that none comes back as another time zone. */

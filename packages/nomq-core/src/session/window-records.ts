@@ -1,6 +1,6 @@
 import type { StateChange } from "../bridge.ts";
-import { nothingHeld } from "./held-packets.ts";
-import type { ReplayWindow, Seen } from "./replay-window.ts";
+import { nothingHeld, type Seen } from "./held-packets.ts";
+import type { ReplayWindow } from "./replay-window.ts";
 
 /** Names a session: receivers tell senders apart by nothing else. */
 export interface SessionName {
