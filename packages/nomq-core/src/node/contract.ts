@@ -1,7 +1,7 @@
 import type { AbortOptions, StateChange } from "../bridge.ts";
 import type { Qos } from "../message.ts";
-import type { PeerKind } from "../session/peer-kind.ts";
 import type { Endpoint } from "../transport.ts";
+import type { NomqPeer } from "./peers/nomq-peer.ts";
 import type { PresenceChange } from "./peers/presence-change.ts";
 import type { UnknownChannel } from "./receiving/unknown-channels.ts";
 import type { UnknownClock } from "./receiving/unknown-clocks.ts";
@@ -9,22 +9,11 @@ import type { NodeBroadcastOptions } from "./sending/broadcast-options.ts";
 
 export type { PeerKind } from "../session/peer-kind.ts";
 export type * from "./options.ts";
-export type * from "./peers/presence-change.ts";
+export type { NomqPeer } from "./peers/nomq-peer.ts";
+export type { PresenceChange, PresenceReason } from "./peers/presence-change.ts";
 export type { UnknownChannel } from "./receiving/unknown-channels.ts";
 export type { UnknownClock } from "./receiving/unknown-clocks.ts";
 export type { NodeBroadcastOptions } from "./sending/broadcast-options.ts";
-
-/** A peer as the application sees it. */
-export interface NomqPeer {
-  /** The known peer's name, else `HOST:PORT`. */
-  readonly id: string;
-  /** Whether configuration names it. */
-  readonly known: boolean;
-  readonly address: Endpoint;
-  /** Id of the key it was last heard with. */
-  readonly key: string;
-  readonly kind: PeerKind;
-}
 
 /** A message that arrived: authentic, fresh and handed over once. */
 export interface IncomingMessage {

@@ -17,7 +17,7 @@ import type {
   PresenceChange,
   PublishOutcome,
 } from "./contract.ts";
-import { type PeerEntry, viewOf } from "./peers/peer-table.ts";
+import { type PeerEntry, viewOf } from "./peers/peer-entry.ts";
 import { refused } from "./sending/publishing.ts";
 
 export type * from "./contract.ts";

@@ -1,59 +1,11 @@
 import { addressText, plainEndpoint } from "../../address.ts";
-import type { CancelTimer } from "../../clock.ts";
 import type { KeyRing, PacketKey } from "../../packet/key-ring.ts";
-import type { Dialect } from "../../packet/packet.ts";
 import { CLOCK_TOLERANCE } from "../../session/clock-offset.ts";
-import { atRest, type Pace } from "../../session/pace.ts";
 import type { ReplayWindow } from "../../session/replay-window.ts";
 import type { SessionName } from "../../session/window-records.ts";
 import type { Endpoint } from "../../transport.ts";
-import type { KnownPeer, NomqPeer, PeerKind } from "../contract.ts";
-import type { Turn } from "../sending/turns.ts";
-import type { KeptPresence } from "./presence.ts";
-
-/** One remote endpoint and all that is known of it. */
-export interface PeerEntry {
-  readonly id: string;
-  readonly known: KnownPeer | undefined;
-  address: Endpoint;
-  key: PacketKey;
-  dialect: Dialect;
-  kind: PeerKind;
-  /** Its clock less ours, seconds; undefined until heard. */
-  clock: number | undefined;
-  /** What it was before our wall clock stepped forward, until heard again: the machine may only have slept. */
-  formerClock: number | undefined;
-  sessionId: number | undefined;
-  /** Monotonic milliseconds; undefined until heard in this run. */
-  heardAt: number | undefined;
-  /** When it was last reached for, monotonic milliseconds. */
-  usedAt: number;
-  /** It left a transfer unanswered since it was heard. */
-  silent: boolean;
-  pace: Pace;
-  /** Sends that wait for their turn. */
-  readonly turns: Turn[];
-  turnTimer: CancelTimer | undefined;
-  /** Since when the first of them has waited, monotonic milliseconds. */
-  headSince: number;
-  /** Transfers to it that are open. */
-  open: number;
-  subscriptions: Set<string>;
-  /** What this node has asked it for. */
-  asked: Set<string>;
-  /** The id of a channel it was heard on, as {@link channelKey}. */
-  heardChannel: string | undefined;
-  /** Whether it is there; undefined until heard. */
-  presence: KeptPresence | undefined;
-  /** It has answered a heartbeat. */
-  answers: boolean;
-  /** Heartbeats it has not answered. */
-  probes: number;
-  /** When to ask it next, monotonic milliseconds; 0: when it has been silent for long enough. */
-  probeAt: number;
-  /** No longer in the table. */
-  gone: boolean;
-}
+import type { KnownPeer } from "../options.ts";
+import { newEntry, type PeerEntry } from "./peer-entry.ts";
 
 /** Peers by address and, for those that configuration names, by name. */
 export interface PeerTable {
@@ -183,48 +135,4 @@ export function createPeerTable(use: {
 
 function isSame({ address, key }: PeerEntry, from: Endpoint, by: PacketKey): boolean {
   return key === by && address.port === from.port && address.host === from.host;
-}
-
-/** The peer as the application sees it. */
-export function viewOf(entry: PeerEntry): NomqPeer {
-  const { id, address, kind } = entry;
-  return { id, known: entry.known !== undefined, address, key: entry.key.key.id, kind };
-}
-
-// Most peers ask for nothing and are asked for nothing: an empty set of its own would be half of what such a peer takes.
-const NO_CHANNELS: Set<string> = new Set();
-
-/** The set with one more channel: to be put in the place of the one given. */
-export function withChannel(channels: Set<string>, channel: string): Set<string> {
-  return channels === NO_CHANNELS ? new Set([channel]) : channels.add(channel);
-}
-
-function newEntry(of: Pick<PeerEntry, "id" | "known" | "key" | "address">): PeerEntry {
-  return {
-    id: of.id,
-    known: of.known,
-    address: of.address,
-    key: of.key,
-    dialect: of.key.key.dialect === "standard" ? "standard" : "micropython",
-    kind: of.known?.kind ?? "device",
-    clock: undefined,
-    formerClock: undefined,
-    sessionId: undefined,
-    heardAt: undefined,
-    usedAt: 0,
-    silent: false,
-    pace: atRest,
-    turns: [],
-    turnTimer: undefined,
-    headSince: 0,
-    open: 0,
-    subscriptions: NO_CHANNELS,
-    asked: NO_CHANNELS,
-    heardChannel: undefined,
-    presence: undefined,
-    answers: false,
-    probes: 0,
-    probeAt: 0,
-    gone: false,
-  };
 }

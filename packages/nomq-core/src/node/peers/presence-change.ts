@@ -1,4 +1,4 @@
-import type { NomqPeer } from "../contract.ts";
+import type { NomqPeer } from "./nomq-peer.ts";
 
 /**
  * Why a peer counts as it does.
@@ -25,3 +25,6 @@ export interface PresenceChange {
   /** Unix milliseconds. */
   readonly at: number;
 }
+
+/** What of a peer's state is kept with it. */
+export type KeptPresence = Omit<PresenceChange, "peer">;

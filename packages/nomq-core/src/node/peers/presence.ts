@@ -1,7 +1,8 @@
 import type { AbortOptions } from "../../bridge.ts";
 import type { Clock } from "../../clock.ts";
-import { type PeerEntry, type PeerTable, viewOf } from "./peer-table.ts";
-import type { PresenceChange, PresenceReason } from "./presence-change.ts";
+import { type PeerEntry, viewOf } from "./peer-entry.ts";
+import type { PeerTable } from "./peer-table.ts";
+import type { KeptPresence, PresenceChange, PresenceReason } from "./presence-change.ts";
 
 /** Who is there. */
 export interface Presence {
@@ -14,9 +15,6 @@ export interface Presence {
   /** Everybody is offline, and those who follow come to an end. */
   stop(): void;
 }
-
-/** What of a peer's state is kept with it. */
-export type KeptPresence = Omit<PresenceChange, "peer">;
 
 interface Reader {
   /** The latest of each peer that was not read yet. */

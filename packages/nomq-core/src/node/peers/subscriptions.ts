@@ -1,6 +1,6 @@
 import type { ChannelNames } from "../channel-names.ts";
 import type { NomqReceiver } from "../contract.ts";
-import { type PeerEntry, viewOf, withChannel } from "./peer-table.ts";
+import { type PeerEntry, viewOf, withChannel } from "./peer-entry.ts";
 
 /** What peers have asked this node for. */
 export interface Subscriptions {

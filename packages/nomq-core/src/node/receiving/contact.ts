@@ -5,7 +5,7 @@ import type { PacketKey } from "../../packet/key-ring.ts";
 import type { Judgement } from "../../session/replay-windows.ts";
 import type { Endpoint } from "../../transport.ts";
 import type { Heard, NomqReceiver } from "../contract.ts";
-import { type PeerEntry, viewOf } from "../peers/peer-table.ts";
+import { type PeerEntry, viewOf } from "../peers/peer-entry.ts";
 import type { Presence } from "../peers/presence.ts";
 import type { Probing } from "../sending/probing.ts";
 import type { Rejections } from "./rejections.ts";

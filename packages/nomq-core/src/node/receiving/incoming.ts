@@ -9,7 +9,7 @@ import { type ReceiveInput, type ReceiveState, stepReceiver } from "../../sessio
 import { macMark } from "../../session/replay-window.ts";
 import type { Endpoint } from "../../transport.ts";
 import type { IncomingMessage, NomqPeer, Verdict } from "../contract.ts";
-import { type PeerEntry, viewOf } from "../peers/peer-table.ts";
+import { type PeerEntry, viewOf } from "../peers/peer-entry.ts";
 import { isBroadcast } from "../sending/broadcast.ts";
 import type { Wire } from "../sending/wire.ts";
 import { type Transfer, TransferTable } from "./transfer-table.ts";

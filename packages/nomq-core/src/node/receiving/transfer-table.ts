@@ -1,7 +1,7 @@
 import { AgedMap } from "../../hub/aged-map.ts";
 import type { ReceiveState } from "../../session/receiver.ts";
 import type { Endpoint } from "../../transport.ts";
-import type { PeerEntry } from "../peers/peer-table.ts";
+import type { PeerEntry } from "../peers/peer-entry.ts";
 
 /** One message at QoS 1 or 2 on its way in, and after. */
 export interface Transfer {

@@ -1,6 +1,6 @@
 import type { Endpoint } from "../../transport.ts";
 import type { NodeLimits, PublishOutcome } from "../contract.ts";
-import type { PeerEntry } from "../peers/peer-table.ts";
+import type { PeerEntry } from "../peers/peer-entry.ts";
 import { type Departure, Transfer, type TransferUse } from "./transfer.ts";
 import type { Wire } from "./wire.ts";
 

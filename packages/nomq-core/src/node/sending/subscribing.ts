@@ -1,5 +1,5 @@
 import type { CancelTimer, Clock } from "../../clock.ts";
-import { type PeerEntry, withChannel } from "../peers/peer-table.ts";
+import { type PeerEntry, withChannel } from "../peers/peer-entry.ts";
 import type { Wire, WireChannel } from "./wire.ts";
 
 /** What this node has asked other nodes for. NoMQ acknowledges no SUBSCRIBE, so it is said again and again. */

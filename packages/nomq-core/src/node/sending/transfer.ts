@@ -11,9 +11,9 @@ import {
 } from "../../session/sender.ts";
 import type { PublishOutcome } from "../contract.ts";
 import type { OwnSessions } from "../own-sessions.ts";
-import type { PeerEntry } from "../peers/peer-table.ts";
+import type { PeerEntry, Turn } from "../peers/peer-entry.ts";
 import type { NodeTime } from "../time.ts";
-import type { Turn, Turns } from "./turns.ts";
+import type { Turns } from "./turns.ts";
 import type { Outbound, Wire } from "./wire.ts";
 
 /** How often a message is sent before it is unanswered: about half a minute, two minutes. */

@@ -1,19 +1,9 @@
 import type { Clock } from "../../clock.ts";
 import { answered, awaiting, turnAt } from "../../session/pace.ts";
-import type { PeerEntry } from "../peers/peer-table.ts";
+import type { PeerEntry, Turn } from "../peers/peer-entry.ts";
 
 /** Sends that may wait for one device at once; beyond that publishers are told `busy`. */
 const MOST_TURNS = 1024;
-
-/** A send that waits for its turn. */
-export interface Turn {
-  /** Sends; returns for how long an answer is awaited, in milliseconds. */
-  readonly run: () => number;
-  /** Sends of one channel never overtake one another. */
-  readonly channel: string;
-  /** Among the first of each channel the highest goes first, then the oldest. */
-  readonly priority: number;
-}
 
 /**
  * Lets sends to devices out one at a time and at their pace; sends to nodes at once. Answers to what a peer has sent

@@ -10,7 +10,7 @@ import { type RandomSource, randomU32 } from "../../packet/random.ts";
 import { departed, replied } from "../../session/pace.ts";
 import type { Endpoint, Transport } from "../../transport.ts";
 import type { OwnSessions } from "../own-sessions.ts";
-import type { PeerEntry } from "../peers/peer-table.ts";
+import type { PeerEntry } from "../peers/peer-entry.ts";
 import type { NodeTime } from "../time.ts";
 
 /** The longest message a v1 device can read without IP fragmentation, bytes (protocol.md section 8). */
