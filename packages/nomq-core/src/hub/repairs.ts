@@ -86,6 +86,9 @@ export function scan(core: Core, place: Place, what: { filters: readonly string[
   const { filters, cause } = what;
   if (filters.length === 0) return;
   const seen = new Set<string>();
+  // One that has not begun finds nothing that this one does not: a peer that is greeted again and again is asked for once.
+  const idle = place.owed.scans.findIndex((one, at) => (at > 0 || !place.isScanning) && isSame(one, what));
+  if (idle !== -1) place.owed.scans.splice(idle, 1);
   place.owed.scans.push({ filters, cause, seen });
   // A change that waits for its commit stood before this interest in the queue: it is read once it has landed.
   for (const channel of core.changes.channels()) {
@@ -94,6 +97,11 @@ export function scan(core: Core, place: Place, what: { filters: readonly string[
     owe(core, place, { channel, cause });
   }
   if (!place.isScanning) void runScans(core, place);
+}
+
+function isSame(one: Scan, other: Pick<Scan, "filters" | "cause">): boolean {
+  if (one.cause !== other.cause || one.filters.length !== other.filters.length) return false;
+  return one.filters.every((filter, at) => filter === other.filters[at]);
 }
 
 async function runScans(core: Core, place: Place): Promise<void> {

@@ -1,13 +1,16 @@
 import type { Attachment, Port } from "../bridge.ts";
 import type { MappingLosses } from "../mapping.ts";
+import { isValidFilter } from "../message.ts";
 import type { NomqNode, NomqPeer } from "../node/contract.ts";
 import { maxPayloadFor, WINDOW } from "./devices.ts";
+import type { NomqDeviceOptions } from "./options.ts";
 import { createOutbound } from "./outbound.ts";
 
 /** Peers that have said by SUBSCRIBE what they want: each has a volatile attachment, `nomq:HOST:PORT`. */
 export interface Announced {
   /** False when the table is full. `device`: the peer's attachment from configuration, to which the channel is added. */
   subscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): boolean;
+  /** What configuration gives a device stays. */
   unsubscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): void;
   /** A peer's attachment, once it has one. */
   attachmentOf(peerId: string): Attachment | undefined;
@@ -15,31 +18,139 @@ export interface Announced {
   stop(): Promise<void>;
 }
 
+/** What announced subscriptions work with. */
+export interface AnnouncedUse {
+  readonly port: Port;
+  readonly node: NomqNode;
+  readonly losses: MappingLosses;
+  readonly devices: readonly NomqDeviceOptions[];
+  /** Whether no socket works, so that attachments must wait. */
+  readonly isCut: () => boolean;
+}
+
 const MOST_PEERS = 1000;
 
 interface Entry {
-  readonly name: string;
-  readonly channels: Set<string>;
+  readonly peer: NomqPeer;
+  /** The peer's attachment from configuration. */
+  readonly device: Attachment | undefined;
+  readonly wanted: Set<string>;
+  readonly inForce: Set<string>;
+  /** Its own; none for a device. */
   attachment: Attachment | undefined;
-  /** Changes are made one after the other. */
-  last: Promise<void>;
+  /** One change at a time; what is said meanwhile is found when it is done, however often it was said. */
+  changing: Promise<void> | undefined;
 }
 
 /** Makes the table; it holds at most 1,000 peers and refuses more. */
-export function createAnnounced(port: Port, node: NomqNode, losses: MappingLosses): Announced {
-  const entries = new Map<string, Entry>();
-  const inTurn = (entry: { last: Promise<void> }, step: () => Promise<void>): void => {
-    entry.last = entry.last.then(step).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : "unknown";
-      port.log.warn("a subscription could not be changed", { reason });
+export function createAnnounced(use: AnnouncedUse): Announced {
+  return new AnnouncedPeers(use);
+}
+
+class AnnouncedPeers implements Announced {
+  readonly #use: AnnouncedUse;
+  readonly #peers = new Map<string, Entry>();
+  /** Those of configuration, which are few enough. */
+  readonly #devices = new Map<string, Entry>();
+
+  /** What configuration gives each device. */
+  readonly #configured: ReadonlyMap<string, readonly string[]>;
+
+  constructor(use: AnnouncedUse) {
+    this.#use = use;
+    this.#configured = new Map(use.devices.map(({ name, subscribe = [] }) => [name, subscribe]));
+  }
+
+  subscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): boolean {
+    if (!isValidFilter(channel)) return false;
+    if (device !== undefined && this.#configured.get(peer.id)?.includes(channel) === true) return true;
+    const entry = this.#entryOf(peer, device);
+    if (entry === undefined) return false;
+    entry.wanted.add(channel);
+    this.#change(entry);
+    return true;
+  }
+
+  unsubscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): void {
+    const entry = (device === undefined ? this.#peers : this.#devices).get(peer.id);
+    if (entry?.wanted.delete(channel) === true) this.#change(entry);
+  }
+
+  attachmentOf(peerId: string): Attachment | undefined {
+    return this.#peers.get(peerId)?.attachment;
+  }
+
+  all(): readonly Attachment[] {
+    return [...this.#peers.values()].flatMap(({ attachment }) => attachment ?? []);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#devices.values(), ...this.#peers.values()].map(({ changing }) => changing));
+    await Promise.all(this.all().map((attachment) => attachment[Symbol.asyncDispose]()));
+    this.#peers.clear();
+  }
+
+  #entryOf(peer: NomqPeer, device: Attachment | undefined): Entry | undefined {
+    const table = device === undefined ? this.#peers : this.#devices;
+    const found = table.get(peer.id);
+    if (found !== undefined || (device === undefined && table.size >= MOST_PEERS)) return found;
+    const none = { attachment: undefined, changing: undefined };
+    const entry: Entry = { peer, device, wanted: new Set(), inForce: new Set(), ...none };
+    table.set(peer.id, entry);
+    return entry;
+  }
+
+  #change(entry: Entry): void {
+    entry.changing ??= this.#settle(entry).finally(() => {
+      entry.changing = undefined;
+      const table = entry.device === undefined ? this.#peers : this.#devices;
+      if (entry.wanted.size + entry.inForce.size === 0) table.delete(entry.peer.id);
     });
-  };
-  const attach = async (peer: NomqPeer, entry: Entry): Promise<void> => {
+  }
+
+  async #settle(entry: Entry): Promise<void> {
+    const { wanted, inForce } = entry;
+    // What comes at once, as a greeting of many channels does, is one change.
+    await Promise.resolve();
+    for (;;) {
+      const add = [...wanted].filter((channel) => !inForce.has(channel));
+      const remove = [...inForce].filter((channel) => !wanted.has(channel));
+      if (add.length + remove.length === 0) return;
+      try {
+        await this.#apply(entry, { add, remove });
+        for (const channel of add) inForce.add(channel);
+        for (const channel of remove) inForce.delete(channel);
+      } catch (error) {
+        // Tried again with the next change.
+        const reason = error instanceof Error ? error.message : "unknown";
+        this.#use.port.log.warn("a subscription could not be changed", { reason });
+        return;
+      }
+    }
+  }
+
+  async #apply(entry: Entry, change: { add: readonly string[]; remove: readonly string[] }): Promise<void> {
+    const { device, attachment, wanted } = entry;
+    if (device !== undefined) {
+      await device.change(change);
+    } else if (wanted.size === 0) {
+      entry.attachment = undefined;
+      await attachment?.[Symbol.asyncDispose]();
+    } else if (attachment !== undefined) {
+      await attachment.change(change);
+    } else {
+      entry.attachment = await this.#attach(entry.peer, change.add);
+      if (this.#use.isCut()) entry.attachment.pause("reconnecting");
+    }
+  }
+
+  #attach(peer: NomqPeer, filters: readonly string[]): Promise<Attachment> {
+    const { port, node, losses } = this.#use;
     const { deliver } = createOutbound(node, { to: peer.address, binary: "refuse", losses });
-    entry.attachment = await port.attach({
-      name: entry.name,
+    return port.attach({
+      name: `nomq:${peer.id}`,
       as: `nomq:${peer.key}`,
-      filters: [...entry.channels],
+      filters,
       durable: false,
       retained: "deliver",
       window: WINDOW[peer.kind],
@@ -47,56 +158,5 @@ export function createAnnounced(port: Port, node: NomqNode, losses: MappingLosse
       ...maxPayloadFor(peer.kind),
       deliver,
     });
-  };
-  const entryOf = (peer: NomqPeer): Entry | undefined => {
-    const found = entries.get(peer.id);
-    if (found !== undefined || entries.size >= MOST_PEERS) return found;
-    const entry: Entry = {
-      name: `nomq:${peer.id}`,
-      channels: new Set(),
-      attachment: undefined,
-      last: Promise.resolve(),
-    };
-    entries.set(peer.id, entry);
-    return entry;
-  };
-  const configured = { last: Promise.resolve() };
-
-  return {
-    subscribed(peer, channel, device) {
-      if (device !== undefined) {
-        inTurn(configured, () => device.change({ add: [channel] }));
-        return true;
-      }
-      const entry = entryOf(peer);
-      if (entry === undefined) return false;
-      if (entry.channels.has(channel)) return true;
-      entry.channels.add(channel);
-      inTurn(entry, async () => {
-        if (entry.attachment === undefined) await attach(peer, entry);
-        else await entry.attachment.change({ add: [channel] });
-      });
-      return true;
-    },
-    unsubscribed(peer, channel, device) {
-      if (device !== undefined) return inTurn(configured, () => device.change({ remove: [channel] }));
-      const entry = entries.get(peer.id);
-      if (entry === undefined || !entry.channels.delete(channel)) return;
-      inTurn(entry, async () => {
-        if (entry.channels.size > 0) return entry.attachment?.change({ remove: [channel] });
-        const { attachment } = entry;
-        entry.attachment = undefined;
-        await attachment?.[Symbol.asyncDispose]();
-        if (entry.channels.size === 0) entries.delete(peer.id);
-      });
-    },
-    attachmentOf: (peerId) => entries.get(peerId)?.attachment,
-    all: () => [...entries.values()].flatMap(({ attachment }) => attachment ?? []),
-    async stop() {
-      const all = [...entries.values()];
-      await Promise.all([configured.last, ...all.map((entry) => entry.last)]);
-      await Promise.all(all.map(async (entry) => entry.attachment?.[Symbol.asyncDispose]()));
-      entries.clear();
-    },
-  };
+  }
 }

@@ -17,6 +17,11 @@ export interface InboundUse {
   readonly refused: (reason: string) => void;
 }
 
+/** The name of a configured channel. */
+export function nameOf(channel: NomqChannelOptions): string {
+  return typeof channel === "string" ? channel : channel.name;
+}
+
 /** The configured types of channels' payloads. */
 export function contentTypesOf(channels: readonly NomqChannelOptions[] = []): ReadonlyMap<string, string> {
   const types = new Map<string, string>();

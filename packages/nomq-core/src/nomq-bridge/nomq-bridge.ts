@@ -19,11 +19,11 @@ import type { Endpoint } from "../transport.ts";
 import { type Announced, createAnnounced } from "./announced.ts";
 import { attachBroadcasts, type BroadcastAttachments } from "./broadcasts.ts";
 import { attachDevice, peerOf } from "./devices.ts";
-import { contentTypesOf, type InboundUse } from "./inbound.ts";
+import { contentTypesOf, type InboundUse, nameOf } from "./inbound.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { createListeners, type Listeners, openUdpListener, pauseUnless } from "./listeners.ts";
 import { createNames, type Names, type NomqNames } from "./names.ts";
-import type { NomqBridgeOptions, NomqChannelOptions } from "./options.ts";
+import type { NomqBridgeOptions } from "./options.ts";
 import { createDevices, type DevicePresence, type Devices, welcome } from "./presence.ts";
 import { createTimeListener, type TimeListener } from "./time-listener.ts";
 
@@ -109,8 +109,10 @@ class NomqSide implements NomqBridge {
     const node = "node" in this.#options ? this.#options.node : createNomqNode(this.#nodeOptions(port));
     this.#node = node;
     await node.restore(this.names.restore({ node, port }));
-    this.#announced = createAnnounced(port, node, this.#losses);
-    for (const device of this.#options.devices ?? []) {
+    const isCut = (): boolean => this.#isCut();
+    const { devices = [] } = this.#options;
+    this.#announced = createAnnounced({ port, node, losses: this.#losses, devices, isCut });
+    for (const device of devices) {
       this.#devices.set(device.name, await attachDevice(port, { node, losses: this.#losses }, device));
       for (const filter of device.subscribe ?? []) node.learn(filter);
     }
@@ -158,12 +160,10 @@ class NomqSide implements NomqBridge {
   }
 
   counts(): NomqBridgeCounts {
-    const refused = Object.fromEntries(this.#refused);
     const time = this.#time.counts();
-    const status = this.#node?.status() ?? NOTHING;
     return {
-      ...status,
-      refused,
+      ...(this.#node?.status() ?? NOTHING),
+      refused: Object.fromEntries(this.#refused),
       devices: this.#peers.count(),
       lost: this.#losses.read(),
       ...(time === undefined ? {} : { time }),
@@ -219,11 +219,16 @@ class NomqSide implements NomqBridge {
       },
       heard: (peer) => {
         if (this.#ended.signal.aborted) return;
-        welcome(this.#devices.get(peer.id));
-        welcome(this.#announced?.attachmentOf(peer.id));
+        const attachment = this.#devices.get(peer.id) ?? this.#announced?.attachmentOf(peer.id);
+        welcome(attachment, this.#isCut());
       },
       remember: (changes) => port.remember(changes),
     });
+  }
+
+  /** Whether no socket works: what is for peers waits until one does, whoever is heard of. */
+  #isCut(): boolean {
+    return this.#listeners?.status().state === "reconnecting";
   }
 
   #attachmentOf(incoming: IncomingMessage): string | undefined {
@@ -236,7 +241,7 @@ class NomqSide implements NomqBridge {
     if (!this.#listening || this.#ended.signal.aborted) return;
     const { state, reason } = this.#listeners?.status() ?? { state: "ready" };
     this.#feed.set(state, reason);
-    pauseUnless(state !== "reconnecting", [...this.#attachments(), ...(this.#announced?.all() ?? [])]);
+    pauseUnless(!this.#isCut(), [...this.#attachments(), ...(this.#announced?.all() ?? [])]);
   }
 
   #attachments(): readonly Attachment[] {
@@ -292,7 +297,3 @@ const NOTHING: NodeStatus = {
   unknownClocks: [],
   held: { peers: 0, sessions: 0, transfers: 0 },
 };
-
-function nameOf(channel: NomqChannelOptions): string {
-  return typeof channel === "string" ? channel : channel.name;
-}

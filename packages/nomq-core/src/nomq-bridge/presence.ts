@@ -56,10 +56,15 @@ export function createDevices(attachmentOf: (peer: NomqPeer) => string | undefin
   };
 }
 
-/** A peer was heard again: what waits after an unanswered try goes now, and retained state is sent again. */
-export function welcome(attachment: Attachment | undefined): void {
+/**
+ * A peer was heard again: what waits after an unanswered try goes now, and retained state is sent again; while no
+ * socket works (`isCut`), when one does.
+ */
+export function welcome(attachment: Attachment | undefined, isCut: boolean): void {
   if (attachment === undefined) return;
-  attachment.pause("heard again");
-  attachment.resume();
+  if (!isCut) {
+    attachment.pause("heard again");
+    attachment.resume();
+  }
   attachment.repair();
 }
