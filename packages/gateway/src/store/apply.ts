@@ -1,4 +1,5 @@
 import { type Message, messageBytes, type Write } from "@nomq/core";
+import { accept, count, type KnownAttachment, remove, settle } from "./attachment-index.ts";
 import { nextCommit } from "./commits.ts";
 import type { Image } from "./image.ts";
 import {
@@ -31,7 +32,6 @@ import {
   writeState,
   writeTally,
 } from "./records.ts";
-import { accept, count, remove, type Shelf, settle } from "./shelves.ts";
 
 type Kind<W extends Write["write"]> = Write & { write: W };
 
@@ -41,7 +41,7 @@ export class Flush {
   readonly batch: LevelBatch;
   readonly now: number;
   private readonly number: number;
-  private readonly dirty = new Set<Shelf>();
+  private readonly dirty = new Set<KnownAttachment>();
   private readonly receipts: string[] = [];
   private readonly onces: string[] = [];
   private highest: number;
@@ -52,7 +52,7 @@ export class Flush {
     forget: (write) => this.forget(write),
     open: (write) => this.opened(write),
     outcome: (write) => this.outcome(write),
-    count: ({ name, add }) => count(this.touch(this.shelf(name)), add),
+    count: ({ name, add }) => count(this.touch(this.attachment(name)), add),
     release: ({ once }) => this.batch.del(onceKey(once)),
     seq: ({ seq }) => this.raise(seq),
     state: (write) => this.state(write),
@@ -83,9 +83,9 @@ export class Flush {
     this.highest = Math.max(this.highest, seq);
   }
 
-  touch(shelf: Shelf): Shelf {
-    this.dirty.add(shelf);
-    return shelf;
+  touch(attachment: KnownAttachment): KnownAttachment {
+    this.dirty.add(attachment);
+    return attachment;
   }
 
   /** Receipts were put, or with a negative number removed. */
@@ -104,10 +104,10 @@ export class Flush {
   }
 
   /** Removes the row of an attachment that goes on. */
-  removeRow(shelf: Shelf, row: { seq: number; bytes: number }): void {
-    this.batch.del(rowKey(shelf.place, row.seq));
-    this.image.recents.remove(row.seq, shelf.place);
-    remove(this.touch(shelf), row);
+  removeRow(attachment: KnownAttachment, row: { seq: number; bytes: number }): void {
+    this.batch.del(rowKey(attachment.place, row.seq));
+    this.image.recents.remove(row.seq, attachment.place);
+    remove(this.touch(attachment), row);
     this.release(row.seq);
   }
 
@@ -134,9 +134,9 @@ export class Flush {
     const { image, batch, number } = this;
     const isEmpty = batch.length === 0 && this.dirty.size === 0 && this.highest === image.commit.highest;
     if (isEmpty && this.receiptCount === image.commit.receipts) return false;
-    for (const shelf of this.dirty) {
-      const key = placeKey(shelf.place, "counts");
-      batch.put(key, writeTally(key, shelf));
+    for (const attachment of this.dirty) {
+      const key = placeKey(attachment.place, "counts");
+      batch.put(key, writeTally(key, attachment));
     }
     if (this.receipts.length > 0) this.age("receipts", this.receipts);
     if (this.onces.length > 0) this.age("once", this.onces);
@@ -154,16 +154,16 @@ export class Flush {
   private message({ message, to, once }: Kind<"message">): void {
     const { seq } = message;
     this.raise(seq);
-    const shelves = to.map((name) => this.touch(this.shelf(name)));
+    const attachments = to.map((name) => this.touch(this.attachment(name)));
     const isKept = (message.qos > 0 || message.retain) && this.image.limits.history.last > 0;
-    const references = shelves.length + (isKept ? 1 : 0);
+    const references = attachments.length + (isKept ? 1 : 0);
     if (references > 0) {
       const key = bodyKey(seq);
       this.batch.put(key, writeMessage(key, message));
       this.image.references.add(seq, references);
     }
-    this.rows(message, shelves);
-    this.openReceipt(message, shelves);
+    this.rows(message, attachments);
+    this.openReceipt(message, attachments);
     if (message.retain && message.payload.byteLength > 0) this.setRetained(message);
     else if (message.retain) this.clearRetained(message);
     if (isKept) this.remember(message);
@@ -173,23 +173,23 @@ export class Flush {
     this.onces.push(once);
   }
 
-  private rows(message: Message, shelves: readonly Shelf[]): void {
+  private rows(message: Message, attachments: readonly KnownAttachment[]): void {
     const { seq, id } = message;
     const bytes = messageBytes(message);
     const attempts = new Map<number, number>();
-    for (const shelf of shelves) {
-      const key = rowKey(shelf.place, seq);
+    for (const attachment of attachments) {
+      const key = rowKey(attachment.place, seq);
       this.batch.put(key, writeRow(key, { id, bytes, attempt: 0 }));
-      attempts.set(shelf.place, 0);
-      accept(shelf, { seq, bytes });
+      attempts.set(attachment.place, 0);
+      accept(attachment, { seq, bytes });
     }
     const receiptUntil = this.now + this.image.limits.receipts.forMs;
     this.image.recents.add(seq, { id, bytes, attempts, receiptUntil });
   }
 
-  private openReceipt({ id, channel, publishedAt }: Message, shelves: readonly Shelf[]): void {
+  private openReceipt({ id, channel, publishedAt }: Message, attachments: readonly KnownAttachment[]): void {
     const key = receiptKey(id);
-    const to = shelves.map(({ place, name }) => ({ place, name }));
+    const to = attachments.map(({ place, name }) => ({ place, name }));
     this.batch.put(key, writeReceipt(key, { channel, publishedAt, to }));
     this.receipts.push(id);
     this.receiptCount += 1;
@@ -204,44 +204,44 @@ export class Flush {
   }
 
   private interest(stored: Kind<"interest">["stored"]): void {
-    const shelf = this.touch(this.shelf(stored.name));
-    shelf.interest = stored;
-    const key = placeKey(shelf.place, "interest");
+    const attachment = this.touch(this.attachment(stored.name));
+    attachment.interest = stored;
+    const key = placeKey(attachment.place, "interest");
     this.batch.put(key, writeInterest(key, stored));
   }
 
   private opened({ name, seq, attempt }: Kind<"open">): void {
-    const { recents, shelves } = this.image;
-    const shelf = shelves.get(name);
-    const found = shelf && recents.find(seq, shelf.place, this.now);
-    if (shelf === undefined || found === undefined || attempt <= found.row.attempt) return;
+    const { recents, attachments } = this.image;
+    const attachment = attachments.get(name);
+    const found = attachment && recents.find(seq, attachment.place, this.now);
+    if (attachment === undefined || found === undefined || attempt <= found.row.attempt) return;
     const row = { ...found.row, attempt };
-    const key = rowKey(shelf.place, seq);
+    const key = rowKey(attachment.place, seq);
     this.batch.put(key, writeRow(key, row));
-    recents.setAttempt({ seq, place: shelf.place }, { ...found, row });
+    recents.setAttempt({ seq, place: attachment.place }, { ...found, row });
   }
 
   private outcome(write: Kind<"outcome">): void {
     const { name, seq } = write;
-    const shelf = this.image.shelves.get(name);
-    const found = shelf && this.image.recents.find(seq, shelf.place, this.now);
-    if (shelf === undefined || found === undefined) return;
-    this.removeRow(shelf, { seq, bytes: found.row.bytes });
-    settle(shelf, write);
-    if (found.hasReceipt) this.end({ id: found.row.id, place: shelf.place }, write);
+    const attachment = this.image.attachments.get(name);
+    const found = attachment && this.image.recents.find(seq, attachment.place, this.now);
+    if (attachment === undefined || found === undefined) return;
+    this.removeRow(attachment, { seq, bytes: found.row.bytes });
+    settle(attachment, write);
+    if (found.hasReceipt) this.end({ id: found.row.id, place: attachment.place }, write);
   }
 
   /** The rows go later, page by page; a new attachment of that name has another number. */
   private forget({ name, at }: Kind<"forget">): void {
-    const shelf = this.image.shelves.get(name);
-    if (shelf === undefined) return;
-    const { place } = shelf;
-    this.image.shelves.remove(shelf);
-    this.dirty.delete(shelf);
+    const attachment = this.image.attachments.get(name);
+    if (attachment === undefined) return;
+    const { place } = attachment;
+    this.image.attachments.remove(attachment);
+    this.dirty.delete(attachment);
     this.batch.del(nameKey("attachment", name));
     this.batch.del(placeKey(place, "interest"));
     this.batch.del(placeKey(place, "counts"));
-    if (shelf.waiting === 0) return;
+    if (attachment.waiting === 0) return;
     const key = doomedKey(place);
     this.batch.put(key, writeNumber(key, at));
     this.image.doomed.set(place, { at });
@@ -259,8 +259,10 @@ export class Flush {
     else this.batch.put(key, writeState(key, value));
   }
 
-  private shelf(name: string): Shelf {
-    return this.image.shelves.get(name) ?? this.image.shelves.add(name, this.name("attachment", name));
+  private attachment(name: string): KnownAttachment {
+    return (
+      this.image.attachments.get(name) ?? this.image.attachments.add(name, this.name("attachment", name))
+    );
   }
 
   private name(kind: "attachment" | "owner", name: string): number {

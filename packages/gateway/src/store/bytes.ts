@@ -12,19 +12,19 @@ const KEEP_SCRATCH = 1024 * 1024;
 
 let scratch = Buffer.allocUnsafe(4096);
 
-/** Writes one value; one pen at a time, from construction to {@link Pen.sealed}. */
-export class Pen {
+/** Writes one value; one writer at a time, from construction to {@link ValueWriter.sealed}. */
+export class ValueWriter {
   private at = 0;
 
   u8(value: number): this {
-    this.room(1);
+    this.reserve(1);
     this.at = scratch.writeUInt8(value, this.at);
     return this;
   }
 
   /** A whole number from 0 up to 2^53, seven bits a byte, low ones first. */
   varint(value: number): this {
-    this.room(8);
+    this.reserve(8);
     let rest = value;
     while (rest >= 0x80) {
       this.at = scratch.writeUInt8((rest % 0x80) | 0x80, this.at);
@@ -35,13 +35,13 @@ export class Pen {
   }
 
   f64(value: number): this {
-    this.room(8);
+    this.reserve(8);
     this.at = scratch.writeDoubleBE(value, this.at);
     return this;
   }
 
   bytes(value: Uint8Array): this {
-    this.varint(value.byteLength).room(value.byteLength);
+    this.varint(value.byteLength).reserve(value.byteLength);
     scratch.set(value, this.at);
     this.at += value.byteLength;
     return this;
@@ -49,14 +49,14 @@ export class Pen {
 
   text(value: string): this {
     const length = Buffer.byteLength(value);
-    this.varint(length).room(length);
+    this.varint(length).reserve(length);
     this.at += scratch.write(value, this.at);
     return this;
   }
 
   /** The value with a crc32 over its key and itself. */
   sealed(key: Uint8Array): Buffer {
-    this.room(CRC_BYTES);
+    this.reserve(CRC_BYTES);
     const sum = crc32(scratch.subarray(0, this.at), crc32(key));
     this.at = scratch.writeUInt32BE(sum, this.at);
     const value = Buffer.from(scratch.subarray(0, this.at));
@@ -64,7 +64,7 @@ export class Pen {
     return value;
   }
 
-  private room(bytes: number): void {
+  private reserve(bytes: number): void {
     if (this.at + bytes <= scratch.length) return;
     const larger = Buffer.allocUnsafe(Math.max(scratch.length * 2, this.at + bytes));
     scratch.copy(larger, 0, 0, this.at);
@@ -72,8 +72,8 @@ export class Pen {
   }
 }
 
-/** Reads what a {@link Pen} wrote; throws {@link DamagedValue} where it does not fit. */
-export class Reading {
+/** Reads what a {@link ValueWriter} wrote; throws {@link DamagedValue} where it does not fit. */
+export class ValueReader {
   private readonly value: Buffer;
   private readonly end: number;
   private at = 0;

@@ -92,7 +92,7 @@ class Look {
     await this.readThrough();
     return {
       faults: this.faults,
-      attachments: this.image.shelves.stored().length,
+      attachments: this.image.attachments.stored().length,
       messages: this.bodies.size,
       ...{ rows, retained, receipts },
       leftover: [...this.bodies].filter((seq) => !this.needed.has(seq)).length,
@@ -133,13 +133,13 @@ class Look {
       counted.set(placeIn(key), { ...place, rows: place.rows + 1, bytes: place.bytes + row.bytes });
       this.need(
         seqIn(key),
-        `a row of ${this.image.shelves.at(placeIn(key))?.name ?? "a forgotten attachment"}`,
+        `a row of ${this.image.attachments.at(placeIn(key))?.name ?? "a forgotten attachment"}`,
       );
     }
     for (const place of counted.keys())
-      if (this.image.shelves.at(place) === undefined && !this.image.doomed.has(place))
+      if (this.image.attachments.at(place) === undefined && !this.image.doomed.has(place))
         this.fault(`rows belong to attachment number ${place}, which is not there`);
-    for (const { name, place, waiting, bytes, cursor, row } of this.image.shelves.all()) {
+    for (const { name, place, waiting, bytes, cursor, row } of this.image.attachments.all()) {
       const found = counted.get(place) ?? { rows: 0, bytes: 0, lowest: cursor };
       if (found.rows !== waiting)
         this.fault(`${name} counts ${waiting} waiting messages and has ${found.rows}`);

@@ -12,6 +12,8 @@ import {
   silentLog,
   systemClock,
 } from "@nomq/core";
+import { Database } from "./database.ts";
+import { DiskSpace, type DiskSpaceLimits } from "./disk-space.ts";
 import { entriesOf, type StoreLimits } from "./image.ts";
 import { Space, spaceRange, textIn } from "./keys.ts";
 import { type OpenLevel, openLevel } from "./level.ts";
@@ -27,9 +29,7 @@ import {
   readWaiting,
 } from "./reads.ts";
 import { readOnce } from "./records.ts";
-import { Room, type RoomLimits } from "./room.ts";
 import { Upkeep } from "./upkeep.ts";
-import { Vessel } from "./vessel.ts";
 import { type Target, Writer } from "./writer.ts";
 
 /** How a store on disk is made. */
@@ -45,7 +45,7 @@ export interface DurableStoreOptions {
   /** Cleared channels that are remembered, so that peers can be told. Default 10,000. */
   readonly tombstones?: number;
   /** Free bytes below which messages are refused (32 MiB), above which they are taken again (64), kept back (8). */
-  readonly room?: Partial<RoomLimits>;
+  readonly space?: Partial<DiskSpaceLimits>;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -77,9 +77,9 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
 }
 
 export class LevelStore implements DurableStore {
-  private readonly vessel: Vessel;
+  private readonly database: Database;
   private readonly writer: Writer;
-  private readonly room: Room;
+  private readonly space: DiskSpace;
   private readonly upkeep: Upkeep;
   private readonly limits: StoreLimits;
   private readonly clock: Clock;
@@ -96,29 +96,29 @@ export class LevelStore implements DurableStore {
       tombstones: options.tombstones ?? 10_000,
       receipts: { forMs: DAY_MS, most: 1_000_000, ...options.receipts },
     };
-    const room = { low: 32 * MIB, high: 64 * MIB, reserve: 8 * MIB, ...options.room };
-    this.room = new Room(folder, { limits: room, log });
-    this.vessel = new Vessel({
-      ...{ folder, clock, log, limits: this.limits, room: this.room, open: doors.open ?? openLevel },
+    const space = { low: 32 * MIB, high: 64 * MIB, reserve: 8 * MIB, ...options.space };
+    this.space = new DiskSpace(folder, { limits: space, log });
+    this.database = new Database({
+      ...{ folder, clock, log, limits: this.limits, space: this.space, open: doors.open ?? openLevel },
       sync: options.durability === "power",
       opened: (target) => this.upkeep.begin(target),
     });
-    this.writer = new Writer(this.vessel);
+    this.writer = new Writer(this.database);
     this.upkeep = new Upkeep({
-      ...{ vessel: this.vessel, writer: this.writer, room: this.room, clock, log },
+      ...{ database: this.database, writer: this.writer, space: this.space, clock, log },
       receiptsForMs: this.limits.receipts.forMs,
       compactAfter: doors.compactAfter ?? 100_000,
     });
   }
 
   get isFull(): boolean {
-    return this.room.isFull;
+    return this.space.isFull;
   }
 
   async open(): Promise<Opened> {
     await this.writer.idle();
-    if (!this.vessel.isOpen) await this.vessel.open();
-    const { level, image } = this.vessel.target();
+    if (!this.database.isOpen) await this.database.open();
+    const { level, image } = this.database.target();
     const seq = Math.max(image.nextStart, image.commit.highest + 1);
     await this.writer.write({
       messages: 0,
@@ -134,14 +134,14 @@ export class LevelStore implements DurableStore {
     once.sort((one, other) => one.seq - other.seq);
     return {
       seq,
-      attachments: image.shelves.stored(),
+      attachments: image.attachments.stored(),
       once: once.map(({ key, id }) => [key, id] as const),
-      rows: image.shelves.rows(),
+      rows: image.attachments.rows(),
     };
   }
 
   async commit(batch: Batch): Promise<void> {
-    this.vessel.target();
+    this.database.target();
     const writes = [...batch.facts, ...batch.offers];
     let messages = 0;
     let bytes = 0;
@@ -152,7 +152,7 @@ export class LevelStore implements DurableStore {
       messages += 1;
       bytes += messageBytes(write.message);
     }
-    if ((isOffer || messages > 0) && !(await this.room.admits(bytes)))
+    if ((isOffer || messages > 0) && !(await this.space.admits(bytes)))
       throw new NomqError("store-failed", "the store's disk is full; free some room");
     await this.writer.write({
       messages,
@@ -199,15 +199,15 @@ export class LevelStore implements DurableStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.vessel.endRecovery();
+    this.database.endRecovery();
     const stopped = this.upkeep.stop();
     await this.writer.idle();
     await stopped;
-    await this.vessel.close();
+    await this.database.close();
   }
 
   private target(): Target {
-    return this.vessel.target();
+    return this.database.target();
   }
 
   /** Puts aside what cannot be read; reading goes on without it. */

@@ -47,8 +47,8 @@ export async function* exportStore(folder: string): AsyncGenerator<string> {
 
 async function* allLines(source: Source, header: Line): AsyncGenerator<Line> {
   yield header;
-  for (const attachment of source.image.shelves.stored()) yield { kind: "attachment", ...attachment };
-  for (const [name, row] of source.image.shelves.rows()) yield { kind: "counts", name, row };
+  for (const attachment of source.image.attachments.stored()) yield { kind: "attachment", ...attachment };
+  for (const [name, row] of source.image.attachments.rows()) yield { kind: "counts", name, row };
   yield* waitingLines(source);
   for await (const page of pages(source, Space.history)) {
     const bodies = await source.level.getMany(
@@ -81,7 +81,7 @@ async function* waitingLines({ level, image, moment }: Source): AsyncGenerator<L
       moment,
     );
     for (const [at, [key, value]] of page.entries()) {
-      const attachment = image.shelves.at(placeIn(key))?.name;
+      const attachment = image.attachments.at(placeIn(key))?.name;
       if (attachment === undefined) continue;
       yield decoded(key, () => {
         const { attempt } = readRow(key, value);

@@ -81,7 +81,7 @@ export async function makeFolder(folder: string): Promise<void> {
 }
 
 /** Bytes that the store's disk has left for us. */
-export async function roomIn(folder: string): Promise<number> {
+export async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
 }

@@ -1,4 +1,5 @@
 import { NomqError } from "@nomq/core";
+import { AttachmentIndex } from "./attachment-index.ts";
 import { DamagedValue } from "./bytes.ts";
 import { type LastCommit, lastCommit } from "./commits.ts";
 import { HistoryIndex } from "./history-index.ts";
@@ -18,7 +19,6 @@ import { RecentRows } from "./recent-rows.ts";
 import { readInterest, readNumber, readTally, readText } from "./records.ts";
 import { References } from "./references.ts";
 import { RetainedIndex } from "./retained-index.ts";
-import { Shelves } from "./shelves.ts";
 
 /** What a store keeps at most. */
 export interface StoreLimits {
@@ -37,7 +37,7 @@ export interface Doomed {
  * it worthless, and it is loaded again.
  */
 export interface Image {
-  readonly shelves: Shelves;
+  readonly attachments: AttachmentIndex;
   readonly owners: Map<string, number>;
   readonly doomed: Map<number, Doomed>;
   readonly recents: RecentRows;
@@ -73,7 +73,7 @@ export const keyAfter = (key: Buffer): Buffer => Buffer.concat([key, Buffer.allo
 export async function loadImage(level: Level, folder: string, limits: StoreLimits): Promise<Image> {
   const commit = await lastCommit(level, folder);
   const image: Image = {
-    shelves: new Shelves(),
+    attachments: new AttachmentIndex(),
     owners: new Map(),
     doomed: new Map(),
     recents: new RecentRows(),
@@ -114,13 +114,13 @@ async function loadShelves(level: Level, image: Image): Promise<void> {
     const kind: NameKind = key[1] === 1 ? "attachment" : "owner";
     const number = readNumber(key, value);
     if (kind === "owner") image.owners.set(textIn(key, 2), number);
-    else image.shelves.add(textIn(key, 2), number);
+    else image.attachments.add(textIn(key, 2), number);
   }
   for await (const [key, value] of entriesOf(level, spaceRange(Space.place))) {
-    const shelf = image.shelves.at(placeIn(key));
-    if (shelf === undefined) throw new DamagedValue("counts belong to an attachment without a name");
-    if (key.equals(placeKey(shelf.place, "interest"))) shelf.interest = readInterest(key, value);
-    else Object.assign(shelf, readTally(key, value));
+    const attachment = image.attachments.at(placeIn(key));
+    if (attachment === undefined) throw new DamagedValue("counts belong to an attachment without a name");
+    if (key.equals(placeKey(attachment.place, "interest"))) attachment.interest = readInterest(key, value);
+    else Object.assign(attachment, readTally(key, value));
   }
 }
 

@@ -10,7 +10,7 @@ export async function prefetch(level: Level, image: Image, writes: readonly Writ
   const wanted: { seq: number; place: number }[] = [];
   for (const write of writes) {
     if (write.write !== "outcome" && write.write !== "open") continue;
-    const place = image.shelves.get(write.name)?.place;
+    const place = image.attachments.get(write.name)?.place;
     if (place !== undefined && !image.recents.knows(write.seq, place)) wanted.push({ seq: write.seq, place });
   }
   if (wanted.length === 0) return;

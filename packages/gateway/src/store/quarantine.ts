@@ -74,10 +74,10 @@ function forget(image: Image, channel: string): void {
 function takeOut(flush: Flush, lost: { readonly key: Buffer; readonly row: Row | undefined }): void {
   const { key, row } = lost;
   const seq = seqIn(key);
-  const shelf = flush.image.shelves.at(placeIn(key));
-  if (shelf === undefined) return;
-  flush.removeRow(shelf, { seq, bytes: row?.bytes ?? 0 });
+  const attachment = flush.image.attachments.at(placeIn(key));
+  if (attachment === undefined) return;
+  flush.removeRow(attachment, { seq, bytes: row?.bytes ?? 0 });
   if (row === undefined) return;
   const end = { is: "dropped", reason: "corrupt", at: flush.now } as const;
-  flush.end({ id: row.id, place: shelf.place }, end);
+  flush.end({ id: row.id, place: attachment.place }, end);
 }

@@ -44,12 +44,12 @@ export async function readWaiting(
   wanted: { readonly name: string; readonly afterSeq: number; readonly limit: number },
   damage: Damage,
 ): Promise<{ message: Message; attempt: number }[]> {
-  const shelf = image.shelves.get(wanted.name);
+  const attachment = image.attachments.get(wanted.name);
   const found: { message: Message; attempt: number }[] = [];
-  if (shelf === undefined) return found;
-  const { place } = shelf;
+  if (attachment === undefined) return found;
+  const { place } = attachment;
   // From the cursor: a seek over what was deleted before it takes hundreds of milliseconds.
-  let from = Math.max(shelf.cursor, wanted.afterSeq + 1);
+  let from = Math.max(attachment.cursor, wanted.afterSeq + 1);
   while (found.length < wanted.limit) {
     const range = { gte: rowKey(place, from), lt: rowsOf(place).lt };
     const page = await readRows(level, range, wanted.limit - found.length);

@@ -7,7 +7,7 @@ import type {
   ReceiptOutcome,
   StoredAttachment,
 } from "@nomq/core";
-import { DamagedValue, Pen, Reading } from "./bytes.ts";
+import { DamagedValue, ValueReader, ValueWriter } from "./bytes.ts";
 
 /** The first byte of every value: how it is written. */
 const VERSION = 1;
@@ -48,13 +48,13 @@ export interface CommitRecord {
 
 const HAS = { contentType: 1, expiresAt: 2, responseChannel: 4, correlation: 8, properties: 16 } as const;
 
-function begun(key: Uint8Array, value: Uint8Array): Reading {
-  const reading = new Reading(key, value);
-  if (reading.u8() !== VERSION) throw new DamagedValue("the value is of another version");
-  return reading;
+function begun(key: Uint8Array, value: Uint8Array): ValueReader {
+  const reader = new ValueReader(key, value);
+  if (reader.u8() !== VERSION) throw new DamagedValue("the value is of another version");
+  return reader;
 }
 
-const begin = (): Pen => new Pen().u8(VERSION);
+const begin = (): ValueWriter => new ValueWriter().u8(VERSION);
 
 export function writeMessage(key: Uint8Array, message: Message): Buffer {
   const { contentType, expiresAt, responseChannel, correlation, properties } = message;
@@ -64,97 +64,98 @@ export function writeMessage(key: Uint8Array, message: Message): Buffer {
     (responseChannel === undefined ? 0 : HAS.responseChannel) |
     (correlation === undefined ? 0 : HAS.correlation) |
     (properties === undefined ? 0 : HAS.properties);
-  const pen = begin()
+  const writer = begin()
     .u8(message.qos | (message.retain ? 4 : 0))
     .u8(message.priority)
     .u8(has);
-  pen
+  writer
     .text(message.id)
     .varint(message.seq)
     .text(message.channel)
     .f64(message.publishedAt)
     .text(message.origin);
-  if (contentType !== undefined) pen.text(contentType);
-  if (expiresAt !== undefined) pen.f64(expiresAt);
-  if (responseChannel !== undefined) pen.text(responseChannel);
-  if (correlation !== undefined) pen.bytes(correlation);
+  if (contentType !== undefined) writer.text(contentType);
+  if (expiresAt !== undefined) writer.f64(expiresAt);
+  if (responseChannel !== undefined) writer.text(responseChannel);
+  if (correlation !== undefined) writer.bytes(correlation);
   if (properties !== undefined) {
-    pen.varint(properties.length);
-    for (const [name, value] of properties) pen.text(name).text(value);
+    writer.varint(properties.length);
+    for (const [name, value] of properties) writer.text(name).text(value);
   }
-  return pen.bytes(message.payload).sealed(key);
+  return writer.bytes(message.payload).sealed(key);
 }
 
 export function readMessage(key: Uint8Array, value: Uint8Array): Message {
-  const reading = begun(key, value);
-  const flags = reading.u8();
-  const priority = reading.u8();
-  const has = reading.u8();
+  const reader = begun(key, value);
+  const flags = reader.u8();
+  const priority = reader.u8();
+  const has = reader.u8();
   return {
     // Two bits hold 0 to 2: nothing else is written.
     qos: (flags & 3) as Qos,
     retain: (flags & 4) !== 0,
     priority,
-    id: reading.text(),
-    seq: reading.varint(),
-    channel: reading.text(),
-    publishedAt: reading.f64(),
-    origin: reading.text(),
-    ...(has & HAS.contentType ? { contentType: reading.text() } : {}),
-    ...(has & HAS.expiresAt ? { expiresAt: reading.f64() } : {}),
-    ...(has & HAS.responseChannel ? { responseChannel: reading.text() } : {}),
-    ...(has & HAS.correlation ? { correlation: reading.bytes() } : {}),
-    ...(has & HAS.properties ? { properties: pairs(reading) } : {}),
-    payload: reading.bytes(),
+    id: reader.text(),
+    seq: reader.varint(),
+    channel: reader.text(),
+    publishedAt: reader.f64(),
+    origin: reader.text(),
+    ...(has & HAS.contentType ? { contentType: reader.text() } : {}),
+    ...(has & HAS.expiresAt ? { expiresAt: reader.f64() } : {}),
+    ...(has & HAS.responseChannel ? { responseChannel: reader.text() } : {}),
+    ...(has & HAS.correlation ? { correlation: reader.bytes() } : {}),
+    ...(has & HAS.properties ? { properties: pairs(reader) } : {}),
+    payload: reader.bytes(),
   };
 }
 
-function pairs(reading: Reading): [name: string, value: string][] {
-  return Array.from({ length: reading.varint() }, () => [reading.text(), reading.text()]);
+function pairs(reader: ValueReader): [name: string, value: string][] {
+  return Array.from({ length: reader.varint() }, () => [reader.text(), reader.text()]);
 }
 
 export const writeRow = (key: Uint8Array, row: Row): Buffer =>
   begin().varint(row.attempt).varint(row.bytes).text(row.id).sealed(key);
 
 export function readRow(key: Uint8Array, value: Uint8Array): Row {
-  const reading = begun(key, value);
-  return { attempt: reading.varint(), bytes: reading.varint(), id: reading.text() };
+  const reader = begun(key, value);
+  return { attempt: reader.varint(), bytes: reader.varint(), id: reader.text() };
 }
 
 export function writeInterest(key: Uint8Array, interest: Interest): Buffer {
   const { name, as, filters, outbox } = interest;
-  const pen = begin().text(name).text(as).text(outbox.whenFull).f64(outbox.messages).f64(outbox.bytes);
-  pen.varint(filters.length);
-  for (const filter of filters) pen.text(filter);
-  return pen.sealed(key);
+  const writer = begin().text(name).text(as).text(outbox.whenFull).f64(outbox.messages).f64(outbox.bytes);
+  writer.varint(filters.length);
+  for (const filter of filters) writer.text(filter);
+  return writer.sealed(key);
 }
 
 export function readInterest(key: Uint8Array, value: Uint8Array): Interest {
-  const reading = begun(key, value);
-  const name = reading.text();
+  const reader = begun(key, value);
+  const name = reader.text();
   // The checksum vouches that these are the words of a principal and of a limit that were written.
-  const as = reading.text() as Principal;
-  const whenFull = reading.text() as Interest["outbox"]["whenFull"];
-  const outbox = { whenFull, messages: reading.f64(), bytes: reading.f64() };
-  return { name, as, outbox, filters: Array.from({ length: reading.varint() }, () => reading.text()) };
+  const as = reader.text() as Principal;
+  const whenFull = reader.text() as Interest["outbox"]["whenFull"];
+  const outbox = { whenFull, messages: reader.f64(), bytes: reader.f64() };
+  return { name, as, outbox, filters: Array.from({ length: reader.varint() }, () => reader.text()) };
 }
 
 export function writeTally(key: Uint8Array, tally: Tally): Buffer {
   const { row, waiting, bytes, cursor } = tally;
-  const pen = begin().varint(waiting).varint(bytes).varint(cursor);
-  for (const count of [row.accepted, row.delivered, row.expired, row.refused, row.uncertain]) pen.f64(count);
+  const writer = begin().varint(waiting).varint(bytes).varint(cursor);
+  for (const count of [row.accepted, row.delivered, row.expired, row.refused, row.uncertain])
+    writer.f64(count);
   const dropped = Object.entries(row.dropped);
-  pen.varint(dropped.length);
-  for (const [reason, count] of dropped) pen.text(reason).f64(count);
-  return pen.sealed(key);
+  writer.varint(dropped.length);
+  for (const [reason, count] of dropped) writer.text(reason).f64(count);
+  return writer.sealed(key);
 }
 
 export function readTally(key: Uint8Array, value: Uint8Array): Tally {
-  const reading = begun(key, value);
-  const [waiting, bytes, cursor] = [reading.varint(), reading.varint(), reading.varint()];
-  const [accepted, delivered, expired] = [reading.f64(), reading.f64(), reading.f64()];
-  const [refused, uncertain] = [reading.f64(), reading.f64()];
-  const dropped = Array.from({ length: reading.varint() }, () => [reading.text(), reading.f64()] as const);
+  const reader = begun(key, value);
+  const [waiting, bytes, cursor] = [reader.varint(), reader.varint(), reader.varint()];
+  const [accepted, delivered, expired] = [reader.f64(), reader.f64(), reader.f64()];
+  const [refused, uncertain] = [reader.f64(), reader.f64()];
+  const dropped = Array.from({ length: reader.varint() }, () => [reader.text(), reader.f64()] as const);
   return {
     row: {
       ...{ accepted, delivered, expired, refused, uncertain, pending: 0 },
@@ -165,17 +166,17 @@ export function readTally(key: Uint8Array, value: Uint8Array): Tally {
 }
 
 export function writeReceipt(key: Uint8Array, head: ReceiptHead): Buffer {
-  const pen = begin().text(head.channel).f64(head.publishedAt).varint(head.to.length);
-  for (const { place, name } of head.to) pen.varint(place).text(name);
-  return pen.sealed(key);
+  const writer = begin().text(head.channel).f64(head.publishedAt).varint(head.to.length);
+  for (const { place, name } of head.to) writer.varint(place).text(name);
+  return writer.sealed(key);
 }
 
 export function readReceipt(key: Uint8Array, value: Uint8Array): ReceiptHead {
-  const reading = begun(key, value);
-  const [channel, publishedAt] = [reading.text(), reading.f64()];
-  const to = Array.from({ length: reading.varint() }, () => ({
-    place: reading.varint(),
-    name: reading.text(),
+  const reader = begun(key, value);
+  const [channel, publishedAt] = [reader.text(), reader.f64()];
+  const to = Array.from({ length: reader.varint() }, () => ({
+    place: reader.varint(),
+    name: reader.text(),
   }));
   return { channel, publishedAt, to };
 }
@@ -196,12 +197,12 @@ export const writeEnd = (key: Uint8Array, end: End): Buffer =>
     .sealed(key);
 
 export function readEnd(key: Uint8Array, value: Uint8Array): Omit<ReceiptOutcome, "attachment"> {
-  const reading = begun(key, value);
+  const reader = begun(key, value);
   // The checksum vouches that an outcome was written.
-  const is = reading.text() as FinalOutcome;
-  const at = reading.f64();
-  const hasReason = reading.u8() === 1;
-  const reason = reading.text();
+  const is = reader.text() as FinalOutcome;
+  const at = reader.f64();
+  const hasReason = reader.u8() === 1;
+  const reason = reader.text();
   return { is, ...(hasReason ? { reason } : {}), at };
 }
 
@@ -209,8 +210,8 @@ export const writeCommit = (key: Uint8Array, record: CommitRecord): Buffer =>
   begin().varint(record.operations).varint(record.highest).varint(record.receipts).sealed(key);
 
 export function readCommit(key: Uint8Array, value: Uint8Array): CommitRecord {
-  const reading = begun(key, value);
-  return { operations: reading.varint(), highest: reading.varint(), receipts: reading.varint() };
+  const reader = begun(key, value);
+  return { operations: reader.varint(), highest: reader.varint(), receipts: reader.varint() };
 }
 
 /** A transfer's name: the message it stands for and the commit that wrote it. */
@@ -224,8 +225,8 @@ export const writeOnce = (key: Uint8Array, once: Once): Buffer =>
   begin().text(once.id).varint(once.seq).varint(once.commit).sealed(key);
 
 export function readOnce(key: Uint8Array, value: Uint8Array): Once {
-  const reading = begun(key, value);
-  return { id: reading.text(), seq: reading.varint(), commit: reading.varint() };
+  const reader = begun(key, value);
+  return { id: reader.text(), seq: reader.varint(), commit: reader.varint() };
 }
 
 export const writeNumber = (key: Uint8Array, value: number): Buffer => begin().f64(value).sealed(key);
@@ -236,12 +237,12 @@ export const writeState = (key: Uint8Array, value: Uint8Array): Buffer => begin(
 export const readState = (key: Uint8Array, value: Uint8Array): Uint8Array => begun(key, value).bytes();
 
 export function writeList(key: Uint8Array, items: readonly string[]): Buffer {
-  const pen = begin().varint(items.length);
-  for (const item of items) pen.text(item);
-  return pen.sealed(key);
+  const writer = begin().varint(items.length);
+  for (const item of items) writer.text(item);
+  return writer.sealed(key);
 }
 
 export function readList(key: Uint8Array, value: Uint8Array): string[] {
-  const reading = begun(key, value);
-  return Array.from({ length: reading.varint() }, () => reading.text());
+  const reader = begun(key, value);
+  return Array.from({ length: reader.varint() }, () => reader.text());
 }

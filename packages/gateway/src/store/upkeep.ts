@@ -1,9 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { type Clock, type Log, NomqError } from "@nomq/core";
+import type { KnownAttachment } from "./attachment-index.ts";
+import type { Database } from "./database.ts";
+import type { DiskSpace } from "./disk-space.ts";
 import { bodyKey, rowKey, rowsOf, Space, spaceRange } from "./keys.ts";
 import { loadBehind } from "./load-behind.ts";
-import type { Room } from "./room.ts";
-import type { Shelf } from "./shelves.ts";
 import {
   SWEPT_AT_ONCE,
   type Sweep,
@@ -13,7 +14,6 @@ import {
   sweepOnce,
   sweepReceipts,
 } from "./sweeps.ts";
-import type { Vessel } from "./vessel.ts";
 import type { Target, Writer } from "./writer.ts";
 
 const EVERY_MS = 1_000;
@@ -23,9 +23,9 @@ const ONCE_MS = 24 * 60 * 60 * 1_000;
 const BETWEEN_PAGES_MS = 5;
 
 export interface UpkeepOptions {
-  readonly vessel: Vessel;
+  readonly database: Database;
   readonly writer: Writer;
-  readonly room: Room;
+  readonly space: DiskSpace;
   readonly clock: Clock;
   readonly log: Log;
   readonly receiptsForMs: number;
@@ -111,7 +111,7 @@ export class Upkeep {
   }
 
   private async load(target: Target, retained: PromiseWithResolvers<void>): Promise<void> {
-    const isWanted = (): boolean => this.target === target && this.options.vessel.holds(target);
+    const isWanted = (): boolean => this.target === target && this.options.database.holds(target);
     try {
       // Not before the caller has seen the store open.
       await Promise.resolve();
@@ -125,11 +125,12 @@ export class Upkeep {
   }
 
   private async work(): Promise<void> {
-    const { room, clock, receiptsForMs, vessel } = this.options;
+    const { space, clock, receiptsForMs, database } = this.options;
     await this.loaded();
-    if (this.isStopped || !vessel.isOpen) return;
-    await room.tend();
-    for (const place of [...vessel.target().image.doomed.keys()]) await this.sweep(() => sweepDoomed(place));
+    if (this.isStopped || !database.isOpen) return;
+    await space.tend();
+    for (const place of [...database.target().image.doomed.keys()])
+      await this.sweep(() => sweepDoomed(place));
     await this.sweep(() => sweepDue(clock.now()));
     await this.sweep(() => sweepOnce(clock.now() - ONCE_MS));
     await this.sweep(() => sweepReceipts(clock.now() - receiptsForMs));
@@ -155,24 +156,28 @@ export class Upkeep {
 
   /** What was deleted before a head makes every seek to it slow, and keeps its room. */
   private async compact(): Promise<void> {
-    const { vessel, compactAfter } = this.options;
-    if (!vessel.isOpen) return;
-    const { image, level } = vessel.target();
-    const worn = [...image.shelves.all()].filter((shelf) => shelf.removed >= compactAfter);
-    for (const shelf of worn) {
+    const { database, compactAfter } = this.options;
+    if (!database.isOpen) return;
+    const { image, level } = database.target();
+    const worn = [...image.attachments.all()].filter((attachment) => attachment.removed >= compactAfter);
+    for (const attachment of worn) {
       if (this.isStopped) return;
-      const { removed } = shelf;
-      await level.compact({ gte: rowsOf(shelf.place).gte, lt: rowKey(shelf.place, shelf.cursor) });
-      shelf.removed -= removed;
+      const { removed } = attachment;
+      await level.compact({
+        gte: rowsOf(attachment.place).gte,
+        lt: rowKey(attachment.place, attachment.cursor),
+      });
+      attachment.removed -= removed;
     }
     if (worn.length === 0 || this.isStopped) return;
-    const lowest = lowestCursor(image.shelves.all());
+    const lowest = lowestCursor(image.attachments.all());
     await level.compact({ gte: spaceRange(Space.body).gte, lt: bodyKey(lowest) });
   }
 }
 
-function lowestCursor(shelves: Iterable<Shelf>): number {
+function lowestCursor(attachments: Iterable<KnownAttachment>): number {
   let lowest = Number.MAX_SAFE_INTEGER;
-  for (const shelf of shelves) if (shelf.waiting > 0) lowest = Math.min(lowest, shelf.cursor);
+  for (const attachment of attachments)
+    if (attachment.waiting > 0) lowest = Math.min(lowest, attachment.cursor);
   return lowest;
 }

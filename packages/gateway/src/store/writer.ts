@@ -22,7 +22,7 @@ export interface Target {
 }
 
 /** Where the writer finds its target, and what happens when it failed. */
-export interface Ground {
+export interface TargetSource {
   /** Throws while there is nothing to write to. */
   target(): Target;
   /** After a failed write: opens again and answers whether the commit of this number is there. */
@@ -48,13 +48,13 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
  * report success for what it loses, so it is closed, opened again and asked for the last commit it holds.
  */
 export class Writer {
-  private readonly ground: Ground;
+  private readonly source: TargetSource;
   private queue: Waiting[] = [];
   private running: Promise<void> | undefined;
   private isRecovering = false;
 
-  constructor(ground: Ground) {
-    this.ground = ground;
+  constructor(source: TargetSource) {
+    this.source = source;
   }
 
   /** Resolves when it is on disk, rejects when it is not and will not be. */
@@ -102,7 +102,7 @@ export class Writer {
   private async flush(taken: readonly Waiting[]): Promise<void> {
     let number: number | undefined;
     try {
-      const { level, image } = this.ground.target();
+      const { level, image } = this.source.target();
       for (const { job } of taken) await job.prepare?.(level, image);
       number = image.commit.number + 1;
       await this.land(taken, { level, image });
@@ -117,9 +117,9 @@ export class Writer {
   private async land(taken: readonly Waiting[], { level, image }: Target): Promise<void> {
     const batch = level.batch();
     try {
-      const flush = new Flush(image, batch, this.ground.now());
+      const flush = new Flush(image, batch, this.source.now());
       for (const { job } of taken) job.build(flush);
-      if (flush.finish()) await batch.write({ sync: this.ground.sync });
+      if (flush.finish()) await batch.write({ sync: this.source.sync });
       else await batch.discard();
     } catch (error) {
       await batch.discard().catch(() => undefined);
@@ -137,7 +137,7 @@ export class Writer {
     let isThere = false;
     let cause = lost.error;
     try {
-      isThere = await this.ground.recover(lost.number, lost.error);
+      isThere = await this.source.recover(lost.number, lost.error);
     } catch (error) {
       cause = error;
     }

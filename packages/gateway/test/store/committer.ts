@@ -3,8 +3,8 @@ import { createDurableStore } from "../../src/store/index.ts";
 
 // A process that commits until it is killed, and says what has been acknowledged: `+SEQ` stored, `-SEQ` delivered.
 const [folder = "", seed = "1", kind = "commit"] = process.argv.slice(2);
-const room = kind === "commit" ? { low: 0, high: 0, reserve: 0 } : {};
-const store = createDurableStore({ folder, room });
+const space = kind === "commit" ? { low: 0, high: 0, reserve: 0 } : {};
+const store = createDurableStore({ folder, space });
 const { seq: first } = await store.open();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const prng = createPrng(Number(seed));

@@ -1,7 +1,7 @@
 import { existsSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { batchOf, interestWrite, messageWrite, storedMessage } from "@nomq/core/testing";
-import { roomIn } from "../../src/store/folder.ts";
+import { freeBytes } from "../../src/store/folder.ts";
 import { createDurableStore } from "../../src/store/index.ts";
 
 // A process that fills a small disk, goes on publishing, frees room and goes on until it works again. It says `+SEQ`
@@ -11,8 +11,8 @@ const folder = join(disk, "store");
 const ballast = join(disk, "ballast");
 const MIB = 1024 * 1024;
 // `blind` never looks at what is left, so that the disk's own error is met.
-const room = mode === "blind" ? { low: 0, high: 0, reserve: 8 * MIB } : { high: 34 * MIB };
-const store = createDurableStore({ folder, room, durability: "power", history: { last: 0 } });
+const space = mode === "blind" ? { low: 0, high: 0, reserve: 8 * MIB } : { high: 34 * MIB };
+const store = createDurableStore({ folder, space, durability: "power", history: { last: 0 } });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 // A store that cannot even open again waits for room: it must not wait for ever.
 const free = (): void => {
@@ -47,7 +47,7 @@ async function commit(): Promise<boolean> {
 
 while (await commit());
 setTimeout(free, 5_000);
-say(`full ${mode === "watch" ? await roomIn(disk) : 0}`);
+say(`full ${mode === "watch" ? await freeBytes(disk) : 0}`);
 // Facts are taken all the same, where the store kept room for them.
 const fact = { write: "count", name: "one", add: { accepted: 1, refused: 1 } } as const;
 for (let left = 20; left > 0; left -= 1) {

@@ -55,7 +55,7 @@ export function makeStore(
   options: Partial<DurableStoreOptions> & { readonly clock?: FakeClock } = {},
   doors: DurableStoreDoors = {},
 ): LevelStore {
-  return new LevelStore({ folder, clock: createFakeClock(), room: NO_ROOM_NEEDED, ...options }, doors);
+  return new LevelStore({ folder, clock: createFakeClock(), space: NO_ROOM_NEEDED, ...options }, doors);
 }
 
 /** A store on disk that can be opened again, and where it lies now. */

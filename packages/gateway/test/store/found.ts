@@ -2,7 +2,7 @@ import { checkStore, createDurableStore } from "../../src/store/index.ts";
 
 // Says in one line of JSON what a folder holds after its process was killed.
 const [folder = ""] = process.argv.slice(2);
-const store = createDurableStore({ folder, room: { low: 0, high: 0, reserve: 0 } });
+const store = createDurableStore({ folder, space: { low: 0, high: 0, reserve: 0 } });
 const { attachments } = await store.open();
 const rows: number[] = [];
 for (let after = 0; ; ) {

@@ -21,7 +21,7 @@ function acknowledged(lines: readonly string[]): Map<number, Set<string>> {
 }
 
 async function compare(folder: string, told: ReadonlyMap<number, ReadonlySet<string>>): Promise<void> {
-  const store = createDurableStore({ folder, clock: systemClock, room: { low: 0, high: 0, reserve: 0 } });
+  const store = createDurableStore({ folder, clock: systemClock, space: { low: 0, high: 0, reserve: 0 } });
   const { attachments } = await store.open();
   for (const name of NAMES) {
     const rows = new Set<number>();

@@ -272,7 +272,7 @@ test("a folder without a store is not made by the check", async () => {
 test("the public store opens a folder that it must make first", async () => {
   await using base = await testFolder();
   const folder = join(base.path, "a", "b");
-  await using store = createDurableStore({ folder, room: { low: 0, high: 0, reserve: 0 } });
+  await using store = createDurableStore({ folder, space: { low: 0, high: 0, reserve: 0 } });
   expect((await store.open()).attachments).toEqual([]);
   await cp(folder, join(base.path, "copy"), { recursive: true });
 });

@@ -194,7 +194,7 @@ describe("group commit", () => {
   test("a disk below its mark takes facts and no messages", async () => {
     await using folder = await testFolder();
     const none = Number.MAX_SAFE_INTEGER;
-    await using store = makeStore(folder.path, { room: { low: none, high: none, reserve: 0 } });
+    await using store = makeStore(folder.path, { space: { low: none, high: none, reserve: 0 } });
     const { seq } = await store.open();
     await expect(store.commit(batchOf([messageWrite(storedMessage(seq), ["one"])]))).rejects.toThrow(
       "store-failed",

@@ -1,22 +1,22 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, type Log, NomqError } from "@nomq/core";
 import { firstCommits } from "./commits.ts";
+import type { DiskSpace } from "./disk-space.ts";
 import { FORMAT, MIGRATIONS, makeFolder, readMark, writeMark } from "./folder.ts";
 import { type Image, loadImage, type StoreLimits, storeId } from "./image.ts";
 import { metaKey } from "./keys.ts";
 import type { Level, OpenLevel } from "./level.ts";
 import { completed, migrated } from "./migrate.ts";
 import { writeText } from "./records.ts";
-import type { Room } from "./room.ts";
-import type { Ground, Target } from "./writer.ts";
+import type { Target, TargetSource } from "./writer.ts";
 
 const AGAIN_MS = 1_000;
 
-export interface VesselOptions {
+export interface DatabaseOptions {
   readonly folder: string;
   readonly sync: boolean;
   readonly limits: StoreLimits;
-  readonly room: Room;
+  readonly space: DiskSpace;
   readonly clock: Clock;
   readonly log: Log;
   readonly open: OpenLevel;
@@ -25,15 +25,15 @@ export interface VesselOptions {
 }
 
 /** Holds the open database and what is known of it, and replaces both after a failed write. */
-export class Vessel implements Ground {
+export class Database implements TargetSource {
   readonly sync: boolean;
-  private readonly options: VesselOptions;
+  private readonly options: DatabaseOptions;
   private current: Target | undefined;
   private isClosing = false;
   private isRecovering = false;
   private wake: (() => void) | undefined;
 
-  constructor(options: VesselOptions) {
+  constructor(options: DatabaseOptions) {
     this.options = options;
     this.sync = options.sync;
   }
@@ -79,12 +79,12 @@ export class Vessel implements Ground {
 
   /** Opening writes a table: on a full disk it takes the room kept back. */
   private async begin(isNew: boolean): Promise<Level> {
-    const { open, folder, room } = this.options;
+    const { open, folder, space } = this.options;
     try {
       return await open(folder, { create: isNew });
     } catch (error) {
       if (isNew || !isFullDisk(error)) throw error;
-      await room.ranOut();
+      await space.ranOut();
       return await open(folder, { create: false });
     }
   }
@@ -107,7 +107,7 @@ export class Vessel implements Ground {
   }
 
   private async reopen(number: number, error: unknown): Promise<boolean> {
-    const { log, room, folder } = this.options;
+    const { log, space, folder } = this.options;
     log.error("a write to the store failed; it is opened again to see what it holds", {
       folder,
       error: String(error),
@@ -115,7 +115,7 @@ export class Vessel implements Ground {
     const { current } = this;
     this.current = undefined;
     await current?.level.close().catch(() => undefined);
-    if (isFullDisk(error)) await room.ranOut();
+    if (isFullDisk(error)) await space.ranOut();
     for (;;) {
       if (this.isClosing)
         throw new NomqError("closed", "the store was closed before it could be opened again");
@@ -139,14 +139,14 @@ export class Vessel implements Ground {
   }
 
   private async reopened(): Promise<Target | undefined> {
-    const { folder, log, room } = this.options;
+    const { folder, log, space } = this.options;
     let level: Level | undefined;
     try {
       level = await this.options.open(folder, { create: false });
       return { level, image: await this.load(level) };
     } catch (error) {
       await level?.close().catch(() => undefined);
-      if (isFullDisk(error)) await room.ranOut();
+      if (isFullDisk(error)) await space.ranOut();
       log.warn("the store does not open again yet", { folder, error: String(error) });
       return undefined;
     }

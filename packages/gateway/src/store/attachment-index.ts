@@ -2,7 +2,7 @@ import type { LedgerDelta, LedgerRow, StoredAttachment } from "@nomq/core";
 import type { End, Interest, Tally } from "./records.ts";
 
 /** What is known of one attachment without reading its rows. */
-export interface Shelf extends Tally {
+export interface KnownAttachment extends Tally {
   readonly place: number;
   readonly name: string;
   interest: Interest | undefined;
@@ -25,31 +25,31 @@ const UNSAID = "overflow";
 const emptyTally = (): Tally => ({ row: NOTHING, waiting: 0, bytes: 0, cursor: 0 });
 
 /** The attachments, by name and by number. */
-export class Shelves {
-  private readonly byName = new Map<string, Shelf>();
-  private readonly byPlace = new Map<number, Shelf>();
+export class AttachmentIndex {
+  private readonly byName = new Map<string, KnownAttachment>();
+  private readonly byPlace = new Map<number, KnownAttachment>();
 
-  get(name: string): Shelf | undefined {
+  get(name: string): KnownAttachment | undefined {
     return this.byName.get(name);
   }
 
-  at(place: number): Shelf | undefined {
+  at(place: number): KnownAttachment | undefined {
     return this.byPlace.get(place);
   }
 
-  add(name: string, place: number, tally: Tally = emptyTally()): Shelf {
-    const shelf: Shelf = { ...tally, name, place, interest: undefined, removed: 0 };
-    this.byName.set(name, shelf);
-    this.byPlace.set(place, shelf);
-    return shelf;
+  add(name: string, place: number, tally: Tally = emptyTally()): KnownAttachment {
+    const attachment: KnownAttachment = { ...tally, name, place, interest: undefined, removed: 0 };
+    this.byName.set(name, attachment);
+    this.byPlace.set(place, attachment);
+    return attachment;
   }
 
-  remove(shelf: Shelf): void {
-    this.byName.delete(shelf.name);
-    this.byPlace.delete(shelf.place);
+  remove(attachment: KnownAttachment): void {
+    this.byName.delete(attachment.name);
+    this.byPlace.delete(attachment.place);
   }
 
-  all(): Iterable<Shelf> {
+  all(): Iterable<KnownAttachment> {
     return this.byName.values();
   }
 
@@ -70,33 +70,33 @@ export class Shelves {
   }
 }
 
-export function accept(shelf: Shelf, row: { seq: number; bytes: number }): void {
+export function accept(attachment: KnownAttachment, row: { seq: number; bytes: number }): void {
   // A cursor may lag, never lead.
-  if (shelf.waiting === 0 || row.seq < shelf.cursor) shelf.cursor = row.seq;
-  shelf.waiting += 1;
-  shelf.bytes += row.bytes;
-  count(shelf, { accepted: 1 });
+  if (attachment.waiting === 0 || row.seq < attachment.cursor) attachment.cursor = row.seq;
+  attachment.waiting += 1;
+  attachment.bytes += row.bytes;
+  count(attachment, { accepted: 1 });
 }
 
 /** A row is gone; what it counts as is said elsewhere. */
-export function remove(shelf: Shelf, row: { seq: number; bytes: number }): void {
-  shelf.waiting -= 1;
-  shelf.bytes = shelf.waiting === 0 ? 0 : Math.max(0, shelf.bytes - row.bytes);
-  shelf.removed += 1;
-  if (row.seq === shelf.cursor) shelf.cursor = row.seq + 1;
+export function remove(attachment: KnownAttachment, row: { seq: number; bytes: number }): void {
+  attachment.waiting -= 1;
+  attachment.bytes = attachment.waiting === 0 ? 0 : Math.max(0, attachment.bytes - row.bytes);
+  attachment.removed += 1;
+  if (row.seq === attachment.cursor) attachment.cursor = row.seq + 1;
 }
 
-export function settle(shelf: Shelf, end: End): void {
-  count(shelf, end.is === "dropped" ? { dropped: { [end.reason ?? UNSAID]: 1 } } : { [end.is]: 1 });
+export function settle(attachment: KnownAttachment, end: End): void {
+  count(attachment, end.is === "dropped" ? { dropped: { [end.reason ?? UNSAID]: 1 } } : { [end.is]: 1 });
 }
 
-export function count(shelf: Shelf, add: LedgerDelta): void {
-  const { row } = shelf;
+export function count(attachment: KnownAttachment, add: LedgerDelta): void {
+  const { row } = attachment;
   const dropped = add.dropped === undefined ? row.dropped : new Map(Object.entries(row.dropped));
   if (dropped instanceof Map)
     for (const [reason, by] of Object.entries(add.dropped ?? {}))
       dropped.set(reason, (dropped.get(reason) ?? 0) + by);
-  shelf.row = {
+  attachment.row = {
     accepted: row.accepted + (add.accepted ?? 0),
     delivered: row.delivered + (add.delivered ?? 0),
     expired: row.expired + (add.expired ?? 0),

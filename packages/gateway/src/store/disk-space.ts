@@ -1,8 +1,8 @@
 import type { Log } from "@nomq/core";
-import { dropReserve, keepReserve, roomIn } from "./folder.ts";
+import { dropReserve, freeBytes, keepReserve } from "./folder.ts";
 
 /** How much of the disk the store leaves alone. */
-export interface RoomLimits {
+export interface DiskSpaceLimits {
   /** Below so many free bytes messages are refused. */
   readonly low: number;
   /** Above so many they are taken again. */
@@ -16,15 +16,15 @@ const BYTES_BETWEEN = 512 * 1024;
 const COMMITS_BETWEEN = 64;
 
 /** Watches the free bytes of the store's disk. */
-export class Room {
+export class DiskSpace {
   private readonly folder: string;
-  private readonly limits: RoomLimits;
+  private readonly limits: DiskSpaceLimits;
   private readonly log: Log;
   private full = false;
   private bytes = Number.POSITIVE_INFINITY;
   private commits = 0;
 
-  constructor(folder: string, options: { limits: RoomLimits; log: Log }) {
+  constructor(folder: string, options: { limits: DiskSpaceLimits; log: Log }) {
     this.folder = folder;
     this.limits = options.limits;
     this.log = options.log;
@@ -57,7 +57,7 @@ export class Room {
 
   private async look(): Promise<number> {
     // A file system that does not say lets its errors say.
-    const free = await roomIn(this.folder).catch(() => Number.POSITIVE_INFINITY);
+    const free = await freeBytes(this.folder).catch(() => Number.POSITIVE_INFINITY);
     this.bytes = 0;
     this.commits = 0;
     this.become(free < (this.full ? this.limits.high : this.limits.low), free);
