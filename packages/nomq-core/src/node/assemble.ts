@@ -110,7 +110,12 @@ function handTo(late: Late, arrivals: Arrivals, journal: Journal): Hand {
   };
   return (message) => {
     const receiver = late.receiver();
-    return receiver?.message === undefined ? offer(message) : receiver.message(message);
+    try {
+      return receiver?.message === undefined ? offer(message) : receiver.message(message);
+    } catch (error) {
+      // It throws before it returns: what comes from the network must not end the process.
+      return Promise.reject(error);
+    }
   };
 }
 

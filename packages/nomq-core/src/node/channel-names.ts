@@ -6,6 +6,8 @@ import { randomU32 } from "../packet/random.ts";
 export interface ChannelNames {
   /** Makes a name known. False when it is no channel name or the table is full. */
   learn(name: string): boolean;
+  /** As `learn`, of a name that a peer says; it leaves an eighth of the room, and bytes are bounded too. */
+  hear(name: string): boolean;
   /** The name with that id. */
   find(id: Uint8Array): string | undefined;
   /** The id of a name, computed once for names that are known. */
@@ -18,6 +20,9 @@ export function createChannelNames(limit: number): ChannelNames {
 }
 
 const FIRST_ROOM = 16;
+/** On average: a name may have 65,535, and whoever holds the key can make up a million. */
+const HEARD_BYTES = 64;
+const LONGEST_NAME = 65_535;
 
 /**
  * The ids lie one after the other in one piece of memory, found through slots (open addressing, at most half full):
@@ -26,6 +31,7 @@ const FIRST_ROOM = 16;
  */
 class NameTable implements ChannelNames {
   readonly #limit: number;
+  #heardBytes = 0;
   // Its number stands for a name from here on.
   readonly #numbers = new Map<string, number>();
   readonly #names: string[] = [];
@@ -45,6 +51,16 @@ class NameTable implements ChannelNames {
     if (name !== "" && this.#numbers.has(name)) return true;
     if (!isValidChannel(name) || this.#names.length >= this.#limit) return false;
     this.#add(name);
+    return true;
+  }
+
+  hear(name: string): boolean {
+    if (name !== "" && this.#numbers.has(name)) return true;
+    const bytes = this.#heardBytes + Buffer.byteLength(name);
+    const most = Math.max(LONGEST_NAME, HEARD_BYTES * this.#limit);
+    const room = this.#limit - Math.floor(this.#limit / 8);
+    if (bytes > most || this.#names.length >= room || !this.learn(name)) return false;
+    this.#heardBytes = bytes;
     return true;
   }
 

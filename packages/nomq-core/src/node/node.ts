@@ -40,6 +40,7 @@ class Node implements NomqNode {
   #transport: Transport | undefined;
   #starting: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
+  #sayThrown = true;
 
   constructor(options: NomqNodeOptions) {
     this.#options = options;
@@ -189,7 +190,18 @@ class Node implements NomqNode {
     await this.#parts.journal.start(this.#parts.sessions.begin());
     this.#refuseStopped();
     this.#parts.probing.start();
-    opened.onDatagram((datagram, from) => this.#parts.ingress.receive(datagram, from));
+    opened.onDatagram((datagram, from) => this.#take(datagram, from));
+  }
+
+  /** A receiver that throws must not let a datagram end the process. */
+  #take(datagram: Uint8Array, from: Endpoint): void {
+    try {
+      this.#parts.ingress.receive(datagram, from);
+    } catch (error) {
+      if (this.#sayThrown)
+        this.#options.log?.error("a receiver has thrown; said once", { error: String(error) });
+      this.#sayThrown = false;
+    }
   }
 
   async #stop(): Promise<void> {

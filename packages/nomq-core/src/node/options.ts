@@ -46,7 +46,10 @@ export interface NodeLimits {
   readonly handing: number;
   /** Channel ids without a name that are listed, and as many odd clocks. Default 256. */
   readonly unknown: number;
-  /** Channel names known: from options, {@link NomqNode.learn}, own and others' subscriptions. Default 20. */
+  /**
+   * Channel names known: from options, {@link NomqNode.learn}, own and others' subscriptions. An eighth is kept from
+   * others', which may have 64 bytes a name, taken together. Default 20.
+   */
   readonly channels: number;
   /** Own messages at QoS 1 and 2 that await an answer; further ones are refused as `busy`. Default 50. */
   readonly pending: number;

@@ -98,9 +98,11 @@ class Sessions implements OwnSessions {
 
   restore(records: Iterable<readonly [Uint8Array, Uint8Array]>): void {
     const found: (readonly [number, number])[] = [];
+    const now = this.#use.time.seconds();
     for (const [key, value] of records) {
-      const record = readRecord(key, value);
-      if (record !== undefined) found.push(record);
+      const [id, usedAt] = readRecord(key, value) ?? [];
+      // Noted while our clock was ahead, it would stay for as long as that, and all after it.
+      if (id !== undefined && usedAt !== undefined) found.push([id, Math.min(usedAt, now)]);
     }
     found.sort(([, one], [, other]) => one - other);
     const own = [...this.#usedAt];

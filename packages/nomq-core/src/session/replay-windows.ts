@@ -122,8 +122,13 @@ class WindowTable implements ReplayWindows {
     const packets: { readonly session: SessionName; readonly seen: Seen }[] = [];
     for (const [key, value] of records) {
       const record = readRecord(key, value);
-      if (record?.is === "head") heads.push(new Entry(record.session, record.window, record.window.heardAt));
-      else if (record?.is === "packet") packets.push(record);
+      if (record?.is === "head") {
+        const { session, window } = record;
+        // Our clock was ahead when it was heard: it would stay until then, and all after it.
+        window.heardAt = Math.min(window.heardAt, nowSeconds);
+        heads.push(new Entry(session, window, window.heardAt));
+      }
+      if (record?.is === "packet") packets.push(record);
     }
     heads.sort((one, other) => one.window.heardAt - other.window.heardAt);
     for (const entry of heads) this.#put(entry, entry.window.heardAt);

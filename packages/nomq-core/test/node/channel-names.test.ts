@@ -31,3 +31,18 @@ test("a full table takes no further name and keeps those it has; no channel name
   // What a device publishes on the empty name is the hub's to refuse.
   expect(names.find(channelId(""))).toBe("");
 });
+
+test("what peers say fills seven eighths, in names and in bytes, and leaves the rest for our own", () => {
+  const names = createChannelNames(80);
+  const heard = Array.from({ length: 80 }, (_, at) => names.hear(`heard/${at}`));
+  expect(heard.filter((isTaken) => isTaken)).toHaveLength(70);
+  expect(names.hear("heard/0")).toBe(true);
+  const own = Array.from({ length: 20 }, (_, at) => names.learn(`own/${at}`));
+  expect(own.filter((isTaken) => isTaken)).toHaveLength(10);
+
+  const roomy = createChannelNames(10_000);
+  const long = Array.from({ length: 100 }, (_, at) => roomy.hear("x".repeat(60_000) + at));
+  expect(long.filter((isTaken) => isTaken)).toHaveLength(10);
+  expect(roomy.hear("short")).toBe(true);
+  expect(roomy.learn("y".repeat(60_000))).toBe(true);
+});

@@ -170,3 +170,31 @@ describe("tables that are full refuse", () => {
     await world.stop();
   });
 });
+
+test("a receiver that throws, whatever it is told, costs that message and not the process", async () => {
+  const world = createWorld();
+  const thrown = (): never => {
+    throw new Error("a receiver's fault");
+  };
+  const errors: string[] = [];
+  const say = (): void => undefined;
+  const log = { debug: say, info: say, warn: say, error: (message: string) => void errors.push(message) };
+  const receiver = { message: thrown, heard: thrown, subscribed: thrown, unsubscribed: thrown };
+  const room = await world.node({ log }, receiver);
+  const received: (() => void)[] = [];
+  const peer = await world.node();
+  for (const qos of [0, 1, 2] as const) {
+    received.push(() => void peer.node.publish("a/b", text("m"), { to: at(room), qos }));
+  }
+  received.push(() => void peer.node.subscribe("a/b", at(room)));
+  received.push(() => void peer.node.unsubscribe("a/b", at(room)));
+  for (const send of received) {
+    send();
+    await world.clock.advance(3000);
+  }
+  await stranger(world, room);
+  expect(errors).toEqual(["a receiver has thrown; said once"]);
+  expect(room.node.status().held.transfers).toBe(2);
+  await world.stop();
+  expect(world.clock.pending()).toBe(0);
+});

@@ -198,3 +198,21 @@ describe("a replay window", () => {
     );
   });
 });
+
+test("a session noted while our clock was years ahead is not kept for years, nor those after it", () => {
+  const ahead = START + 30 * 31_556_952;
+  const first = createReplayWindows({ sessions: 8, packets: 8 });
+  const packet = { keyId: "k", sessionId: 1, timestamp: ahead, mark: 1, policy: () => "learn" as const };
+  const judged = first.judge(packet, ahead);
+  if (judged.is !== "fresh") throw new Error(judged.is);
+  const records = changesOf(judged.noted).flatMap(({ key, value }): [Uint8Array, Uint8Array][] =>
+    value === undefined ? [] : [[key, value]],
+  );
+  const windows = createReplayWindows({ sessions: 8, packets: 8 });
+  windows.restore(records, START);
+  windows.judge({ ...packet, sessionId: 2, timestamp: START }, START);
+  windows.sweep(START + 27 * 3600);
+  expect(windows.size).toBe(2);
+  windows.sweep(START + 29 * 3600);
+  expect(windows.size).toBe(0);
+});

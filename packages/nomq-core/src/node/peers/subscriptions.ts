@@ -49,7 +49,7 @@ export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
   return {
     add(peer, channel) {
       if (peer.subscriptions.has(channel)) return true;
-      if (!hasRoom(peer) || !use.names.learn(channel)) return false;
+      if (!hasRoom(peer) || !use.names.hear(channel)) return false;
       if (peer.subscriptions.size === 0) subscribers += 1;
       peer.subscriptions = withChannel(peer.subscriptions, channel);
       asking.add(channel, peer);
