@@ -170,7 +170,7 @@ class IncomingTransfers implements Incoming {
       channelId,
       macs: [],
       begunAt,
-      endedAt: undefined,
+      restedAt: begunAt,
     };
     this.#transfers.add(transfer);
     return transfer;

@@ -13,8 +13,8 @@ export interface Transfer {
   readonly channelId: Uint8Array;
   readonly macs: number[];
   readonly begunAt: number;
-  /** When PUBREL came. */
-  endedAt: number | undefined;
+  /** When the application or the peer last had a say in it. */
+  restedAt: number;
 }
 
 const LIFE_MS = 24 * 3600 * 1000;
@@ -23,7 +23,11 @@ const COMPLETED_LIFE_MS = 600_000;
 const STRAGGLERS_MS = 61_000;
 const SWEEP_MS = 60_000;
 
-/** The transfers a node remembers, so that a repetition is told from a new message; at most `limit`. */
+/**
+ * The transfers a node remembers, so that a repetition is told from a new message; at most `limit`. When it is full,
+ * those give way whose repetition is stale or refused, then the oldest at QoS 1, which may come twice; a QoS 2 message
+ * that could still be repeated stays, and if there are only such, the next message has no room.
+ */
 export class TransferTable {
   readonly #limit: number;
   // Oldest first.
@@ -61,9 +65,9 @@ export class TransferTable {
     for (const transfer of this.#all.values()) {
       const age = now - transfer.begunAt;
       if (age < COMPLETED_LIFE_MS) return;
-      const { state, endedAt = transfer.begunAt } = transfer;
+      const { state, restedAt } = transfer;
       const isOver = state.is === "completed" || state.is === "refused";
-      const isOld = isOver ? now - endedAt >= COMPLETED_LIFE_MS : age >= LIFE_MS;
+      const isOld = isOver ? now - restedAt >= COMPLETED_LIFE_MS : age >= LIFE_MS;
       if (state.is !== "handing" && isOld) this.#forget(transfer);
     }
   }
@@ -90,7 +94,8 @@ export class TransferTable {
     transfer.state = state;
     this.#spent.delete(name);
     this.#ended.delete(name);
-    if (state.is === "completed") transfer.endedAt ??= now;
+    // Anew each time, so that the order of those that have ended is the order in which they may be forgotten.
+    transfer.restedAt = now;
     if (state.is === "refused" || (state.is === "received" && state.qos === 1)) {
       this.#spent.set(name, transfer);
     } else if (state.is !== "handing") this.#ended.set(name, transfer);
@@ -113,15 +118,15 @@ function oldestOf(transfers: AgedMap<string, Transfer>): Transfer | undefined {
  * PUBREL has come was sent before that, and a minute later its copies are stale; a device sends none.
  */
 function isHarmless(transfer: Transfer, now: number): boolean {
-  const { state, peer, begunAt, endedAt = now } = transfer;
+  const { state, peer, restedAt } = transfer;
   switch (state.is) {
     case "handing":
       return false;
     case "refused":
       return true;
     case "received":
-      return state.qos === 1 || (peer.kind === "device" && now - begunAt > STRAGGLERS_MS);
+      return state.qos === 1 || (peer.kind === "device" && now - restedAt > STRAGGLERS_MS);
     case "completed":
-      return now - endedAt > STRAGGLERS_MS;
+      return now - restedAt > STRAGGLERS_MS;
   }
 }

@@ -19,6 +19,8 @@ import {
 // What a holder of the key can send, true peers and attackers alike.
 
 const NO_CHANNEL = new Uint8Array(16);
+/** Open QoS 2 transfers stay in the node's table, however small. */
+const MOST_UNRELEASED = 64;
 const UNKNOWN_CHANNELS = Array.from({ length: 400 }, (_, at) => idOf(`unnamed/${at}`));
 
 /** The head of a packet as the session would send it now. */
@@ -34,7 +36,7 @@ function messageOf(ground: Ground): Uint8Array {
 }
 
 const freshPublish: Maker = (ground) => {
-  if (ground.unreleased.length > 256) return released(ground);
+  if (ground.unreleased.length > MOST_UNRELEASED) return released(ground);
   const session = pick(ground.random, ground.sessions);
   const flags = ground.random.between(0, 15) * 16 + ground.random.between(0, 7) + (session.marked ? MARK : 0);
   const qos = flags & 3;
@@ -42,6 +44,7 @@ const freshPublish: Maker = (ground) => {
   const draft: Draft = { type: TYPE.publish, flags, ...headOf(ground, session), plain };
   if (qos === 1 && ground.transfers.length < 512)
     ground.transfers.push({ session, draft, second: ground.seconds() });
+  if (qos === 2 && session.marked) ground.unreleased.push({ session, draft, second: ground.seconds() });
   const answers = qos === 1 || qos === 2 ? 1 : 0;
   return { datagram: sealed(ground, draft), from: session.from, expect: "accepted", answers, handed: true };
 };
