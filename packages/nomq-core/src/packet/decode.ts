@@ -2,34 +2,22 @@ import { timingSafeEqual } from "node:crypto";
 import { channelId } from "./channel-id.ts";
 import { BLOCK_BYTES, unpaddedLength } from "./cipher.ts";
 import { dialectFor, dialectOf } from "./dialects.ts";
+import { readHeader, u16, u32 } from "./header.ts";
 import type { KeyRing, PacketKey } from "./key-ring.ts";
 import {
-  CHANNEL_ID_AT,
-  FLAGS_AT,
   HEADER_BYTES,
   IV_AT,
   LARGEST_DATAGRAM,
   LENGTH_AT,
   MAGIC,
-  PACKET_ID_AT,
   PUBLISH_PREFIX_BYTES,
-  SESSION_ID_AT,
   SHORTEST_PACKET,
-  TIMESTAMP_AT,
-  TTL_AT,
   TYPE_AT,
   VERSION,
   VERSION_AT,
 } from "./layout.ts";
 import { MAC_BYTES } from "./mac.ts";
-import {
-  type DecodeFailure,
-  type Dialect,
-  type Key,
-  type Packet,
-  type PacketHeader,
-  typeName,
-} from "./packet.ts";
+import { type DecodeFailure, type Dialect, type Key, type Packet, typeName } from "./packet.ts";
 
 /** Bounds of the decoder. */
 export interface DecodeLimits {
@@ -175,25 +163,6 @@ function parseName(datagram: Uint8Array, plain: Uint8Array, type: "SUBSCRIBE" | 
   const header = readHeader(datagram);
   if (Buffer.compare(channelId(channel), header.channelId) !== 0) return OTHER_NAME;
   return { ok: true, value: { type, ...header, channel } };
-}
-
-function readHeader(datagram: Uint8Array): PacketHeader {
-  return {
-    flags: datagram[FLAGS_AT] ?? 0,
-    packetId: u32(datagram, PACKET_ID_AT),
-    sessionId: u32(datagram, SESSION_ID_AT),
-    ttl: u16(datagram, TTL_AT),
-    timestamp: u32(datagram, TIMESTAMP_AT),
-    channelId: datagram.subarray(CHANNEL_ID_AT, LENGTH_AT),
-  };
-}
-
-function u16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-  return u16(bytes, at) * 0x1_0000 + u16(bytes, at + 2);
 }
 
 function u64(bytes: Uint8Array, at: number): bigint {
