@@ -6,7 +6,7 @@ export { AgedMap } from "./hub/aged-map.ts";
 export type { HubLimits } from "./hub/core.ts";
 export { createHub, type HubOptions } from "./hub/hub.ts";
 export { messageBytes } from "./hub/lane.ts";
-export { SortedNames } from "./hub/memory/sorted-names.ts";
+export { SortedNames, startAfter } from "./hub/memory/sorted-names.ts";
 export { createMemoryStore, type MemoryStoreOptions } from "./hub/memory-store.ts";
 export * from "./hub/store.ts";
 export * from "./log.ts";

@@ -1,4 +1,11 @@
-import { filterMatches, type HistoryRange, type Message, type Receipt, type RetainedPage } from "@nomq/core";
+import {
+  filterMatches,
+  type HistoryRange,
+  type Message,
+  type Receipt,
+  type RetainedPage,
+  startAfter,
+} from "@nomq/core";
 import { DamagedValue } from "./bytes.ts";
 import { keyAfter } from "./image.ts";
 import {
@@ -142,19 +149,6 @@ async function readValues(
     }
   }
   return found;
-}
-
-/** Where the names after this one begin; names sort by UTF-16 code units. */
-function startAfter(names: readonly string[], after: string | undefined): number {
-  if (after === undefined) return 0;
-  let low = 0;
-  let high = names.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((names[middle] ?? "") <= after) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 export async function readReceiptOf({ level, image }: Target, id: string): Promise<Receipt | undefined> {

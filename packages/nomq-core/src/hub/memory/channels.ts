@@ -1,7 +1,7 @@
 import { filterMatches, type Message } from "../../message.ts";
 import { AgedMap } from "../aged-map.ts";
 import type { HistoryRange, RetainedPage } from "../store.ts";
-import { SortedNames } from "./sorted-names.ts";
+import { SortedNames, startAfter } from "./sorted-names.ts";
 
 /** So many comparisons of a name with a filter are made before other callbacks get their turn. */
 const AT_ONCE = 4096;
@@ -84,17 +84,4 @@ export class Channels {
     const silent = this.past.oldest();
     if (this.past.size > channels && silent !== undefined) this.past.delete(silent);
   }
-}
-
-/** Where the names after this one begin; names sort by UTF-16 code units. */
-function startAfter(names: readonly string[], after: string | undefined): number {
-  if (after === undefined) return 0;
-  let low = 0;
-  let high = names.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((names[middle] ?? "") <= after) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

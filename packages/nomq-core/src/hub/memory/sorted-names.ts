@@ -38,6 +38,19 @@ export class SortedNames {
   }
 }
 
+/** Where the names after this one begin, in names in order of their UTF-16 code units; without it, at 0. */
+export function startAfter(names: readonly string[], after: string | undefined): number {
+  if (after === undefined) return 0;
+  let low = 0;
+  let high = names.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((names[middle] ?? "") <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 function merged(one: readonly string[], other: readonly string[]): string[] {
   const all: string[] = [];
   let at = 0;
