@@ -1,11 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { createNomqBridge, type Transport } from "../../src/index.ts";
-import { createWorld } from "../node/node-room.ts";
+import { createWorld, type World } from "../node/node-room.ts";
 import { vectorKey } from "../vectors.ts";
 import { type BridgeRoom, GATEWAY, openBridge } from "./bridge-room.ts";
 
 const TIME = { host: "10.0.0.200", port: 123 };
 const REQUEST = new Uint8Array(48).fill(0x1b, 0, 1);
+
+/** A bridge with a time service. */
+const openTimed = (world: World): Promise<BridgeRoom> =>
+  openBridge({
+    world,
+    bridge: {
+      time: "udp://10.0.0.200:123",
+      openTransport: async (url) => world.network.open(url.endsWith(":123") ? TIME : GATEWAY),
+    },
+  });
 
 /** Unix seconds as a board without Internet gets them; undefined when nobody answers. */
 async function askTime(room: BridgeRoom): Promise<number | undefined> {
@@ -22,13 +32,7 @@ async function askTime(room: BridgeRoom): Promise<number | undefined> {
 describe("the time service of a bridge", () => {
   test("tells the wall clock, also after a step of it, and ends with the bridge", async () => {
     const world = createWorld();
-    const room = await openBridge({
-      world,
-      bridge: {
-        time: "udp://10.0.0.200:123",
-        openTransport: async (url) => world.network.open(url.endsWith(":123") ? TIME : GATEWAY),
-      },
-    });
+    const room = await openTimed(world);
     expect(room.bridge.addresses()).toEqual(["udp://10.0.0.200:8888"]);
     expect(room.bridge.timeAddress()).toBe("udp://10.0.0.200:123");
     expect(await askTime(room)).toBe(Math.floor(world.clock.now() / 1000));
@@ -44,13 +48,7 @@ describe("the time service of a bridge", () => {
 
   test("a board that was set by it is heard, and is no longer listed", async () => {
     const world = createWorld();
-    const room = await openBridge({
-      world,
-      bridge: {
-        time: "udp://10.0.0.200:123",
-        openTransport: async (url) => world.network.open(url.endsWith(":123") ? TIME : GATEWAY),
-      },
-    });
+    const room = await openTimed(world);
     const now = Math.floor(world.clock.now() / 1000);
     const at = { host: "10.0.0.77", port: 9001 };
     const unset = room.device({ transport: world.network.open(at), offsetSeconds: 5 - now });

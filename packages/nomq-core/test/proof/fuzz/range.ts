@@ -1,8 +1,10 @@
 import type { Endpoint, NodeStatus, Rejection } from "../../../src/index.ts";
+import { noRejections } from "../../../src/node/receiving/rejections.ts";
 import { createPrng } from "../../../src/testing/index.ts";
+import { TYPE } from "../../../src/testing/v1-state.ts";
 import { vectorKey } from "../../vectors.ts";
 import { seededBytes } from "../faults.ts";
-import { publishPlain, seal, TYPE } from "./sealing.ts";
+import { publishPlain, seal } from "./sealing.ts";
 import { CHANNEL_ID, fresh, type Ground, MARK, type OpenSession, pick, type Shot } from "./shots.ts";
 import { WITH_KEY } from "./with-key.ts";
 import { WITHOUT_KEY } from "./without-key.ts";
@@ -83,18 +85,7 @@ function openerOf(ground: Ground, session: OpenSession): Shot {
 }
 
 export function nothingExpected(): Expected {
-  const counts = {
-    accepted: 0,
-    malformed: 0,
-    "bad-mac": 0,
-    replay: 0,
-    stale: 0,
-    "clock-unknown": 0,
-    "unknown-channel": 0,
-    own: 0,
-    limited: 0,
-  };
-  return { counts, answers: 0, handed: 0 };
+  return { counts: { accepted: 0, ...noRejections() }, answers: 0, handed: 0 };
 }
 
 /** Adds a shot to what is expected. */

@@ -1,6 +1,7 @@
 import type { Endpoint, Rejection } from "../../../src/index.ts";
 import type { Prng } from "../../../src/testing/index.ts";
-import { type Draft, type Halves, idOf, seal } from "./sealing.ts";
+import { v1ChannelId } from "../../../src/testing/v1-wire.ts";
+import { type Draft, type Halves, seal } from "./sealing.ts";
 
 /** What must become of a datagram, said before it is sent. */
 export interface Shot {
@@ -56,7 +57,7 @@ export interface Ground {
 export type Maker = (ground: Ground) => Shot;
 
 export const CHANNEL = "a/b";
-export const CHANNEL_ID: Uint8Array = idOf(CHANNEL);
+export const CHANNEL_ID: Uint8Array = v1ChannelId(CHANNEL);
 export const MARK = 0b1000;
 export const NAME_MARK = 0b1000_0000;
 const MOST_SEEN = 2048;

@@ -1,4 +1,6 @@
-import { type Draft, idOf, publishPlain, seal, TYPE } from "./sealing.ts";
+import { TYPE } from "../../../src/testing/v1-state.ts";
+import { v1ChannelId } from "../../../src/testing/v1-wire.ts";
+import { type Draft, publishPlain, seal } from "./sealing.ts";
 import {
   anyone,
   CHANNEL,
@@ -21,7 +23,7 @@ import {
 const NO_CHANNEL = new Uint8Array(16);
 /** Open QoS 2 transfers stay in the node's table, however small. */
 const MOST_UNRELEASED = 64;
-const UNKNOWN_CHANNELS = Array.from({ length: 400 }, (_, at) => idOf(`unnamed/${at}`));
+const UNKNOWN_CHANNELS = Array.from({ length: 400 }, (_, at) => v1ChannelId(`unnamed/${at}`));
 
 /** The head of a packet as the session would send it now. */
 function headOf(ground: Ground, session: OpenSession): Omit<Draft, "type" | "flags" | "plain"> {
@@ -114,9 +116,9 @@ const nastyName: Maker = (ground) => {
   const session = pick(ground.random, ground.sessions);
   const name = pick(ground.random, ["", "#", "a/+/b", "a/\u0000/b", "$SYS/x", "x".repeat(65_536), "+"]);
   const flags = session.marked ? NAME_MARK : 0;
-  const head = { ...headOf(ground, session), channelId: idOf(name) };
+  const head = { ...headOf(ground, session), channelId: v1ChannelId(name) };
   const plain = Buffer.from(name).subarray(0, 60_000);
-  if (plain.length !== Buffer.byteLength(name)) head.channelId = idOf(plain.toString());
+  if (plain.length !== Buffer.byteLength(name)) head.channelId = v1ChannelId(plain.toString());
   const datagram = seal({ type: TYPE.subscribe, flags, ...head, plain }, ground.key, ground.random);
   // So long a name is a channel name: whether it is taken depends on the room for names, which there is none of.
   return { datagram, from: session.from, expect: "limited" };

@@ -1,4 +1,5 @@
-import { isDeformed, seal, TYPE } from "./sealing.ts";
+import { TYPE } from "../../../src/testing/v1-state.ts";
+import { isDeformed, seal } from "./sealing.ts";
 import { anyone, CHANNEL_ID, fresh, type Ground, junkOf, type Maker, pick, type Shot } from "./shots.ts";
 
 // What anybody on the network can send. Nothing of it may be answered.
