@@ -11,11 +11,12 @@ import {
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { fail } from "./failure.ts";
 import type { Health } from "./health.ts";
 import { messageJson } from "./message-json.ts";
 import { serveNames } from "./names.ts";
 import { readPublishRequest } from "./publish-request.ts";
-import { said } from "./said.ts";
+import { NOT_JSON, readJson } from "./request-body.ts";
 import { streamMessages } from "./stream.ts";
 
 /** What the API stands on. The control socket serves it, and HTTP listeners can. */
@@ -43,8 +44,8 @@ const ACK_TIMEOUT_MS = 10_000;
 /** Makes the handlers of `/healthz` and `/api/v1` (docs/api.md). */
 export function createApi(options: ApiOptions): Hono {
   const app = new Hono();
-  app.onError((error, context) => failure(context, error, options.port));
-  app.notFound((context) => said(context, 404, { code: "not-found", text: "no such resource" }));
+  app.onError((error, context) => failed(context, error, options.port));
+  app.notFound((context) => fail(context, 404, { code: "not-found", text: "no such resource" }));
   app.get("/healthz", (context) => {
     const health = options.health();
     return context.json(health, health.ready ? 200 : 503);
@@ -52,12 +53,12 @@ export function createApi(options: ApiOptions): Hono {
   app.use("/api/*", async (context, next) => {
     // Before every bridge has claimed its interest, a message would be acknowledged and routed nowhere.
     if (options.isOpen?.() === false)
-      return said(context, 503, { code: "closed", text: "the gateway is starting or stopping" });
+      return fail(context, 503, { code: "closed", text: "the gateway is starting or stopping" });
     await next();
     return undefined;
   });
   const tooLarge = (context: Context): Response =>
-    said(context, 413, { code: "too-large", text: "the body is too large" });
+    fail(context, 413, { code: "too-large", text: "the body is too large" });
   const limit = bodyLimit({ maxSize: options.maxBody ?? MAX_BODY, onError: tooLarge });
   app.post("/api/v1/publish", limit, (context) => publish(context, options));
   app.get("/api/v1/stream", (context) => stream(context, options));
@@ -66,7 +67,7 @@ export function createApi(options: ApiOptions): Hono {
   app.get("/api/v1/receipts/:id", async (context) => {
     const receipt = await options.port.receipt(context.req.param("id"));
     return receipt === undefined
-      ? said(context, 404, { code: "not-found", text: "no such receipt" })
+      ? fail(context, 404, { code: "not-found", text: "no such receipt" })
       : context.json(receipt);
   });
   app.get("/api/v1/channels", (context) => channels(context, options));
@@ -85,14 +86,10 @@ function attachments(options: ApiOptions): readonly object[] {
 }
 
 async function publish(context: Context, options: ApiOptions): Promise<Response> {
-  let body: unknown;
-  try {
-    body = await context.req.json();
-  } catch {
-    return said(context, 400, { code: "request-invalid", text: "the body is not JSON" });
-  }
+  const body = await readJson(context);
+  if (body === undefined) return fail(context, 400, NOT_JSON);
   const request = readPublishRequest(body);
-  if ("fault" in request) return said(context, 400, { code: "request-invalid", text: request.fault });
+  if ("fault" in request) return fail(context, 400, { code: "request-invalid", text: request.fault });
   const { port, ackTimeout = ACK_TIMEOUT_MS } = options;
   const until = request.until === "accepted" ? "accepted" : "stored";
   const receipt = await port.publish(request.draft, options.principal(context), {
@@ -124,7 +121,7 @@ async function stream(context: Context, options: ApiOptions): Promise<Response> 
   const filters = context.req.queries("filter") ?? ["#"];
   const invalid = filters.find((filter) => !isValidFilter(filter));
   if (invalid !== undefined)
-    return said(context, 400, { code: "filter-invalid", text: "+ is one whole level, # the last" });
+    return fail(context, 400, { code: "filter-invalid", text: "+ is one whole level, # the last" });
   const retained = context.req.query("retained") !== "false";
   return await streamMessages(context, {
     port: options.port,
@@ -137,7 +134,7 @@ async function stream(context: Context, options: ApiOptions): Promise<Response> 
 async function channels(context: Context, options: ApiOptions): Promise<Response> {
   const filter = context.req.query("filter") ?? "#";
   if (!isValidFilter(filter))
-    return said(context, 400, { code: "filter-invalid", text: "+ is one whole level, # the last" });
+    return fail(context, 400, { code: "filter-invalid", text: "+ is one whole level, # the last" });
   const as = options.principal(context);
   const names: string[] = [];
   for await (const name of options.port.channels(filter, { follow: false })) {
@@ -150,7 +147,7 @@ async function latest(context: Context, options: ApiOptions): Promise<Response> 
   const channel = context.req.param("channel") ?? "";
   const message = await options.port.latest(channel, options.principal(context));
   if (message === undefined)
-    return said(context, 404, { code: "not-found", text: "the channel has no retained message" });
+    return fail(context, 404, { code: "not-found", text: "the channel has no retained message" });
   return context.json(messageJson(message));
 }
 
@@ -167,11 +164,11 @@ function refusalStatus(reason = ""): ContentfulStatusCode {
   return known[reason] ?? 400;
 }
 
-function failure(context: Context, error: unknown, port: Port): Response {
+function failed(context: Context, error: unknown, port: Port): Response {
   if (error instanceof NomqError) {
     const status = error.code === "filter-invalid" ? 400 : 503;
-    return said(context, status, { code: error.code, text: error.message });
+    return fail(context, status, { code: error.code, text: error.message });
   }
   port.log.error("a request failed", { path: context.req.path, error: String(error) });
-  return said(context, 500, { code: "internal", text: "the gateway failed; its log says how" });
+  return fail(context, 500, { code: "internal", text: "the gateway failed; its log says how" });
 }

@@ -2,9 +2,9 @@ import type { NamingFault, NomqNames } from "@nomq/core";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
-import { pathText } from "../config/faults.ts";
+import { fail } from "./failure.ts";
 import type { Health } from "./health.ts";
-import { said } from "./said.ts";
+import { faultText, NOT_JSON, readJson } from "./request-body.ts";
 
 /** What the handlers ask. */
 export interface NamesSources {
@@ -43,32 +43,26 @@ export function serveNames(app: Hono, limit: MiddlewareHandler, sources: NamesSo
     const channel = context.req.param("channel");
     const forgotten = await sources.names?.()?.forget(channel);
     return forgotten === undefined
-      ? said(context, 404, { code: "not-found", text: `the name ${JSON.stringify(channel)} is not kept` })
+      ? fail(context, 404, { code: "not-found", text: `the name ${JSON.stringify(channel)} is not kept` })
       : context.json(forgotten);
   });
 }
 
 async function give(context: Context, names: NomqNames): Promise<Response> {
-  let body: unknown;
-  try {
-    body = await context.req.json();
-  } catch {
-    return said(context, 400, { code: "request-invalid", text: "the body is not JSON" });
-  }
+  const body = await readJson(context);
+  if (body === undefined) return fail(context, 400, NOT_JSON);
   const request = naming.safeParse(body);
-  if (!request.success) return said(context, 400, { code: "request-invalid", text: faultOf(request.error) });
+  if (!request.success)
+    return fail(context, 400, {
+      code: "request-invalid",
+      text: faultText(request.error, "expected { hash, channel }"),
+    });
   const { hash, channel } = request.data;
   const done = await names.name(hash, channel);
   if (done.is === "refused")
-    return said(context, STATUS[done.reason], { code: done.reason, text: done.text });
+    return fail(context, STATUS[done.reason], { code: done.reason, text: done.text });
   return context.json({ hash: done.hash, channel: done.channel });
 }
 
-function faultOf({ issues: [issue] }: z.ZodError): string {
-  if (issue?.code === "unrecognized_keys") return `${issue.keys.join(", ")}: not a known key`;
-  if (issue === undefined || issue.path.length === 0) return "expected { hash, channel }";
-  return `${pathText(issue.path)}: ${issue.message}`;
-}
-
 const noNomq = (context: Context): Response =>
-  said(context, 404, { code: "not-found", text: "the gateway has no NoMQ listener" });
+  fail(context, 404, { code: "not-found", text: "the gateway has no NoMQ listener" });

@@ -1,7 +1,7 @@
 import type { AckPoint, Draft } from "@nomq/core";
 import { z } from "zod";
-import { pathText } from "../config/faults.ts";
 import { parseDuration } from "../config/units.ts";
+import { faultText } from "./request-body.ts";
 
 /** The body of `POST /api/v1/publish`. */
 export interface PublishRequest {
@@ -19,10 +19,14 @@ export interface PublishRequest {
   readonly until?: AckPoint;
 }
 
-const ttl = z.union([
-  z.number().min(0).max(4_294_967_295),
-  z.string().refine((value) => parseDuration(value) !== undefined),
-]);
+const TTL = { error: "expected seconds, or a duration such as 60s" };
+const ttl = z.union(
+  [
+    z.number(TTL).min(0, TTL).max(4_294_967_295, TTL),
+    z.string(TTL).refine((value) => parseDuration(value) !== undefined, TTL),
+  ],
+  TTL,
+);
 
 const request: z.ZodType<PublishRequest> = z.strictObject({
   channel: z.string({ error: "expected a channel name" }),
@@ -49,12 +53,7 @@ export type ReadRequest = { readonly draft: Draft; readonly until: AckPoint } | 
 export function readPublishRequest(body: unknown): ReadRequest {
   const result = request.safeParse(body);
   if (!result.success) {
-    const [issue] = result.error.issues;
-    if (issue === undefined) return { fault: "not a publish request" };
-    if (issue.code === "unrecognized_keys") return { fault: `${issue.keys.join(", ")}: not a known key` };
-    return {
-      fault: `${pathText(issue.path)}: ${issue.path[0] === "ttl" ? TTL_WANTED : issue.message}`,
-    };
+    return { fault: faultText(result.error, "expected a publish request: an object with channel") };
   }
   const { payload, payloadBase64, ttl: life, until = "stored", ...rest } = result.data;
   if (payload !== undefined && payloadBase64 !== undefined) {
@@ -66,5 +65,3 @@ export function readPublishRequest(body: unknown): ReadRequest {
     typeof life === "string" ? parseDuration(life) : life === undefined ? undefined : life * 1_000;
   return { until, draft: { ...rest, payload: bytes, ...(ttlMs === undefined ? {} : { ttlMs }) } };
 }
-
-const TTL_WANTED = "expected seconds, or a duration such as 60s";

@@ -8,6 +8,6 @@ export interface ApiError {
 }
 
 /** Answers with a failure. */
-export function said(context: Context, status: ContentfulStatusCode, error: ApiError): Response {
+export function fail(context: Context, status: ContentfulStatusCode, error: ApiError): Response {
   return context.json({ error }, status);
 }
