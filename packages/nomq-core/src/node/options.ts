@@ -85,5 +85,6 @@ export interface NomqNodeOptions {
    * is there. 0 asks nobody. Default 60,000.
    */
   readonly probe?: number;
+  /** Each where it differs from its default. */
   readonly limits?: Partial<NodeLimits>;
 }

@@ -179,7 +179,7 @@ class NomqSide implements NomqBridge {
   }
 
   #nodeOptions(port: Port): NomqNodeOptions {
-    const { options } = { options: this.#options };
+    const options = this.#options;
     if ("node" in options) throw new NomqError("config-invalid", "the node is given");
     const listeners = createListeners(options, () => this.#showStatus());
     this.#listeners = listeners;

@@ -55,8 +55,10 @@ export const interestWrite = (name: string, filters: readonly string[] = ["#"]):
   stored: { name, as: "anonymous", filters, outbox: { messages: 100, bytes: 10_000, whenFull: "refuse" } },
 });
 
+/** A batch: when its commit fails the hub refuses its offers and offers its facts again. */
 export const batchOf = (offers: readonly Write[], facts: readonly Write[] = []): Batch => ({ offers, facts });
 
+/** All items of an iterable that ends. */
 export async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
