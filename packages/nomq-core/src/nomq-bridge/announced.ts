@@ -52,7 +52,6 @@ class AnnouncedPeers implements Announced {
   readonly #peers = new Map<string, Entry>();
   /** Those of configuration, which are few enough. */
   readonly #devices = new Map<string, Entry>();
-
   /** What configuration gives each device. */
   readonly #configured: ReadonlyMap<string, readonly string[]>;
 
@@ -85,7 +84,8 @@ class AnnouncedPeers implements Announced {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#devices.values(), ...this.#peers.values()].map(({ changing }) => changing));
+    const entries = [...this.#devices.values(), ...this.#peers.values()];
+    await Promise.all(entries.flatMap(({ changing }) => changing ?? []));
     await Promise.all(this.all().map((attachment) => attachment[Symbol.asyncDispose]()));
     this.#peers.clear();
   }
