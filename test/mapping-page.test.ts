@@ -1,6 +1,6 @@
 import { MAPPING_PROPERTIES } from "@nomq/core";
 import { describe, expect, test } from "vitest";
-import { MAPPINGS } from "../packages/gateway/src/mapping/ways.ts";
+import { MAPPINGS } from "../packages/gateway/src/mapping.ts";
 import { nomq } from "../packages/gateway/test/launch.ts";
 import { mappingPage, REWRITE, SHOWN_QUESTIONS } from "./mapping/page.ts";
 

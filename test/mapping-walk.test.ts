@@ -1,6 +1,6 @@
 import { MAPPING_PROPERTIES, type MappingLoss } from "@nomq/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { nameOfEnd, WAY_ENDS } from "../packages/gateway/src/mapping/ways.ts";
+import { nameOfEnd, WAY_ENDS } from "../packages/gateway/src/mapping.ts";
 import { channelId, PUBLISH, randomId, unixSeconds } from "./real/seal.ts";
 import { allCells, allModels, cellAt, createOracle } from "./walk/oracle.ts";
 import { openMqtt, openNode } from "./walk/receivers.ts";

@@ -1,6 +1,6 @@
 import { MAPPING_PROPERTIES, type MappingCell, type MappingProperty, type ProtocolMapping } from "@nomq/core";
 import { explain } from "../../packages/gateway/src/cli/explain-command.ts";
-import { propertiesAsked, readNamed } from "../../packages/gateway/src/mapping/question.ts";
+import { propertiesAsked, readNamed } from "../../packages/gateway/src/cli/explain-question.ts";
 import {
   MAPPINGS,
   nameOfEnd,
@@ -8,7 +8,7 @@ import {
   WAY_ENDS,
   type WayEnd,
   wayOf,
-} from "../../packages/gateway/src/mapping/ways.ts";
+} from "../../packages/gateway/src/mapping.ts";
 
 /** The command that writes the page. */
 export const REWRITE = "npm run docs:mapping";

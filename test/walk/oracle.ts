@@ -1,5 +1,5 @@
 import { MAPPING_PROPERTIES, type MappingCell, type MappingProperty } from "@nomq/core";
-import { nameOfEnd, WAY_ENDS } from "../../packages/gateway/src/mapping/ways.ts";
+import { nameOfEnd, WAY_ENDS } from "../../packages/gateway/src/mapping.ts";
 import type { Carried, Sample } from "./sample.ts";
 
 type Way = "from" | "to";

@@ -1,4 +1,4 @@
-import { nameOfEnd, WAY_ENDS } from "../../packages/gateway/src/mapping/ways.ts";
+import { nameOfEnd, WAY_ENDS } from "../../packages/gateway/src/mapping.ts";
 
 /** What a message may carry; what is undefined was not said, or did not arrive. */
 export interface Carried {

@@ -1,6 +1,6 @@
 import type { MappingCell, MappingProperty } from "@nomq/core";
-import { type Named, propertiesAsked, readNamed } from "../mapping/question.ts";
-import { nameOfEnd, titleOfEnd, type Way, type WayEnd, wayOf } from "../mapping/ways.ts";
+import { nameOfEnd, titleOfEnd, type Way, type WayEnd, wayOf } from "../mapping.ts";
+import { type Named, propertiesAsked, readNamed } from "./explain-question.ts";
 
 /** Options of `nomq explain`. */
 export interface ExplainOptions {

@@ -1,7 +1,7 @@
 import { MAPPING_PROPERTIES, type MappingProperty, NomqError, type ProtocolMapping } from "@nomq/core";
-import { UsageError } from "../cli/usage-error.ts";
 import { nearest } from "../config/nearest.ts";
-import { MAPPINGS, type WayEnd } from "./ways.ts";
+import { MAPPINGS, type WayEnd } from "../mapping.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** What one argument of `nomq explain` names: `nomq`, `nomq:qos2`, `nomq:device:retain`, `mqtt5:ttl`. */
 export interface Named {
