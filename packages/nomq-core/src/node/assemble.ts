@@ -72,6 +72,8 @@ const LIMITS: NodeLimits = {
   retained: 5,
   message: 1024,
 };
+/** Sessions, in a few milliseconds. */
+const SWEPT_AT_ONCE = 1024;
 const DEFAULT_PACE = 5;
 const DEFAULT_PROBE_MS = 60_000;
 const DEFAULT_TIMEOUT_MS = 300_000;
@@ -185,7 +187,12 @@ function assembleMemory(options: NomqNodeOptions, late: Late): Memory {
     journal.keep(windows.heads());
   });
   const sessions = createOwnSessions({ random, time, renewal, keep: (changes) => journal.keep(changes) });
-  const sweep = (): readonly StateChange[] => [...windows.sweep(time.seconds()), ...sessions.sweep()];
-  const journal = createJournal({ clock, log, sweep, remember: () => late.receiver()?.remember });
+  const sweep = (): readonly StateChange[] => [
+    ...windows.sweep(time.seconds(), SWEPT_AT_ONCE),
+    ...sessions.sweep(),
+  ];
+  const isSweeping = (): boolean => windows.isSweeping;
+  const remember = (): NomqReceiver["remember"] => late.receiver()?.remember;
+  const journal = createJournal({ clock, log, sweep, isSweeping, remember });
   return { ring, limits, windows, peers, names, rejections, sessions, journal, time, presence };
 }

@@ -20,12 +20,16 @@ export interface JournalUse {
   readonly log: Log;
   /** What is let go of as old. */
   readonly sweep: () => readonly StateChange[];
+  /** Whether there is more to let go of: other callbacks get their turn first. Default never. */
+  readonly isSweeping?: () => boolean;
   readonly remember: () => ((changes: readonly StateChange[]) => Promise<void>) | undefined;
 }
 
 const FLUSH_MS = 1000;
 const END_MS = 1000;
 const SWEEP_MS = 60_000;
+/** Between two parts of a sweep. */
+const BETWEEN_MS = 20;
 /** Of other changes: a store that hangs shall not fill our memory. */
 const MOST_KEPT = 262_144;
 /** Sessions written before other callbacks get their turn; of other changes, four times as many records. */
@@ -56,9 +60,10 @@ export function createJournal(use: JournalUse): Journal {
     // Notes that come meanwhile are of the next flush.
     let left = notes.size;
     for (;;) {
+      const { size } = notes;
       const changes = [...notes.take(Math.max(0, Math.min(AT_ONCE, left))), ...kept.slice(0, 4 * AT_ONCE)];
       kept = kept.slice(4 * AT_ONCE);
-      left -= AT_ONCE;
+      left -= size - notes.size;
       await write(changes);
       if (left <= 0 && kept.length === 0) return;
       await new Promise((resolve) => setImmediate(resolve));
@@ -88,11 +93,11 @@ export function createJournal(use: JournalUse): Journal {
     for (const step of steps) await Promise.race([step(), promise]);
     cancel();
   };
-  const sweepLater = (): void => {
-    sweepTimer = use.clock.after(SWEEP_MS, () => {
+  const sweepLater = (ms = SWEEP_MS): void => {
+    sweepTimer = use.clock.after(ms, () => {
       keep(use.sweep());
       void flush();
-      if (!stopped) sweepLater();
+      if (!stopped) sweepLater(use.isSweeping?.() === true ? BETWEEN_MS : SWEEP_MS);
     });
   };
   return {

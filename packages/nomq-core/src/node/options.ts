@@ -35,7 +35,7 @@ export interface NodeLimits {
    * sessions are `limited`: a forgotten one could be replayed. Default 200,000.
    */
   readonly sessions: number;
-  /** Packets one replay window remembers. Default 131,072. */
+  /** Packets one replay window remembers; all together remember 16 times as many, and 16 each beyond. Default 131,072. */
   readonly window: number;
   /**
    * Transfers remembered in each direction. What arrives beyond is `limited`, but for those whose end does no harm:

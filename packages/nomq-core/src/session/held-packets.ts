@@ -124,6 +124,11 @@ class PacketsBySecond implements HeldPackets {
   }
 
   above(floor: number, forgotten: Forgotten[]): HeldPackets {
+    // To let all go at once is a hundred times cheaper than one by one.
+    if (Math.max(...this.#seconds.keys()) <= floor) {
+      for (const each of this.recorded()) forgotten.push(each);
+      return nothingHeld;
+    }
     for (const [timestamp, second] of this.#seconds) {
       if (timestamp > floor) continue;
       this.#seconds.delete(timestamp);

@@ -17,12 +17,14 @@ export interface Noted {
  */
 export interface NoteBook {
   add(noted: Noted): void;
-  /** The records of the notes of so many sessions, default all, which are notes no more. */
+  /** The records of the notes of so many sessions, default all, which are notes no more; of fewer that have many. */
   take(sessions?: number): StateChange[];
   /** Sessions with notes. */
   readonly size: number;
 }
 
+/** More notes than these of one session count as further sessions, so that what is taken at once costs milliseconds. */
+const NOTES_OF_A_SESSION = 4;
 /** Of one session. */
 const MOST_STORED_SINGLY = 64;
 /** Of all: a store that hangs shall not fill our memory. */
@@ -75,9 +77,9 @@ export function createNoteBook(): NoteBook {
       let left = sessions;
       for (const [window, { session, notes, deletes, count: had }] of pages) {
         if (left <= 0) break;
-        left -= 1;
         pages.delete(window);
         count -= had;
+        left -= Math.max(1, (notes?.length ?? 0) / NOTES_OF_A_SESSION);
         if (notes !== undefined) {
           for (const noted of notes) changes.push(...changesOf(noted));
           continue;

@@ -39,8 +39,13 @@ export interface ReplayWindows {
   all(): Iterable<{ readonly session: SessionName; readonly window: ReplayWindow }>;
   /** Takes back records in any order; junk is ignored. */
   restore(records: Iterable<readonly [key: Uint8Array, value: Uint8Array]>, nowSeconds: number): void;
-  /** Lets go of what can no longer matter: of marks once all of a session is stale, of windows after 28 h. */
-  sweep(nowSeconds: number): readonly StateChange[];
+  /**
+   * Lets go of what can no longer matter: of marks once all of a session is stale, of windows after 28 h. Looks at so
+   * many sessions, default all; the next call goes on from there.
+   */
+  sweep(nowSeconds: number, sessions?: number): readonly StateChange[];
+  /** Whether a sweep has sessions left to look at. */
+  readonly isSweeping: boolean;
   /** After a step of our wall clock by `seconds`: offsets stay true to the peers' clocks. */
   rebase(seconds: number): void;
   /** The record of every window, as after a rebase. */
@@ -67,6 +72,15 @@ class Entry implements SessionName {
   }
 }
 
+/** To let go of so many takes as long as a look at a session. */
+const PACKETS_OF_A_LOOK = 16;
+/** While a packet waits for a place. */
+const FORGOTTEN_AT_ONCE = 64;
+/** Packets remembered by all windows together, in windows that are full. */
+const MOST_FULL = 16;
+/** Of each window while as many are remembered. */
+const FEW_PACKETS = 16;
+
 /** Makes a table for `sessions` windows of `packets` each; when full, a new session is `limited`. */
 export function createReplayWindows(limits: { sessions: number; packets: number }): ReplayWindows {
   return new WindowTable(limits);
@@ -80,6 +94,10 @@ class WindowTable implements ReplayWindows {
   // Those that hold marks.
   readonly #holding = new Set<Entry>();
   #unsaved: StateChange[] = [];
+  /** Packets held by all of them. */
+  #held = 0;
+  /** Those that the sweep under way has not looked at. */
+  #toSweep: Iterator<Entry> | undefined;
 
   constructor(limits: { sessions: number; packets: number }) {
     this.#limits = limits;
@@ -101,8 +119,10 @@ class WindowTable implements ReplayWindows {
     const entry = known ?? this.#begin(candidate, nowSeconds);
     if (entry === "full") return { is: "limited" };
     if (entry === undefined) return { is: "clock-unknown", offset: candidate.timestamp - nowSeconds };
-    const forgotten = note(entry.window, candidate, { nowSeconds, limit: this.#limits.packets });
+    const before = entry.window.held.size;
+    const forgotten = note(entry.window, candidate, { nowSeconds, limit: this.#most() });
     if (forgotten === "limited") return { is: "limited" };
+    this.#held += entry.window.held.size - before;
     this.#holding.add(entry);
     if (nowSeconds - entry.touchedAt > 60) this.#put(entry, nowSeconds);
     const noted = { session: entry.session, window: entry.window, seen: candidate, forgotten };
@@ -137,7 +157,9 @@ class WindowTable implements ReplayWindows {
       if (entry === undefined || seen.timestamp <= entry.window.floor) {
         this.#unsaved.push({ key: packetChange(session, seen).key });
       } else {
+        const before = entry.window.held.size;
         keep(entry.window, seen);
+        this.#held += entry.window.held.size - before;
         entry.window.held.record(seen.mark);
         this.#holding.add(entry);
       }
@@ -145,18 +167,25 @@ class WindowTable implements ReplayWindows {
     this.#forget(nowSeconds);
   }
 
-  sweep(nowSeconds: number): readonly StateChange[] {
-    for (const entry of this.#holding) {
-      const { size } = entry.window.held;
-      const forgotten = settleSilent(entry.window, nowSeconds);
-      if (entry.window.held.size < size) this.#unsaved.push(headChange(entry.session, entry.window));
-      this.#unsaved.push(...deletesOf({ session: entry, forgotten }));
-      if (entry.window.held.size === 0) this.#holding.delete(entry);
+  sweep(nowSeconds: number, sessions = Number.POSITIVE_INFINITY): readonly StateChange[] {
+    // A copy: what a packet adds meanwhile is looked at next time.
+    this.#toSweep ??= [...this.#holding].values();
+    for (let left = sessions; left > 0; ) {
+      const next = this.#toSweep.next();
+      if (next.done === true) {
+        this.#toSweep = undefined;
+        break;
+      }
+      left -= 1 + this.#settle(next.value, nowSeconds) / PACKETS_OF_A_LOOK;
     }
-    this.#forget(nowSeconds);
+    this.#forget(nowSeconds, sessions);
     const unsaved = this.#unsaved;
     this.#unsaved = [];
     return unsaved;
+  }
+
+  get isSweeping(): boolean {
+    return this.#toSweep !== undefined;
   }
 
   rebase(seconds: number): void {
@@ -174,6 +203,25 @@ class WindowTable implements ReplayWindows {
     return this.#entries.size;
   }
 
+  /** Returns how many packets it let go of. */
+  #settle(entry: Entry, nowSeconds: number): number {
+    const { window } = entry;
+    const { size } = window.held;
+    if (!this.#holding.has(entry)) return 0;
+    const forgotten = settleSilent(window, nowSeconds);
+    this.#held += window.held.size - size;
+    if (window.held.size < size) this.#unsaved.push(headChange(entry.session, window));
+    this.#unsaved.push(...deletesOf({ session: entry, forgotten }));
+    if (window.held.size === 0) this.#holding.delete(entry);
+    return size - window.held.size;
+  }
+
+  /** Whoever has the key can begin as many sessions as fit; together they shall not take what each alone may. */
+  #most(): number {
+    const { packets } = this.#limits;
+    return this.#held < MOST_FULL * packets ? packets : Math.min(FEW_PACKETS, packets);
+  }
+
   #begin(candidate: Candidate, nowSeconds: number): Entry | "full" | undefined {
     if (!isFirstOffset(candidate.timestamp - nowSeconds, candidate.policy())) return undefined;
     if (!this.#hasRoom(candidate, nowSeconds)) return "full";
@@ -187,7 +235,7 @@ class WindowTable implements ReplayWindows {
     const { sessions } = this.#limits;
     const open = Math.max(1, Math.floor((sessions * 7) / 8));
     if (this.#entries.size < open) return true;
-    this.#forget(nowSeconds);
+    this.#forget(nowSeconds, FORGOTTEN_AT_ONCE);
     const { size } = this.#entries;
     return size < open || (size < sessions && candidate.isKnown?.() === true);
   }
@@ -199,11 +247,14 @@ class WindowTable implements ReplayWindows {
     entry.touchedAt = nowSeconds;
   }
 
-  #forget(nowSeconds: number): void {
+  #forget(nowSeconds: number, most = Number.POSITIVE_INFINITY): void {
+    let left = most;
     for (const [name, entry] of this.#entries) {
-      if (nowSeconds - entry.window.heardAt <= LIFE_SECONDS) return;
+      if (left <= 0 || nowSeconds - entry.window.heardAt <= LIFE_SECONDS) return;
+      left -= 1;
       this.#entries.delete(name);
       this.#holding.delete(entry);
+      this.#held -= entry.window.held.size;
       this.#unsaved.push(...deleteWindow(entry.session, entry.window));
     }
   }

@@ -216,3 +216,39 @@ test("a session noted while our clock was years ahead is not kept for years, nor
   windows.sweep(START + 29 * 3600);
   expect(windows.size).toBe(0);
 });
+
+test("all sessions together hold no more than 16 that are full, and no packet is taken twice for that", () => {
+  const windows = createReplayWindows({ sessions: 1000, packets: 64 });
+  const judge = (sessionId: number, mark: number, timestamp: number): string => {
+    const policy = () => "learn" as const;
+    return windows.judge({ keyId: "k", sessionId, timestamp, mark, policy }, timestamp).is;
+  };
+  let taken = 0;
+  for (let second = 0; second < 40; second += 1) {
+    for (let session = 1; session <= 200; session += 1) {
+      expect(judge(session, second, START + second)).toBe("fresh");
+      taken += 1;
+    }
+  }
+  const held = [...windows.all()].reduce((sum, { window }) => sum + window.held.size, 0);
+  expect(taken).toBe(8000);
+  expect(held).toBeLessThanOrEqual(16 * 64 + 200 * 16);
+  for (let second = 0; second < 40; second += 1) {
+    expect(judge(7, second, START + second)).toBe("replay");
+  }
+});
+
+test("a sweep in parts lets go of the same as one at once", () => {
+  const windows = createReplayWindows({ sessions: 1000, packets: 64 });
+  for (let sessionId = 1; sessionId <= 100; sessionId += 1) {
+    windows.judge({ keyId: "k", sessionId, timestamp: START, mark: 1, policy: () => "learn" }, START);
+  }
+  const held = (): number => [...windows.all()].filter(({ window }) => window.held.size > 0).length;
+  windows.sweep(START + 700, 10);
+  expect(windows.isSweeping).toBe(true);
+  expect(held()).toBeGreaterThanOrEqual(90);
+  let calls = 1;
+  for (; windows.isSweeping; calls += 1) windows.sweep(START + 700, 10);
+  expect(held()).toBe(0);
+  expect(calls).toBeLessThanOrEqual(12);
+});
