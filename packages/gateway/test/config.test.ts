@@ -164,6 +164,11 @@ describe("refusals name place, path, reason and advice", () => {
       "nomq: { devices: [{ name: a, address: 'pump:1' }] }",
       "config-invalid: gateway.yaml:1:30: nomq.devices[0].address: expected an IP address with a port, such as 192.168.1.7:8888",
     ],
+    ["nomq: { devices: [{ name: a, address: 'fe80::1:8888' }] }", "expected an IP address with a port"],
+    [
+      "nomq: { devices: [{ name: a, address: '[::ffff:127.0.0.1]:1' }, { name: b, address: '127.0.0.1:1' }] }",
+      "nomq.devices[1].address: is that of a; what comes from there could be either's",
+    ],
     [
       "nomq: { devices: [{ name: a, address: '127.0.0.1:1', key: zz }] }",
       "config-invalid: gateway.yaml:1:54: nomq.devices[0].key: names no key; known: site",

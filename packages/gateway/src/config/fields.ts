@@ -45,9 +45,9 @@ export const qos: z.ZodType<0 | 1 | 2, 0 | 1 | 2> = z.literal([0, 1, 2]);
 
 /** `IP:PORT`, `[IPv6]:PORT`, `[IPv6%ZONE]:PORT`. */
 export const ipEndpoint: Text = text("an IP address with a port, such as 192.168.1.7:8888", (value) => {
-  const at = value.lastIndexOf(":");
-  const host = value.slice(0, at).replace(/^\[(.*)\]$/, "$1");
-  return isIP(host) !== 0 && isPort(value.slice(at + 1)) && Number(value.slice(at + 1)) > 0;
+  // IPv6 needs its brackets: fe80::1:8888 is an address without a port.
+  const [, v6 = "", v4 = "", port = ""] = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(value) ?? [];
+  return (isIP(v6) === 6 || isIP(v4) === 4) && isPort(port) && Number(port) > 0;
 });
 
 /** A URL of one of these schemes with a host and, unless `portOptional`, a port; no path. */

@@ -1,3 +1,4 @@
+import { addressText, parseEndpoint } from "@nomq/core";
 import { z } from "zod";
 import type { ChannelConfig, DeviceConfig, ListenerConfig, Secret } from "./config.ts";
 import { anyText, channel, duration, filter, ipEndpoint, list, name, oneOf, secret } from "./fields.ts";
@@ -84,9 +85,15 @@ export function nomqContradictions(nomq: NomqSection): { path: (string | number)
     if (keyIds.indexOf(id) !== at) faults.push({ path: ["nomq", "keys", at, "id"], reason: "is used twice" });
   }
   const names = nomq.devices.map((each) => each.name);
+  const addresses = nomq.devices.map((each) => addressText(parseEndpoint(each.address)));
   for (const [at, each] of nomq.devices.entries()) {
     if (names.indexOf(each.name) !== at) {
       faults.push({ path: ["nomq", "devices", at, "name"], reason: "is used twice" });
+    }
+    const first = addresses.indexOf(addresses[at] ?? "");
+    if (first !== at) {
+      const reason = `is that of ${names[first]}; what comes from there could be either's`;
+      faults.push({ path: ["nomq", "devices", at, "address"], reason });
     }
     if (each.key !== undefined && !keyIds.includes(each.key)) {
       const reason = `names no key; known: ${keyIds.join(", ")}`;

@@ -101,7 +101,8 @@ class NodeIngress implements Ingress {
       case "stale": {
         const { is: reason, ...clock } = judgement;
         const { sessionId } = decoded.packet;
-        const device = this.#use.peers.find(from)?.known?.name;
+        const peer = this.#use.peers.find(from);
+        const device = peer?.key === key ? peer.known?.name : undefined;
         rejections.addOddClock({ ...clock, reason, sessionId, key: key.key.id, device }, from);
         break;
       }
