@@ -153,9 +153,18 @@ function faultOf(given: string, channel: string): Naming | undefined {
 
 /** What is easily mistyped: slashes at the ends, letters of the other case, white space. */
 function variantsOf(channel: string): readonly string[] {
-  const bare = channel.trim().replace(/^\/+|\/+$/g, "");
+  const bare = withoutSlashes(channel.trim());
   const spellings = [bare, bare.toLowerCase(), bare.toUpperCase()];
   return spellings.flatMap((each) => [each, `/${each}`, `${each}/`, `/${each}/`, `${each}\n`]);
+}
+
+/** Not by a pattern: to look for slashes at the end it would begin at each of 65,000 in the middle. */
+function withoutSlashes(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && text[from] === "/") from += 1;
+  while (to > from && text[to - 1] === "/") to -= 1;
+  return text.slice(from, to);
 }
 
 const CHANNEL_RULE = "a channel's name has 1 to 65,535 bytes, no NUL, + or #, and does not start with $";

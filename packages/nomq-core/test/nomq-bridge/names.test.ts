@@ -63,6 +63,16 @@ describe("naming a channel at run time", () => {
     await third.stop();
   });
 
+  // Each took three seconds in which nothing else ran: a hundred are more than a test may take.
+  test("of 65,000 slashes costs no more than another", async () => {
+    const room = await openBridge();
+    for (let each = 0; each < 100; each += 1) {
+      const channel = `a${"/".repeat(65_000)}${each}`;
+      expect(await room.bridge.names.name(HASH, channel)).toMatchObject({ reason: "hash-mismatch" });
+    }
+    await room.stop();
+  });
+
   test("the first 8 digits of the hash are enough, in either case", async () => {
     const room = await openBridge();
     for (const given of [HASH.slice(0, 8), HASH.slice(0, 31).toUpperCase()]) {
