@@ -77,8 +77,9 @@ export interface NodePublishOptions {
   /** Default 0. */
   readonly qos?: Qos;
   /**
-   * Default false. Without `to` and with {@link NodeLimits.retained} above 0 the node keeps the message, as the last of
-   * its channel, for peers that subscribe later and for known devices when they come back; empty, it clears the channel.
+   * Default false. Without `to` and with {@link NodeLimits.retained} above 0 the node keeps the message, among the last
+   * of its channel, for peers that subscribe later and for known devices when they come back; empty, it clears the
+   * channel.
    */
   readonly retain?: boolean;
   /**
