@@ -1,7 +1,8 @@
 import { NomqError } from "@nomq/core";
-import { DamagedValue } from "./bytes.ts";
-import { readMark } from "./folder.ts";
-import { entriesOf, type Image, loadImage, type StoreLimits } from "./image.ts";
+import { readMark } from "./disk/folder.ts";
+import { type Level, type OpenLevel, openLevel } from "./disk/level.ts";
+import { entriesOf, type Image, loadImage, type StoreLimits } from "./image/image.ts";
+import { DamagedValue } from "./layout/bytes.ts";
 import {
   agingRange,
   dueKey,
@@ -13,9 +14,8 @@ import {
   seqIn,
   spaceRange,
   textIn,
-} from "./keys.ts";
-import { type Level, type OpenLevel, openLevel } from "./level.ts";
-import { readList, readMessage, readOnce, readReceipt, readRow, readState } from "./records.ts";
+} from "./layout/keys.ts";
+import { readList, readMessage, readOnce, readReceipt, readRow, readState } from "./layout/records.ts";
 
 /** What a look through a whole store found. */
 export interface StoreReport {

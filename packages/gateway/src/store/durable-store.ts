@@ -12,13 +12,11 @@ import {
   silentLog,
   systemClock,
 } from "@nomq/core";
-import { Database } from "./database.ts";
-import { DiskSpace, type DiskSpaceLimits } from "./disk-space.ts";
-import { entriesOf, type StoreLimits } from "./image.ts";
-import { Space, spaceRange, textIn } from "./keys.ts";
-import { type OpenLevel, openLevel } from "./level.ts";
-import { prefetch } from "./prefetch.ts";
-import { quarantineJob } from "./quarantine.ts";
+import { DiskSpace, type DiskSpaceLimits } from "./disk/disk-space.ts";
+import { type OpenLevel, openLevel } from "./disk/level.ts";
+import { entriesOf, type StoreLimits } from "./image/image.ts";
+import { Space, spaceRange, textIn } from "./layout/keys.ts";
+import { readOnce } from "./layout/records.ts";
 import {
   type Damage,
   readHistory,
@@ -28,9 +26,11 @@ import {
   readStates,
   readWaiting,
 } from "./reads.ts";
-import { readOnce } from "./records.ts";
-import { Upkeep } from "./upkeep.ts";
-import { type Target, Writer } from "./writer.ts";
+import { quarantineJob } from "./upkeep/quarantine.ts";
+import { Upkeep } from "./upkeep/upkeep.ts";
+import { Database } from "./writing/database.ts";
+import { prefetch } from "./writing/prefetch.ts";
+import { type Target, Writer } from "./writing/writer.ts";
 
 /** How a store on disk is made. */
 export interface DurableStoreOptions {

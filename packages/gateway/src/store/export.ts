@@ -1,12 +1,12 @@
 import { crc32 } from "node:zlib";
 import type { Message } from "@nomq/core";
-import { DamagedValue } from "./bytes.ts";
 import { LOOKING, openToLook } from "./check.ts";
-import { FORMAT } from "./folder.ts";
-import { type Image, keyAfter, loadImage, storeId } from "./image.ts";
-import { bodyKey, placeIn, Space, seqIn, spaceRange, textIn } from "./keys.ts";
-import type { Level, Moment } from "./level.ts";
-import { readMessage, readOnce, readRow, readState } from "./records.ts";
+import { FORMAT } from "./disk/folder.ts";
+import type { Level, Moment } from "./disk/level.ts";
+import { type Image, keyAfter, loadImage, storeId } from "./image/image.ts";
+import { DamagedValue } from "./layout/bytes.ts";
+import { bodyKey, placeIn, Space, seqIn, spaceRange, textIn } from "./layout/keys.ts";
+import { readMessage, readOnce, readRow, readState } from "./layout/records.ts";
 
 const PAGE = 256;
 

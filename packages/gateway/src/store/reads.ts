@@ -6,8 +6,9 @@ import {
   type RetainedPage,
   startAfter,
 } from "@nomq/core";
-import { DamagedValue } from "./bytes.ts";
-import { keyAfter } from "./image.ts";
+import type { Level } from "./disk/level.ts";
+import { keyAfter } from "./image/image.ts";
+import { DamagedValue } from "./layout/bytes.ts";
 import {
   bodyKey,
   historyOf,
@@ -19,10 +20,9 @@ import {
   seqIn,
   stateOf,
   tombstoneKey,
-} from "./keys.ts";
-import type { Level } from "./level.ts";
-import { readEnd, readMessage, readReceipt, readRow, readState } from "./records.ts";
-import type { Target } from "./writer.ts";
+} from "./layout/keys.ts";
+import { readEnd, readMessage, readReceipt, readRow, readState } from "./layout/records.ts";
+import type { Target } from "./writing/writer.ts";
 
 /** Told of every value that cannot be read; reading goes on without it. */
 export type Damage = (what: { readonly key: Buffer; readonly row?: Buffer }) => void;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { HistoryIndex } from "../../src/store/history-index.ts";
-import { References } from "../../src/store/references.ts";
-import { RetainedIndex } from "../../src/store/retained-index.ts";
+import { HistoryIndex } from "../../src/store/image/history-index.ts";
+import { References } from "../../src/store/image/references.ts";
+import { RetainedIndex } from "../../src/store/image/retained-index.ts";
 
 // What is learnt behind the start meets what has changed meanwhile.
 describe("references", () => {

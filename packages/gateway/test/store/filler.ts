@@ -1,7 +1,7 @@
 import { existsSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { batchOf, interestWrite, messageWrite, storedMessage } from "@nomq/core/testing";
-import { freeBytes } from "../../src/store/folder.ts";
+import { freeBytes } from "../../src/store/disk/folder.ts";
 import { createDurableStore } from "../../src/store/index.ts";
 
 // A process that fills a small disk, goes on publishing, frees room and goes on until it works again. It says `+SEQ`

@@ -13,8 +13,8 @@ import {
 } from "@nomq/core/testing";
 import { ClassicLevel } from "classic-level";
 import { describe, expect, test } from "vitest";
+import { completed, migrated } from "../../src/store/disk/migrate.ts";
 import { checkStore, createDurableStore, exportStore } from "../../src/store/index.ts";
-import { completed, migrated } from "../../src/store/migrate.ts";
 import { startChild } from "./children.ts";
 import { leftBy, makeStore, testFolder } from "./folders.ts";
 

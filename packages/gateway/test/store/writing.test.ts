@@ -8,8 +8,8 @@ import {
   storedMessage,
 } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
+import { type Level, type OpenLevel, openLevel } from "../../src/store/disk/level.ts";
 import { checkStore } from "../../src/store/index.ts";
-import { type Level, type OpenLevel, openLevel } from "../../src/store/level.ts";
 import { makeStore, testFolder } from "./folders.ts";
 
 type Fault = "before" | "after" | "none";

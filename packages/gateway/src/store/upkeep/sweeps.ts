@@ -1,7 +1,7 @@
 import type { Message } from "@nomq/core";
-import type { Flush } from "./apply.ts";
-import { DamagedValue } from "./bytes.ts";
-import type { Image } from "./image.ts";
+import type { Level } from "../disk/level.ts";
+import type { Image } from "../image/image.ts";
+import { DamagedValue } from "../layout/bytes.ts";
 import {
   type Aging,
   agingRange,
@@ -16,8 +16,7 @@ import {
   seqIn,
   spaceRange,
   textIn,
-} from "./keys.ts";
-import type { Level } from "./level.ts";
+} from "../layout/keys.ts";
 import {
   type ReceiptHead,
   type Row,
@@ -26,8 +25,9 @@ import {
   readOnce,
   readReceipt,
   readRow,
-} from "./records.ts";
-import type { Job } from "./writer.ts";
+} from "../layout/records.ts";
+import type { Flush } from "../writing/apply.ts";
+import type { Job } from "../writing/writer.ts";
 
 /** Deleted at a time: more would keep the others' writes waiting. */
 export const SWEPT_AT_ONCE = 256;

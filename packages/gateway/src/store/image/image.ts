@@ -1,8 +1,6 @@
 import { NomqError } from "@nomq/core";
-import { AttachmentIndex } from "./attachment-index.ts";
-import { DamagedValue } from "./bytes.ts";
-import { type LastCommit, lastCommit } from "./commits.ts";
-import { HistoryIndex } from "./history-index.ts";
+import { type Level, WAYS_OUT } from "../disk/level.ts";
+import { DamagedValue } from "../layout/bytes.ts";
 import {
   doomedKey,
   metaKey,
@@ -13,10 +11,12 @@ import {
   Space,
   spaceRange,
   textIn,
-} from "./keys.ts";
-import { type Level, WAYS_OUT } from "./level.ts";
+} from "../layout/keys.ts";
+import { readInterest, readNumber, readTally, readText } from "../layout/records.ts";
+import { AttachmentIndex } from "./attachment-index.ts";
+import { type LastCommit, lastCommit } from "./commits.ts";
+import { HistoryIndex } from "./history-index.ts";
 import { RecentRows } from "./recent-rows.ts";
-import { readInterest, readNumber, readTally, readText } from "./records.ts";
 import { References } from "./references.ts";
 import { RetainedIndex } from "./retained-index.ts";
 

@@ -1,4 +1,4 @@
-import type { Row } from "./records.ts";
+import type { Row } from "../layout/records.ts";
 
 /** A message whose rows are all known. */
 export interface RecentMessage {

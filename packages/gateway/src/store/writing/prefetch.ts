@@ -1,9 +1,9 @@
 import type { Write } from "@nomq/core";
-import { DamagedValue } from "./bytes.ts";
-import type { Image } from "./image.ts";
-import { receiptKey, rowKey } from "./keys.ts";
-import type { Level } from "./level.ts";
-import { type Row, readRow } from "./records.ts";
+import type { Level } from "../disk/level.ts";
+import type { Image } from "../image/image.ts";
+import { DamagedValue } from "../layout/bytes.ts";
+import { receiptKey, rowKey } from "../layout/keys.ts";
+import { type Row, readRow } from "../layout/records.ts";
 
 /** Reads the rows that a batch ends or opens and that are no longer in memory. */
 export async function prefetch(level: Level, image: Image, writes: readonly Write[]): Promise<void> {

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, type Log, NomqError } from "@nomq/core";
-import { firstCommits } from "./commits.ts";
-import type { DiskSpace } from "./disk-space.ts";
-import { FORMAT, MIGRATIONS, makeFolder, readMark, writeMark } from "./folder.ts";
-import { type Image, loadImage, type StoreLimits, storeId } from "./image.ts";
-import { metaKey } from "./keys.ts";
-import type { Level, OpenLevel } from "./level.ts";
-import { completed, migrated } from "./migrate.ts";
-import { writeText } from "./records.ts";
+import type { DiskSpace } from "../disk/disk-space.ts";
+import { FORMAT, MIGRATIONS, makeFolder, readMark, writeMark } from "../disk/folder.ts";
+import type { Level, OpenLevel } from "../disk/level.ts";
+import { completed, migrated } from "../disk/migrate.ts";
+import { firstCommits } from "../image/commits.ts";
+import { type Image, loadImage, type StoreLimits, storeId } from "../image/image.ts";
+import { metaKey } from "../layout/keys.ts";
+import { writeText } from "../layout/records.ts";
 import type { Target, TargetSource } from "./writer.ts";
 
 const AGAIN_MS = 1_000;

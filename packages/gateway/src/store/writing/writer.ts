@@ -1,7 +1,7 @@
 import { NomqError } from "@nomq/core";
+import type { Level } from "../disk/level.ts";
+import type { Image } from "../image/image.ts";
 import { Flush } from "./apply.ts";
-import type { Image } from "./image.ts";
-import type { Level } from "./level.ts";
 
 /** Something to be written, as part of a flush. */
 export interface Job {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { NomqError } from "@nomq/core";
 import { ClassicLevel } from "classic-level";
-import type { Range } from "./keys.ts";
+import type { Range } from "../layout/keys.ts";
 
 /** What the writer puts into one atomic batch. */
 export interface Operations {

@@ -1,7 +1,8 @@
 import { type Message, messageBytes, type Write } from "@nomq/core";
-import { accept, count, type KnownAttachment, remove, settle } from "./attachment-index.ts";
-import { nextCommit } from "./commits.ts";
-import type { Image } from "./image.ts";
+import type { LevelBatch } from "../disk/level.ts";
+import { accept, count, type KnownAttachment, remove, settle } from "../image/attachment-index.ts";
+import { nextCommit } from "../image/commits.ts";
+import type { Image } from "../image/image.ts";
 import {
   agingKey,
   bodyKey,
@@ -17,8 +18,7 @@ import {
   rowKey,
   stateKey,
   tombstoneKey,
-} from "./keys.ts";
-import type { LevelBatch } from "./level.ts";
+} from "../layout/keys.ts";
 import {
   type End,
   writeEnd,
@@ -31,7 +31,7 @@ import {
   writeRow,
   writeState,
   writeTally,
-} from "./records.ts";
+} from "../layout/records.ts";
 
 type Kind<W extends Write["write"]> = Write & { write: W };
 

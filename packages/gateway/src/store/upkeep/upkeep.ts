@@ -1,9 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { type Clock, type Log, NomqError } from "@nomq/core";
-import type { KnownAttachment } from "./attachment-index.ts";
-import type { Database } from "./database.ts";
-import type { DiskSpace } from "./disk-space.ts";
-import { bodyKey, rowKey, rowsOf, Space, spaceRange } from "./keys.ts";
+import type { DiskSpace } from "../disk/disk-space.ts";
+import type { KnownAttachment } from "../image/attachment-index.ts";
+import { bodyKey, rowKey, rowsOf, Space, spaceRange } from "../layout/keys.ts";
+import type { Database } from "../writing/database.ts";
+import type { Target, Writer } from "../writing/writer.ts";
 import { loadBehind } from "./load-behind.ts";
 import {
   SWEPT_AT_ONCE,
@@ -14,7 +15,6 @@ import {
   sweepOnce,
   sweepReceipts,
 } from "./sweeps.ts";
-import type { Target, Writer } from "./writer.ts";
 
 const EVERY_MS = 1_000;
 /** How long a transfer's name is kept when nobody releases it (hub.md, "Deduplication"). */

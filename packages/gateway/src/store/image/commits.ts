@@ -1,8 +1,8 @@
 import { NomqError } from "@nomq/core";
-import { DamagedValue } from "./bytes.ts";
-import { commitKey, Space, seqIn, spaceRange } from "./keys.ts";
-import { type Level, type Operations, WAYS_OUT } from "./level.ts";
-import { type CommitRecord, readCommit, writeCommit } from "./records.ts";
+import { type Level, type Operations, WAYS_OUT } from "../disk/level.ts";
+import { DamagedValue } from "../layout/bytes.ts";
+import { commitKey, Space, seqIn, spaceRange } from "../layout/keys.ts";
+import { type CommitRecord, readCommit, writeCommit } from "../layout/records.ts";
 
 /** So many commit records are kept; a hole among them shows a batch that the disk lost. */
 const KEPT_COMMITS = 4_096;

@@ -1,9 +1,9 @@
-import { DamagedValue } from "./bytes.ts";
-import { keyAfter } from "./image.ts";
-import { type Range, Space, seqIn, spaceRange, textIn } from "./keys.ts";
-import type { Moment } from "./level.ts";
-import { readMessage } from "./records.ts";
-import type { Target } from "./writer.ts";
+import type { Moment } from "../disk/level.ts";
+import { keyAfter } from "../image/image.ts";
+import { DamagedValue } from "../layout/bytes.ts";
+import { type Range, Space, seqIn, spaceRange, textIn } from "../layout/keys.ts";
+import { readMessage } from "../layout/records.ts";
+import type { Target } from "../writing/writer.ts";
 
 const PAGE = 4_096;
 /** Space byte, then the name, then a zero and the number. */

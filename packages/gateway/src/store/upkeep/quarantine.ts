@@ -1,10 +1,10 @@
-import type { Flush } from "./apply.ts";
-import { DamagedValue } from "./bytes.ts";
-import type { Image } from "./image.ts";
-import { placeIn, quarantineKey, Space, seqIn, textIn } from "./keys.ts";
-import type { Level } from "./level.ts";
-import { type Row, readMessage, readReceipt, readRow, readState } from "./records.ts";
-import type { Job } from "./writer.ts";
+import type { Level } from "../disk/level.ts";
+import type { Image } from "../image/image.ts";
+import { DamagedValue } from "../layout/bytes.ts";
+import { placeIn, quarantineKey, Space, seqIn, textIn } from "../layout/keys.ts";
+import { type Row, readMessage, readReceipt, readRow, readState } from "../layout/records.ts";
+import type { Flush } from "../writing/apply.ts";
+import type { Job } from "../writing/writer.ts";
 
 const READERS: ReadonlyMap<number, (key: Buffer, value: Buffer) => unknown> = new Map<
   number,
