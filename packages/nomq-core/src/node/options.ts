@@ -39,7 +39,8 @@ export interface NodeLimits {
   readonly window: number;
   /**
    * Transfers remembered in each direction. What arrives beyond is `limited`, but for those whose end does no harm:
-   * QoS 1 once acknowledged, QoS 2 a minute after its end. Default 65,536.
+   * QoS 1 once acknowledged, QoS 2 a minute after its end. An eighth of what arrives is kept for known peers. Default
+   * 65,536.
    */
   readonly transfers: number;
   /** Messages handed to the application and not yet answered. Default 4,096. */

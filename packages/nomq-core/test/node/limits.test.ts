@@ -131,6 +131,19 @@ describe("tables that are full refuse", () => {
     await world.stop();
   });
 
+  test("transfers: an eighth is kept for known peers, whatever strangers leave unfinished", async () => {
+    const world = createWorld();
+    const known = { host: "10.0.0.77", port: 9001 };
+    const room = await world.node({ limits: { transfers: 8 }, peers: [{ name: "pump", address: known }] });
+    for (let each = 0; each < 9; each += 1) await stranger(world, room, 2);
+    expect(room.texts()).toHaveLength(7);
+    const pump = world.device({ transport: world.network.open(known) });
+    await pump.publish({ channel: "a/b", message: "known", qos: 2 }, at(room));
+    await settle();
+    expect(room.texts().at(-1)).toBe("known");
+    await world.stop();
+  });
+
   test("transfers: QoS 2 that could still come again is kept, QoS 1 that was answered gives way", async () => {
     const world = createWorld();
     const to = await world.node({ limits: { transfers: 4 } });

@@ -28,6 +28,9 @@ interface Fire {
   /** Its clock moves on so much with every 1,000 shots. */
   readonly ms: number;
 }
+/** Nobody here is configured: an eighth is kept for those who are. */
+const roomFor = ({ transfers }: Fire): number => transfers - Math.floor(transfers / 8);
+
 const FIRE: Fire = { shots: SHOTS, transfers: 65_536, ms: 500 };
 /** Its table fills with the first half of the shots. */
 const SMALL_TABLE: Fire = { shots: isLong ? 500_000 : 40_000, transfers: 512, ms: 5000 };
@@ -117,7 +120,7 @@ async function shootBatch(scene: Scene, shots: Iterable<Shot>): Promise<number> 
   }
   got.answers = after.sent - before.sent;
   got.handed = handed() - handedBefore;
-  const isFull = after.held.transfers >= fire.transfers - 1;
+  const isFull = after.held.transfers >= roomFor(fire) - 1;
   if (isFull && got.handed <= expected.handed + again) got.handed = Math.min(got.handed, expected.handed);
   if (totalOf(got.counts) !== count || JSON.stringify(got) !== JSON.stringify(expected)) {
     expect(got, said).toEqual(expected);
@@ -169,7 +172,7 @@ async function fuzz(seed: number, fire: Fire): Promise<number> {
   const { held, unknownChannels, unknownClocks } = room.node.status();
   expect(held.sessions).toBeLessThanOrEqual(FROMS.length + 200);
   expect(held.peers).toBeLessThanOrEqual(FROMS.length + 1);
-  expect(held.transfers).toBeLessThanOrEqual(fire.transfers);
+  expect(held.transfers).toBeLessThanOrEqual(roomFor(fire));
   expect(unknownChannels.length).toBeLessThanOrEqual(256);
   expect(unknownClocks.length).toBeLessThanOrEqual(256);
   if (heap > 0) expect(most - heap).toBeLessThan(MOST_GROWTH);
@@ -196,6 +199,6 @@ test(
   { timeout: 1_800_000 },
   () =>
     forEachSeed(seeds, async (seed) => {
-      expect(await fuzz(seed + 1000, SMALL_TABLE)).toBe(SMALL_TABLE.transfers);
+      expect(await fuzz(seed + 1000, SMALL_TABLE)).toBe(roomFor(SMALL_TABLE));
     }),
 );

@@ -91,7 +91,7 @@ class IncomingTransfers implements Incoming {
     const now = this.#use.clock.monotonic();
     const step = stepReceiver(known?.state, { on: "publish", qos, now });
     if (step === undefined) return true;
-    if (known === undefined && !this.#transfers.hasRoom(now)) {
+    if (known === undefined && !this.#transfers.hasRoom(now, arrival.peer.known !== undefined)) {
       this.#use.journal(arrival.noted);
       return false;
     }

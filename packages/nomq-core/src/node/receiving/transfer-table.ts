@@ -53,11 +53,15 @@ export class TransferTable {
     this.#all.set(transfer.name, transfer);
   }
 
-  /** Whether one more has a place; those that may be forgotten make it. */
-  hasRoom(now: number): boolean {
+  /**
+   * Whether one more has a place; those that may be forgotten make it. An eighth is kept for configured peers: who has
+   * the key and never ends what it begins shall not lock them out for a day.
+   */
+  hasRoom(now: number, isKnown: boolean): boolean {
+    const most = isKnown ? this.#limit : this.#limit - Math.floor(this.#limit / 8);
     if (now >= this.#nextSweepAt) this.#sweep(now);
-    if (this.#all.size >= this.#limit) this.#reclaim(now);
-    return this.#all.size < this.#limit;
+    if (this.#all.size >= most) this.#reclaim(now);
+    return this.#all.size < most;
   }
 
   #sweep(now: number): void {
