@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 
@@ -17,6 +17,12 @@ const PICTURE: Readonly<Record<string, readonly string[]>> = {
 
 /** Apps stand on top: they may know every package, and nothing knows them. */
 const APPS_MAY = Object.keys(PICTURE);
+
+/** Folders whose rooms stand on one another, the lowest first: a room knows those before it, and files beside the rooms. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  "packages/nomq-core/src/node": ["peers", "sending", "receiving"],
+  "packages/gateway/src/store": ["layout", "disk", "image", "writing", "upkeep"],
+};
 
 interface Project {
   readonly name: string;
@@ -119,4 +125,25 @@ test("packages form no cycle", () => {
 test("docs/architecture.md draws every package", () => {
   const page = readFileSync(join(root, "docs/architecture.md"), "utf8");
   for (const { name } of projects) expect(page).toContain(name);
+});
+
+describe.each(Object.entries(ROOMS))("%s", (folder, rooms) => {
+  const roomOf = (file: string): number =>
+    rooms.indexOf(relative(join(root, folder), file).split("/")[0] ?? "");
+
+  test("has these rooms and no other", () => {
+    const entries = readdirSync(join(root, folder), { withFileTypes: true });
+    const found = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    expect(found.toSorted()).toEqual(rooms.toSorted());
+  });
+
+  test("no room imports one above it", () => {
+    const upward = sourcesIn(join(root, folder)).flatMap((file) => {
+      const { importedFiles } = ts.preProcessFile(readFileSync(file, "utf8"), true, true);
+      const imported = importedFiles.map(({ fileName }) => join(dirname(file), fileName));
+      const own = roomOf(file);
+      return own === -1 ? [] : imported.filter((other) => roomOf(other) > own).map((other) => [file, other]);
+    });
+    expect(upward).toEqual([]);
+  });
 });
