@@ -5,7 +5,7 @@ import { settle } from "../../src/testing/index.ts";
 import { vectorKey } from "../vectors.ts";
 import { createRoom, createWorld, type Room, read, stateOf, text, until, type World } from "./node-room.ts";
 
-const at = (room: Room): Endpoint => room.node.local() ?? { host: "", port: 0 };
+const at = (room: Room): Endpoint => at(room);
 
 /** A node whose messages are iterated, and one that sends to it. */
 async function pair(world: World): Promise<{ to: Room; from: Room }> {
@@ -164,4 +164,23 @@ describe("node.messages", () => {
     expect((await first).done).toBe(true);
     await world.stop();
   });
+});
+
+test("readers that have stopped reading hold up nobody else's messages", async () => {
+  const world = createWorld();
+  const room = await world.node({ channels: ["a/b", "c"], limits: { handing: 8 } }, "iterated");
+  const stalled = room.node.messages({ channels: ["a/b"] })[Symbol.asyncIterator]();
+  const first = stalled.next();
+  const other = room.node.messages({ channels: ["c"] })[Symbol.asyncIterator]();
+  const heard = other.next();
+  const device = world.device();
+  for (let each = 0; each < 20; each += 1) {
+    await device.publish({ channel: "a/b", message: `${each}` }, at(room));
+    await settle();
+  }
+  await device.publish({ channel: "c", message: "heard" }, at(room));
+  await settle();
+  expect((await first).done).toBe(false);
+  expect(Buffer.from((await heard).value?.payload ?? []).toString()).toBe("heard");
+  await world.stop();
 });

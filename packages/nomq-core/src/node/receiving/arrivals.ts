@@ -71,6 +71,11 @@ export function createArrivals(): Arrivals {
       // All or none: a message that comes again would come twice to those who have it.
       if (free.length === 0 || (message.qos > 0 && free.length < wanting.length))
         return refused("queue-full");
+      if (message.qos === 0) {
+        // Nobody waits to hear that it was read; a message that counted as being handed would take the place of others'.
+        for (const reader of free) void offer(reader, message);
+        return { is: "accepted" };
+      }
       const taken = await Promise.all(free.map((reader) => offer(reader, message)));
       return taken.includes(true) ? { is: "accepted" } : refused("no-receiver");
     },
