@@ -5,7 +5,7 @@ import { settle } from "../../src/testing/index.ts";
 import { vectorKey } from "../vectors.ts";
 import { createRoom, createWorld, type Room, read, stateOf, text, until, type World } from "./node-room.ts";
 
-const at = (room: Room): Endpoint => at(room);
+const at = (room: Room): Endpoint => room.node.local() ?? { host: "", port: 0 };
 
 /** A node whose messages are iterated, and one that sends to it. */
 async function pair(world: World): Promise<{ to: Room; from: Room }> {
