@@ -208,10 +208,29 @@ const wrongStamp: Maker = (ground) => {
   return { datagram, from: session.from, expect: stamp <= session.newest - 60 ? "replay" : "stale" };
 };
 
+/** A stamp just within 30 s of its session's clock, or just beyond. */
+const edgeStamp: Maker = (ground) => {
+  const session = pick(ground.random, ground.sessions);
+  const head = headOf(ground, { ...session });
+  const off = pick(ground.random, [-30, -29, 29, 30, -31, -32, -45, 31, 32, 40, 90, 290]);
+  const timestamp = head.timestamp + off;
+  const isOld = timestamp <= session.newest - 60;
+  const isOff = Math.abs(off) > 30;
+  const plain = publishPlain(fresh(ground), messageOf(ground));
+  const draft: Draft = { type: TYPE.publish, ...head, flags: session.marked ? MARK : 0, timestamp, plain };
+  if (isOld || isOff) {
+    const datagram = seal(draft, ground.key, ground.random);
+    return { datagram, from: session.from, expect: isOld ? "replay" : "stale" };
+  }
+  session.newest = Math.max(session.newest, timestamp);
+  return { datagram: sealed(ground, draft), from: session.from, expect: "accepted", handed: true };
+};
+
 /** A first packet whose clock fits no epoch in any time zone. */
 const oddClock: Maker = (ground) => {
   const { random } = ground;
-  const quarters = random.between(-100_000, 100_000) * 900;
+  // Half of them are in the time zones that are accepted, a little beside a quarter-hour.
+  const quarters = 900 * (random.chance(0.5) ? random.between(-48, 55) : random.between(-100_000, 100_000));
   const timestamp = Math.min(Math.max(ground.seconds() + quarters + random.between(31, 869), 0), 0xffff_ffff);
   const head = { packetId: fresh(ground), sessionId: fresh(ground), timestamp, channelId: CHANNEL_ID };
   const plain = publishPlain(fresh(ground), messageOf(ground));
@@ -256,6 +275,6 @@ const broadcastForOthers: Maker = (ground): Shot => {
 export const WITH_KEY: readonly Maker[] = [
   ...[freshPublish, freshPublish, freshPublish, freshPublish, released, retransmission],
   ...[freshControl, freshControl, freshName, nastyName, nastyPlaintext, nastyPlaintext, nastyPlaintext],
-  ...[replayed, replayed, replayed, replayed, wrongStamp, wrongStamp],
+  ...[replayed, replayed, replayed, replayed, wrongStamp, wrongStamp, edgeStamp],
   ...[oddClock, unknownChannel, ownPacket, broadcastForOthers],
 ];
