@@ -74,6 +74,8 @@ const LIMITS: NodeLimits = {
 };
 /** Sessions, in a few milliseconds. */
 const SWEPT_AT_ONCE = 1024;
+/** Steps of the wall clock that, together, a restart may forget: a small part of the clock's tolerance. */
+const UNSAVED_SECONDS = 5;
 const DEFAULT_PACE = 5;
 const DEFAULT_PROBE_MS = 60_000;
 const DEFAULT_TIMEOUT_MS = 300_000;
@@ -178,13 +180,18 @@ function assembleMemory(options: NomqNodeOptions, late: Late): Memory {
   const [first] = ring.keys;
   const firstKey = first === undefined ? {} : { firstKey: first.key.id };
   const rejections = createRejections({ clock, log, listed: limits.unknown, ...firstKey });
+  let unsaved = 0;
   const time = createNodeTime(clock, (seconds) => {
     for (const each of [windows, peers, sessions]) each.rebase(seconds);
+    // A clock that is set a little again and again would after a restart be as far off as all of it together.
+    unsaved += Math.abs(seconds);
+    if (unsaved <= UNSAVED_SECONDS) return;
+    unsaved = 0;
+    journal.keep(windows.heads());
     if (Math.abs(seconds) <= CLOCK_TOLERANCE) return;
     log.warn("the wall clock has stepped; learnt clocks are kept", { seconds });
     // Who was sent something and was never heard knows our session by the old clock.
     sessions.renew();
-    journal.keep(windows.heads());
   });
   const sessions = createOwnSessions({ random, time, renewal, keep: (changes) => journal.keep(changes) });
   const sweep = (): readonly StateChange[] => [

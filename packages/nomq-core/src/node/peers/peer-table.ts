@@ -123,6 +123,7 @@ export function createPeerTable(use: {
       for (const peer of all()) {
         if (peer.clock === undefined) continue;
         if (seconds > CLOCK_TOLERANCE) peer.formerClock = peer.clock;
+        else if (peer.formerClock !== undefined) peer.formerClock -= seconds;
         peer.clock -= seconds;
       }
     },

@@ -134,14 +134,17 @@ class NodeIngress implements Ingress {
 
   /**
    * A peer whose clock is known may renew its session with it, whatever our own clock has done since, and whether it was
-   * learnt in this run or before a restart: nothing recorded goes on with a clock.
+   * learnt in this run or before a restart: nothing recorded goes on with a clock. After a step forward it may follow
+   * either side of the step, as what we sent it did; what is recorded lies behind both.
    */
   #policyFor(from: Endpoint, keyId: string, offset: number): ClockPolicy {
     const peer = this.#use.peers.find(from);
     if (peer === undefined || peer.key.key.id !== keyId) return "learn";
-    const { clock, known } = peer;
-    if (clock !== undefined && Math.abs(offset - clock) <= CLOCK_TOLERANCE) return "any";
-    return known?.clock ?? "learn";
+    const { clock, formerClock, known } = peer;
+    const goesOn = [clock, formerClock].some(
+      (one) => one !== undefined && Math.abs(offset - one) <= CLOCK_TOLERANCE,
+    );
+    return goesOn ? "any" : (known?.clock ?? "learn");
   }
 
   #take(decoded: Decoded, by: Arrived): void {

@@ -31,6 +31,8 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
   let pending = 0;
   let stopped = false;
   const outcomeOf = (departure: Departure, resolve: (outcome: PublishOutcome) => void): void => {
+    // A step of our clock found in reading it begins a new session.
+    use.time.seconds();
     const packetId = departure.packetId ?? freeId(open, use.wire);
     const { sessionId = use.sessions.forMessage() } = departure;
     const refuse = (reason: string): void =>

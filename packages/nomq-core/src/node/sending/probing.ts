@@ -6,6 +6,7 @@ import type { PeerEntry } from "../peers/peer-entry.ts";
 import type { PeerTable } from "../peers/peer-table.ts";
 import type { Presence } from "../peers/presence.ts";
 import type { Subscriptions } from "../peers/subscriptions.ts";
+import type { NodeTime } from "../time.ts";
 import type { Turns } from "./turns.ts";
 import type { Wire } from "./wire.ts";
 
@@ -24,6 +25,7 @@ export interface Probing {
 /** What probing works with. */
 export interface ProbingUse {
   readonly clock: Clock;
+  readonly time: NodeTime;
   readonly wire: Wire;
   readonly turns: Turns;
   readonly peers: PeerTable;
@@ -105,7 +107,7 @@ class NodeProbing implements Probing {
       if (waiting.size === 0) this.#waiters.delete(peer);
       resolve(false);
     });
-    for (const clock of clocksOf(peer)) this.#send(peer, clock);
+    for (const at of this.#clocksOf(peer).keys()) this.#send(peer, at);
     return promise.finally(cancel);
   }
 
@@ -170,21 +172,30 @@ class NodeProbing implements Probing {
       this.#use.presence.offline(peer, "silent");
       return peer.probeAt;
     }
-    const clocks = clocksOf(peer);
-    this.#send(peer, clocks[peer.probes % clocks.length] ?? 0);
+    this.#send(peer, peer.probes);
     peer.probes += 1;
     peer.probeAt = now + ANSWER_MS;
     return peer.probeAt;
   }
 
-  #send(peer: PeerEntry, clock: number): void {
+  /** Stamped for the peer's clock or, by turns, for each that it may have. */
+  #send(peer: PeerEntry, at: number): void {
     const channelId = this.#channelOf(peer);
     if (channelId === undefined) return;
     const run = (): number => {
-      this.#use.wire.probe(peer, channelId, clock);
+      const clocks = this.#clocksOf(peer);
+      this.#use.wire.probe(peer, channelId, clocks[at % clocks.length] ?? 0);
       return FIRST_WAIT_MS;
     };
     this.#use.turns.take(peer, { run, channel: "", priority: 0 });
+  }
+
+  #clocksOf(peer: PeerEntry): readonly number[] {
+    // A step of our clock found in reading it changes the peer's.
+    this.#use.time.seconds();
+    const { clock, formerClock, kind } = peer;
+    if (clock === undefined) return kind === "node" ? [0] : UNHEARD_OFFSETS;
+    return formerClock === undefined ? [clock] : [clock, formerClock];
   }
 
   /** A channel that the peer subscribes to: nothing else is answered. */
@@ -207,9 +218,4 @@ class NodeProbing implements Probing {
 function roundOf(peer: PeerEntry): number {
   if (peer.clock === undefined && peer.kind === "device") return UNHEARD_OFFSETS.length;
   return peer.presence?.state === "offline" ? 1 : ROUND;
-}
-
-function clocksOf({ clock, formerClock, kind }: PeerEntry): readonly number[] {
-  if (clock === undefined) return kind === "node" ? [0] : UNHEARD_OFFSETS;
-  return formerClock === undefined ? [clock] : [clock, formerClock];
 }
