@@ -136,8 +136,10 @@ function assembleWatch(
   const { clock = systemClock, probe = DEFAULT_PROBE_MS, sessionTimeout = DEFAULT_TIMEOUT_MS } = options;
   const { greet, limits, names, presence, rejections } = use;
   const left = (peer: PeerEntry): void => presence.offline(peer, "left");
+  const { monotonic } = use.time;
   const subscriptions = createSubscriptions({
     names,
+    monotonic,
     known: use.peers.all(),
     receiver,
     left,
@@ -146,7 +148,6 @@ function assembleWatch(
   });
   const probing = createProbing({ ...use, clock, subscriptions, every: probe, timeout: sessionTimeout });
   const silence = probe > 0 ? probe + PROBE_GRACE_MS : sessionTimeout;
-  const { monotonic } = use.time;
   const contact = createContact({ silence, rejections, monotonic, presence, probing, greet, receiver });
   return { presence, probing, subscriptions, contact };
 }

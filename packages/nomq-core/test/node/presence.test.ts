@@ -203,6 +203,35 @@ describe("between nodes of ours", () => {
   });
 });
 
+test("a subscription whose UNSUBSCRIBE was lost ends though the node keeps talking; one that is said again stays", async () => {
+  const world = createWorld();
+  const ended: string[] = [];
+  const channels = ["a/b", "c"];
+  const up = await world.node({ channels }, { unsubscribed: (_, channel) => void ended.push(channel) });
+  const down = await world.node({ channels });
+  for (const channel of channels) await down.node.subscribe(channel, at(up));
+  await world.clock.advance(20_000);
+  world.network.change({ drop: () => true });
+  await down.node.unsubscribe("a/b", at(up));
+  await world.clock.advance(0);
+  world.network.change({ drop: () => false });
+  for (let minute = 0; minute < 4; minute += 1) {
+    void down.node.publish("c", text("still here"), { to: at(up) });
+    await world.clock.advance(60_000);
+  }
+  expect(ended).toEqual([]);
+  for (let minute = 0; minute < 6; minute += 1) {
+    void down.node.publish("c", text("still here"), { to: at(up) });
+    await world.clock.advance(60_000);
+  }
+  expect(ended).toEqual(["a/b"]);
+  expect(await up.node.publish("a/b", text("m"))).toMatchObject({ is: "refused", reason: "no-subscriber" });
+  await up.node.publish("c", text("m"));
+  await world.clock.advance(10_000);
+  expect(down.texts()).toEqual(["m"]);
+  await world.stop();
+});
+
 describe("node.probe", () => {
   test("says at once whether a peer is there", async () => {
     const world = createWorld();

@@ -35,7 +35,8 @@ export interface PeerEntry {
   headSince: number;
   /** Transfers to it that are open. */
   open: number;
-  subscriptions: Set<string>;
+  /** What it has asked for, and when last, monotonic milliseconds. */
+  subscriptions: Map<string, number>;
   /** What this node has asked it for. */
   asked: Set<string>;
   /** The id of a channel it was heard on, as {@link channelKey}. */
@@ -70,10 +71,20 @@ export function viewOf(entry: PeerEntry): NomqPeer {
 
 // Most peers ask for nothing and are asked for nothing: an empty set of its own would be half of what such a peer takes.
 const NO_CHANNELS: Set<string> = new Set();
+const NOTHING_ASKED: Map<string, number> = new Map();
 
 /** The set with one more channel: to be put in the place of the one given. */
 export function withChannel(channels: Set<string>, channel: string): Set<string> {
   return channels === NO_CHANNELS ? new Set([channel]) : channels.add(channel);
+}
+
+/** The subscriptions with one more or renewed: to be put in the place of those given. */
+export function withSubscription(
+  subscriptions: Map<string, number>,
+  channel: string,
+  now: number,
+): Map<string, number> {
+  return subscriptions === NOTHING_ASKED ? new Map([[channel, now]]) : subscriptions.set(channel, now);
 }
 
 /** An entry of which nothing has been heard yet. */
@@ -96,7 +107,7 @@ export function newEntry(of: Pick<PeerEntry, "id" | "known" | "key" | "address">
     turnTimer: undefined,
     headSince: 0,
     open: 0,
-    subscriptions: NO_CHANNELS,
+    subscriptions: NOTHING_ASKED,
     asked: NO_CHANNELS,
     heardChannel: undefined,
     presence: undefined,

@@ -1,6 +1,6 @@
 import type { ChannelNames } from "../channel-names.ts";
 import type { NomqReceiver } from "../contract.ts";
-import { type PeerEntry, viewOf, withChannel } from "./peer-entry.ts";
+import { type PeerEntry, viewOf, withSubscription } from "./peer-entry.ts";
 
 /** What peers have asked this node for. */
 export interface Subscriptions {
@@ -10,6 +10,8 @@ export interface Subscriptions {
   remove(peer: PeerEntry, channel: string): void;
   /** The peer is gone: all it asked for ends. */
   end(peer: PeerEntry): void;
+  /** What a node has not said again for 5 min has ended: its UNSUBSCRIBE was lost. */
+  expire(peer: PeerEntry): void;
   /** Who gets the channel: peers that have asked for it, and known ones whose configuration says so. */
   to(channel: string): readonly PeerEntry[];
 }
@@ -17,6 +19,7 @@ export interface Subscriptions {
 /** What subscriptions work with. */
 export interface SubscriptionsUse {
   readonly names: ChannelNames;
+  readonly monotonic: () => number;
   readonly known: Iterable<PeerEntry>;
   readonly receiver: () => NomqReceiver | undefined;
   /** Peers that may have subscriptions. They stay in the table of peers, so they may fill only a part of it. */
@@ -27,6 +30,8 @@ export interface SubscriptionsUse {
   readonly greet: (peer: PeerEntry, channels: Iterable<string>) => void;
 }
 
+/** A node says SUBSCRIBE again every minute; a device need not. */
+const LIFE_MS = 300_000;
 /** Of one peer. */
 const MOST_CHANNELS = 1000;
 
@@ -46,12 +51,21 @@ export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
   const hasRoom = ({ subscriptions: { size } }: PeerEntry): boolean =>
     size > 0 ? size < MOST_CHANNELS : subscribers < use.limit;
 
+  const remove = (peer: PeerEntry, channel: string): boolean => {
+    const isRemoved = drop(peer, channel);
+    if (isRemoved) use.receiver()?.unsubscribed?.(viewOf(peer), channel);
+    return isRemoved;
+  };
+
   return {
     add(peer, channel) {
-      if (peer.subscriptions.has(channel)) return true;
+      if (peer.subscriptions.has(channel)) {
+        peer.subscriptions.set(channel, use.monotonic());
+        return true;
+      }
       if (!hasRoom(peer) || !use.names.hear(channel)) return false;
       if (peer.subscriptions.size === 0) subscribers += 1;
-      peer.subscriptions = withChannel(peer.subscriptions, channel);
+      peer.subscriptions = withSubscription(peer.subscriptions, channel, use.monotonic());
       asking.add(channel, peer);
       const taken = use.receiver()?.subscribed?.(viewOf(peer), channel) !== false;
       if (taken) use.greet(peer, [channel]);
@@ -59,15 +73,15 @@ export function createSubscriptions(use: SubscriptionsUse): Subscriptions {
       return taken;
     },
     remove(peer, channel) {
-      if (!drop(peer, channel)) return;
-      use.receiver()?.unsubscribed?.(viewOf(peer), channel);
-      if (peer.subscriptions.size === 0) use.left(peer);
+      if (remove(peer, channel) && peer.subscriptions.size === 0) use.left(peer);
     },
     end(peer) {
-      for (const channel of [...peer.subscriptions]) {
-        drop(peer, channel);
-        use.receiver()?.unsubscribed?.(viewOf(peer), channel);
-      }
+      for (const channel of [...peer.subscriptions.keys()]) remove(peer, channel);
+    },
+    expire(peer) {
+      if (peer.kind === "device") return;
+      const since = use.monotonic() - LIFE_MS;
+      for (const [channel, saidAt] of peer.subscriptions) if (saidAt <= since) remove(peer, channel);
     },
     to: (channel) => [...new Set([...configured.of(channel), ...asking.of(channel)])],
   };

@@ -75,7 +75,7 @@ export function createContact(use: ContactUse): Contact {
       use.presence.online(peer, isAnswer ? "answered" : "heard");
       use.probing.heard(peer);
       if (contact === undefined) return;
-      use.greet(peer, [...(peer.known?.channels ?? []), ...peer.subscriptions]);
+      use.greet(peer, [...(peer.known?.channels ?? []), ...peer.subscriptions.keys()]);
       use.receiver()?.heard?.(viewOf(peer), contact);
     },
   };

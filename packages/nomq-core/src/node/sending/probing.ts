@@ -147,6 +147,7 @@ class NodeProbing implements Probing {
   /** The session's end: who cannot be asked is gone without it. */
   #expire(peer: PeerEntry, now: number): void {
     const { timeout, presence, subscriptions } = this.#use;
+    if (peer.subscriptions.size > 0) subscriptions.expire(peer);
     if (now - Math.max(peer.heardAt ?? 0, this.#startedAt) < timeout) return;
     if (peer.subscriptions.size > 0) subscriptions.end(peer);
     presence.offline(peer, "silent");
@@ -201,7 +202,7 @@ class NodeProbing implements Probing {
   /** A channel that the peer subscribes to: nothing else is answered. */
   #nameOf(peer: PeerEntry): string | undefined {
     const [configured] = peer.known?.channels ?? [];
-    const [subscribed] = peer.subscriptions;
+    const [subscribed] = peer.subscriptions.keys();
     const [asked] = peer.asked;
     return peer.kind === "device" ? (configured ?? subscribed ?? asked) : (subscribed ?? asked ?? configured);
   }
