@@ -1,3 +1,4 @@
+import { addressText, plainEndpoint } from "../../address.ts";
 import type { CancelTimer } from "../../clock.ts";
 import type { PacketKey } from "../../packet/key-ring.ts";
 import type { Dialect } from "../../packet/packet.ts";
@@ -13,6 +14,8 @@ export interface PeerEntry {
   readonly id: string;
   readonly known: KnownPeer | undefined;
   address: Endpoint;
+  /** Of a configured peer that was heard elsewhere and did not answer there: where it was heard. */
+  elsewhere: Endpoint | undefined;
   key: PacketKey;
   dialect: Dialect;
   kind: PeerKind;
@@ -63,6 +66,20 @@ export interface Turn {
   readonly priority: number;
 }
 
+/**
+ * It did not answer at that address: the next message goes by turns where it is configured and where it was last heard. A packet that
+ * somebody held back and sent on from elsewhere moves a peer, and one that only answers would never be found again.
+ */
+export function fellSilent(peer: PeerEntry, at: Endpoint = peer.address): void {
+  const { known, address, elsewhere } = peer;
+  peer.silent = true;
+  if (known === undefined || at !== address) return;
+  const home = plainEndpoint(known.address);
+  const isHome = addressText(address) === addressText(home);
+  peer.elsewhere = isHome ? undefined : address;
+  peer.address = isHome ? (elsewhere ?? address) : home;
+}
+
 /** The peer as the application sees it. */
 export function viewOf(entry: PeerEntry): NomqPeer {
   const { id, address, kind } = entry;
@@ -93,6 +110,7 @@ export function newEntry(of: Pick<PeerEntry, "id" | "known" | "key" | "address">
     id: of.id,
     known: of.known,
     address: of.address,
+    elsewhere: undefined,
     key: of.key,
     dialect: of.key.key.dialect === "standard" ? "standard" : "micropython",
     kind: of.known?.kind ?? "device",

@@ -62,6 +62,7 @@ export function createContact(use: ContactUse): Contact {
         peer.kind = "node";
       }
       peer.address = arrived.from;
+      peer.elsewhere = undefined;
       peer.key = arrived.key;
       peer.dialect = dialect;
       peer.clock = window.clock;

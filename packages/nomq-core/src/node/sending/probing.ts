@@ -2,7 +2,7 @@ import type { CancelTimer, Clock } from "../../clock.ts";
 import { UNHEARD_OFFSETS } from "../../session/clock-offset.ts";
 import { FIRST_WAIT_MS } from "../../session/sender.ts";
 import type { ChannelNames } from "../channel-names.ts";
-import type { PeerEntry } from "../peers/peer-entry.ts";
+import { fellSilent, type PeerEntry } from "../peers/peer-entry.ts";
 import type { PeerTable } from "../peers/peer-table.ts";
 import type { Presence } from "../peers/presence.ts";
 import type { Subscriptions } from "../peers/subscriptions.ts";
@@ -169,7 +169,7 @@ class NodeProbing implements Probing {
       peer.probeAt = now + this.#use.every;
       // One that only publishes answers for no channel: it is gone when the session ends.
       if (this.#nameOf(peer) === undefined && !peer.answers) return peer.probeAt;
-      peer.silent = true;
+      fellSilent(peer);
       this.#use.presence.offline(peer, "silent");
       return peer.probeAt;
     }

@@ -9,9 +9,10 @@ import {
   type SendState,
   stepSender,
 } from "../../session/sender.ts";
+import type { Endpoint } from "../../transport.ts";
 import type { PublishOutcome } from "../contract.ts";
 import type { OwnSessions } from "../own-sessions.ts";
-import type { PeerEntry, Turn } from "../peers/peer-entry.ts";
+import { fellSilent, type PeerEntry, type Turn } from "../peers/peer-entry.ts";
 import type { NodeTime } from "../time.ts";
 import type { Turns } from "./turns.ts";
 import type { Outbound, Wire } from "./wire.ts";
@@ -61,6 +62,7 @@ export class Transfer {
   #timer: CancelTimer | undefined;
   /** When a datagram first left, monotonic milliseconds. */
   #firstAt: number | undefined;
+  #firstTo: Endpoint | undefined;
 
   constructor(use: TransferUse, departure: Departure, ids: { packetId: number; sessionId: number }) {
     const { peer, message, ttl } = departure;
@@ -204,12 +206,13 @@ export class Transfer {
   #tellSilence(outcome: SendOutcome): void {
     const isAborted = "reason" in outcome && ENDED_BY_US.has(outcome.reason);
     if (outcome.is === "delivered" || isAborted) return;
-    this.peer.silent = true;
+    fellSilent(this.peer, this.#firstTo);
     this.#use.silent(this.peer, outcome.is === "expired" ? "perhaps" : "surely");
   }
 
   #put(datagram: Uint8Array): void {
     this.#firstAt ??= this.#use.clock.monotonic();
+    this.#firstTo ??= this.peer.address;
     this.#use.sessions.used(this.#message.sessionId);
     this.#use.wire.send(this.peer, datagram);
   }
