@@ -6,7 +6,7 @@ import { createKeyRing } from "../../src/packet/key-ring.ts";
 import { type ReceiveInput, stepReceiver } from "../../src/session/receiver.ts";
 import { vectorKey } from "../vectors.ts";
 
-const RUNS = process.env["NOMQ_LONG"] === undefined ? 40 : 1000;
+const RUNS = process.env["NOMQ_LONG"] === undefined ? 40 : 500;
 const LIMIT = 64;
 const [key] = createKeyRing([vectorKey()]).keys;
 

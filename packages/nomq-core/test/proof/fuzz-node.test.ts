@@ -33,7 +33,7 @@ const roomFor = ({ transfers }: Fire): number => transfers - Math.floor(transfer
 
 const FIRE: Fire = { shots: SHOTS, transfers: 65_536, ms: 500 };
 /** Its table fills with the first half of the shots. */
-const SMALL_TABLE: Fire = { shots: isLong ? 500_000 : 40_000, transfers: 512, ms: 5000 };
+const SMALL_TABLE: Fire = { shots: isLong ? 100_000 : 40_000, transfers: 512, ms: 5000 };
 const MOST_GROWTH = 256 * 1024 * 1024;
 
 /** A node that is shot at past the network, and a healthy one that goes over it. */
