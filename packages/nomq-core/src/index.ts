@@ -12,6 +12,7 @@ export * from "./hub/store.ts";
 export * from "./log.ts";
 export * from "./mapping.ts";
 export * from "./message.ts";
+export * from "./network.ts";
 export * from "./node/node.ts";
 export { nomqMapping } from "./nomq-bridge/mapping.ts";
 export * from "./nomq-bridge/nomq-bridge.ts";

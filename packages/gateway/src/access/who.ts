@@ -1,5 +1,4 @@
-import { BlockList, isIP } from "node:net";
-import { NomqError, type Principal } from "@nomq/core";
+import { NomqError, networkCheck, type Principal, parseNetwork } from "@nomq/core";
 
 /** Tells whether a rule speaks of a principal. */
 export type WhoCheck = (principal: Principal) => boolean;
@@ -18,30 +17,21 @@ export function whoCheck(who: string, path: string): WhoCheck {
   const colon = who.indexOf(":");
   const kind = who.slice(0, colon);
   const name = who.slice(colon + 1);
-  if (kind === "addr") return networkCheck(name, path);
+  if (kind === "addr") return fromNetwork(name, path);
   if (colon === -1 || name === "" || !KINDS.includes(kind)) {
     throw new NomqError("config-invalid", `${path}: "${who}" names nobody; write ${FORMS}`);
   }
   return (principal) => principal === who;
 }
 
-function networkCheck(cidr: string, path: string): WhoCheck {
-  const [network = "", bits, ...rest] = cidr.split("/");
-  const family = isIP(network);
-  const longest = family === 6 ? 128 : 32;
-  const prefix = bits === undefined ? longest : /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN;
-  if (family === 0 || rest.length > 0 || !(prefix <= longest)) {
+function fromNetwork(cidr: string, path: string): WhoCheck {
+  const network = parseNetwork(cidr);
+  if (network === undefined) {
     throw new NomqError(
       "config-invalid",
       `${path}: "addr:${cidr}" is no network; write addr:192.168.0.0/16 or addr:fd00::/8`,
     );
   }
-  const networks = new BlockList();
-  networks.addSubnet(network, prefix, family === 6 ? "ipv6" : "ipv4");
-  return (principal) => {
-    if (!principal.startsWith("addr:")) return false;
-    const address = principal.slice("addr:".length);
-    const from = isIP(address);
-    return from !== 0 && networks.check(address, from === 6 ? "ipv6" : "ipv4");
-  };
+  const isInside = networkCheck([network]);
+  return (principal) => principal.startsWith("addr:") && isInside(principal.slice("addr:".length));
 }

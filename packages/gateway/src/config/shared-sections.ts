@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { AckPoint, OutboxLimits } from "@nomq/core";
+import { type AckPoint, type OutboxLimits, parseNetwork } from "@nomq/core";
 import { z } from "zod";
 import type { ListenerConfig } from "./config.ts";
 import {
@@ -33,12 +33,7 @@ export const tlsConnection: z.ZodType = z.strictObject({
 });
 
 /** A network, or one address. */
-const network = text("an address range such as 192.168.0.0/16", (value) => {
-  const [address = "", bits, ...rest] = value.split("/");
-  const longest = isIP(address) === 6 ? 128 : 32;
-  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest);
-  return isIP(address) !== 0 && rest.length === 0 && fits;
-});
+const network = text("an address range such as 192.168.0.0/16", (value) => parseNetwork(value) !== undefined);
 
 /** What MQTT can say (MQTT 5.0, section 1.5.5), and the least that a broker needs to answer. */
 const maxPayload = size.refine((value) => value >= 128 && value <= 268_435_460, {
