@@ -81,7 +81,7 @@ function reachText({ listen }: Running): string {
 const dataText = ({ data }: BannerOptions): string =>
   data === "memory"
     ? "memory: keys and messages end with this process"
-    : `${data} (keys; messages live in memory and end with this process)`;
+    : `${data} (keys, store; MQTT sessions end with this process)`;
 
 function keysText({ keys }: Running): string {
   const ids = keys.keys.map(({ id }) => id).join(", ");

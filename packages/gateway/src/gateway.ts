@@ -18,6 +18,8 @@ import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
 import { openControlServer } from "./control/control-server.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
+import { recoverStore, storeOf } from "./open-store.ts";
+import type { DurableStore } from "./store/index.ts";
 import { warningOf } from "./weak-keys.ts";
 
 /** Options of {@link createGateway}. */
@@ -64,6 +66,7 @@ class OneGateway implements Gateway {
   readonly #log: Log;
   readonly #listen: Readonly<Record<"nomq" | "mqtt", readonly ListenerConfig[]>>;
   readonly #time: string | undefined;
+  readonly #store: DurableStore | undefined;
   readonly #hub: Hub;
   /** What to close, in the order of opening. */
   readonly #closers: (() => PromiseLike<void> | void)[] = [];
@@ -83,7 +86,12 @@ class OneGateway implements Gateway {
     };
     const { time } = config.nomq;
     this.#time = time === undefined ? undefined : shifted({ url: time }, portOffset).url;
-    this.#hub = createHub({ log, channels: config.nomq.channels.map(({ name }) => name) });
+    this.#store = storeOf(config, log);
+    this.#hub = createHub({
+      log,
+      channels: config.nomq.channels.map(({ name }) => name),
+      ...(this.#store === undefined ? {} : { store: this.#store }),
+    });
   }
 
   async start(): Promise<Running> {
@@ -118,8 +126,13 @@ class OneGateway implements Gateway {
 
   async #open(): Promise<Running> {
     const folder = dataFolder(this.#config.data, this.#closers);
+    const store = this.#store;
+    if (store !== undefined) {
+      this.#closers.push(() => store[Symbol.asyncDispose]());
+      // Before anything else: its lock tells whether a gateway runs on this folder already.
+      await recoverStore(store, this.#config.data, this.#log);
+    }
     this.#closers.push(() => this.#hub[Symbol.asyncDispose]());
-    // Before anything else: it tells whether a gateway runs on this folder already.
     const control = await openControlServer(folder, this.#api());
     this.#closers.push(() => control[Symbol.asyncDispose]());
     const keys = keysInEffect(this.#config.nomq.keys, this.#config.data);

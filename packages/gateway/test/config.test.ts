@@ -249,7 +249,6 @@ describe("refusals name place, path, reason and advice", () => {
 
 describe("parts of a later version are checked, then refused by name", () => {
   test.each([
-    ["durability: power", "1:1: durability: not available yet (durability: power); remove it"],
     ["mqtt: { listen: ['mqtts://[::]:8883'] }", "1:18: mqtt.listen[0]: not available yet (TLS on listeners)"],
     [
       "mqtt: { listen: [{ url: 'mqtt://[::]:1', tls: { cert: a, key: b } }] }",

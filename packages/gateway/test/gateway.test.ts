@@ -202,7 +202,7 @@ describe("refusal to start", () => {
     }
     await using gateway = await launchGateway({ folder });
     expect((await createControlClient(gateway.controlSocket).get("/healthz")).status).toBe(200);
-    expect(readdirSync(join(folder.path, "data")).sort()).toEqual(["control.sock", "keys"]);
+    expect(readdirSync(join(folder.path, "data")).sort()).toEqual(["control.sock", "keys", "store"]);
   });
 
   test("a data folder that cannot be made: exit 1", async () => {

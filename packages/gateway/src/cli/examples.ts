@@ -13,6 +13,8 @@ interface Examples {
   readonly explain: string;
   readonly unknown: string;
   readonly name: string;
+  readonly storeCheck: string;
+  readonly storeExport: string;
 }
 
 /** What `--help` shows below each command. */
@@ -57,4 +59,6 @@ export const EXAMPLES: Examples = {
     "nomq name --list",
     "nomq name --forget greenhouse/temperature",
   ),
+  storeCheck: examples("nomq store check", "nomq store check ./second --json"),
+  storeExport: examples("nomq store export > store.jsonl", "nomq store export ./second | grep retained"),
 };

@@ -41,6 +41,7 @@ export function createProgram(finish: Finish): Command {
   addExplain(program, finish);
   addUnknown(program, finish);
   addName(program, finish);
+  addStore(program, finish);
   return program;
 }
 
@@ -202,9 +203,7 @@ function addUnknown(program: Command, finish: Finish): void {
 function addName(program: Command, finish: Finish): void {
   const command = program
     .command("name")
-    .description(
-      "give a NoMQ channel its name, for as long as the store keeps it (in memory for now: nomq.channels stays)",
-    )
+    .description("give a NoMQ channel its name, for as long as the gateway's data folder keeps it")
     .argument("[hash]", "its hash, or the first 8 digits or more, as nomq unknown lists it")
     .argument("[channel]", "its name")
     .usage("[options] HASH CHANNEL");
@@ -217,6 +216,28 @@ function addName(program: Command, finish: Finish): void {
       const { runName } = await import("./name-command.ts");
       const given = [hash, channel].filter((each) => each !== undefined);
       finish(await runName(given, options));
+    });
+}
+
+function addStore(program: Command, finish: Finish): void {
+  const store = program.command("store").description("look into the store of a gateway that is stopped");
+  placed(store.command("check"))
+    .description("read a store through and say what does not fit")
+    .argument("[dir]", "data folder (default: the configuration's, else ./data)")
+    .option("--json", "one JSON object")
+    .addHelpText("after", EXAMPLES.storeCheck)
+    .action(async (dir: string | undefined, options) => {
+      const { runStoreCheck } = await import("./store-command.ts");
+      finish(await runStoreCheck(dir, options));
+    });
+  placed(store.command("export"))
+    .description("write all that a store holds to standard output, one JSON object per line")
+    .argument("[dir]", "data folder (default: the configuration's, else ./data)")
+    .option("--json", "the same: an export is JSON lines")
+    .addHelpText("after", EXAMPLES.storeExport)
+    .action(async (dir: string | undefined, options) => {
+      const { runStoreExport } = await import("./store-command.ts");
+      finish(await runStoreExport(dir, options));
     });
 }
 

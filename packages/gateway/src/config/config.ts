@@ -85,6 +85,8 @@ export interface Config {
   readonly version: 1;
   /** An absolute folder, or `memory`. */
   readonly data: string;
+  /** What an acknowledged message survives: the end of the process, or a power cut. */
+  readonly durability: "process" | "power";
   readonly nomq: NomqConfig;
   readonly mqtt: MqttConfig;
   readonly log: LogConfig;

@@ -111,6 +111,7 @@ function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, fold
   return {
     version: 1,
     data: file.data === "memory" ? "memory" : resolve(folder, file.data),
+    durability: file.durability,
     nomq: {
       listen,
       ...(keys === undefined ? {} : { keys }),

@@ -18,7 +18,6 @@ const secure = (value: unknown): boolean => typeof value !== "string" || !/^(mqt
 
 /** What the schema knows and this version does not serve. */
 const LATER: readonly Later[] = [
-  { at: ["durability"], what: "durability: power", fine: (value) => value !== "power" },
   listenerTls("nomq"),
   listenerTls("mqtt"),
   { at: ["mqtt", "listen", "*"], what: "TLS on listeners", fine: secure },

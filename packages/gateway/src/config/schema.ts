@@ -16,6 +16,7 @@ import { listeners } from "./shared-sections.ts";
 export interface ConfigFile {
   readonly version: 1;
   readonly data: string;
+  readonly durability: "process" | "power";
   readonly nomq: NomqSection;
   readonly mqtt: { readonly listen: readonly ListenerConfig[] };
   readonly log: LogConfig;

@@ -50,10 +50,22 @@ export interface DurableStoreOptions {
   readonly log?: Log;
 }
 
+/** What a store held when it was opened. */
+export interface Recovered {
+  readonly attachments: number;
+  /** Messages waiting, counted once for each attachment they wait for. */
+  readonly waiting: number;
+}
+
 /** A {@link Store} on disk. */
 export interface DurableStore extends Store {
   /** Values found damaged and put aside since it was made. */
   readonly damaged: number;
+  /**
+   * Opens the database and takes its lock, as `open` does where this was not called before: what must not start twice
+   * knows it first. Rejects with `data-in-use`, `store-damaged`, `store-newer` or `store-failed`.
+   */
+  recover(): Promise<Recovered>;
   /** No messages are taken for want of room. */
   readonly isFull: boolean;
   /** Does at once what it does by itself every second: expiry, limits, compaction. */
@@ -115,9 +127,18 @@ export class LevelStore implements DurableStore {
     return this.space.isFull;
   }
 
-  async open(): Promise<Opened> {
+  async recover(): Promise<Recovered> {
     await this.writer.idle();
     if (!this.database.isOpen) await this.database.open();
+    const stored = this.target().image.attachments.stored();
+    return {
+      attachments: stored.length,
+      waiting: stored.reduce((sum, { waiting }) => sum + waiting, 0),
+    };
+  }
+
+  async open(): Promise<Opened> {
+    await this.recover();
     const { level, image } = this.database.target();
     const seq = Math.max(image.nextStart, image.commit.highest + 1);
     await this.writer.write({

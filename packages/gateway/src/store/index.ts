@@ -1,3 +1,8 @@
 export { checkStore, type StoreReport } from "./check.ts";
-export { createDurableStore, type DurableStore, type DurableStoreOptions } from "./durable-store.ts";
+export {
+  createDurableStore,
+  type DurableStore,
+  type DurableStoreOptions,
+  type Recovered,
+} from "./durable-store.ts";
 export { exportStore } from "./export.ts";

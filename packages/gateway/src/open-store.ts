@@ -1,0 +1,37 @@
+import { join } from "node:path";
+import { type Log, NomqError } from "@nomq/core";
+import type { Config } from "./config/config.ts";
+import { createDurableStore, type DurableStore } from "./store/index.ts";
+
+/** The store of a data folder. */
+export const storeFolderIn = (data: string): string => join(data, "store");
+
+/** The gateway's store on disk; undefined with `data: memory`. Nothing is opened before {@link recoverStore}. */
+export function storeOf({ data, durability }: Config, log: Log): DurableStore | undefined {
+  return data === "memory" ? undefined : createDurableStore({ folder: storeFolderIn(data), durability, log });
+}
+
+/**
+ * Opens the store and says what it recovered. The store's lock tells whether a gateway runs on the folder, also while
+ * that one still starts: `data-in-use` in the words of the control socket.
+ */
+export async function recoverStore(store: DurableStore, data: string, log: Log): Promise<void> {
+  const folder = storeFolderIn(data);
+  log.info("opening the store", { folder });
+  try {
+    const { attachments, waiting } = await store.recover();
+    log.info("the store is open", { folder, attachments, waiting });
+  } catch (error) {
+    if (error instanceof NomqError && error.code === "data-in-use") throw inUse(data, error);
+    if (error instanceof NomqError) throw error;
+    throw new NomqError("store-failed", `the store in ${folder} could not be opened: ${String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A second gateway, or `nomq store`, on the folder of a gateway that runs. */
+export function inUse(data: string, cause?: unknown): NomqError {
+  const text = `a gateway already runs on ${data}; stop it, or give --data another folder`;
+  return new NomqError("data-in-use", text, { cause });
+}
