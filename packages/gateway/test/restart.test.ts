@@ -1,14 +1,14 @@
-import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openUdpTransport, systemClock } from "@nomq/core";
-import { createV1Driver, type V1Driver } from "@nomq/core/testing";
+import { runV1Device, type V1Driver } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { type LaunchedGateway, launchGateway, nomq, type TestFolder, testFolder } from "./launch.ts";
 
 /** A board with the gateway's generated key that acknowledges nothing until told. */
 async function openBoard(folder: TestFolder): Promise<V1Driver> {
   const key = JSON.parse(readFileSync(join(folder.path, "data/keys/site.json"), "utf8"));
-  return createV1Driver({
+  return runV1Device({
     transport: await openUdpTransport({ host: "127.0.0.1", port: 0 }),
     clock: systemClock,
     encryption: Buffer.from(key.encryption, "hex"),
@@ -111,6 +111,7 @@ describe("a store that cannot be opened", () => {
     const ended = await nomq(["gateway", "--config", file]).ended;
     expect(ended).toMatchObject({ code: 1, stdout: "" });
     expect(ended.stderr).toMatch(new RegExp(`^${code}: `, "m"));
+    expect(readdirSync(join(folder.path, "data"))).toEqual(["store"]);
   });
 });
 
