@@ -26,6 +26,7 @@ describe("defaults", () => {
     expect(parse("")).toEqual({
       version: 1,
       data: "/etc/nomq/data",
+      durability: "process",
       nomq: {
         listen: [{ url: "udp://[::]:8888" }],
         channels: [],
