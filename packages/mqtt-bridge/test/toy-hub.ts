@@ -1,5 +1,5 @@
 import type { Draft, Message, Outcome, Peer, Port, Principal, PublishOptions, Receipt } from "@nomq/core";
-import { filterMatches, NomqError, silentLog } from "@nomq/core";
+import { filterMatches, NomqError, type SessionEntry, silentLog } from "@nomq/core";
 import type { FakeClock } from "@nomq/core/testing";
 import { createFakeClock } from "@nomq/core/testing";
 
@@ -23,6 +23,8 @@ export interface ToyHub {
   readonly refusedFilters: Set<string>;
   readonly retained: Map<string, Message>;
   readonly warnings: (readonly [string, object | undefined])[];
+  /** What the bridge recorded in the session log. */
+  readonly recorded: SessionEntry[];
   /** Publishes at QoS 1 and 2 and retained ones wait for the test. Default false: all are stored at once. */
   holding: boolean;
   forbidden: (action: string, channel: string) => boolean;
@@ -107,6 +109,7 @@ export function createToyHub(): ToyHub {
     refusedFilters: new Set(),
     retained: new Map(),
     warnings: [],
+    recorded: [],
     holding: false,
     forbidden: () => false,
     deliver(message, expiresInMs) {
@@ -129,6 +132,7 @@ export function createToyHub(): ToyHub {
       follow: unused,
       clock,
       log: { ...silentLog, warn: (text, fields) => void hub.warnings.push([text, fields]) },
+      sessionLog: { record: (entry) => void hub.recorded.push(entry) },
     },
   };
   return hub;

@@ -2,6 +2,7 @@ import type { Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
 import type { Draft, Message } from "./message.ts";
 import type { Action, Principal } from "./principal.ts";
+import type { SessionLog } from "./session-log.ts";
 
 /** Every call that waits takes one: its abort ends the waiting. */
 export interface AbortOptions {
@@ -167,6 +168,8 @@ export interface Port {
   follow(id: string, options?: AbortOptions): AsyncIterable<Receipt>;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where who did what and when is recorded. */
+  readonly sessionLog: SessionLog;
 }
 
 /** A bridge's state, with the reason and since when (Unix milliseconds). */

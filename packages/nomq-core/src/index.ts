@@ -18,6 +18,7 @@ export { nomqMapping } from "./nomq-bridge/mapping.ts";
 export * from "./nomq-bridge/nomq-bridge.ts";
 export * from "./packet/index.ts";
 export * from "./principal.ts";
+export * from "./session-log.ts";
 export * from "./status-feed.ts";
 export * from "./time-service/time-reply.ts";
 export * from "./time-service/time-service.ts";

@@ -3,6 +3,7 @@ import { type CancelTimer, type Clock, systemClock } from "../clock.ts";
 import { NomqError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
 import { type Access, allowAll } from "../principal.ts";
+import { type SessionLog, silentSessionLog } from "../session-log.ts";
 import { detach, forget } from "./attach/detach.ts";
 import { type Core, DEFAULT_LIMITS, type HubLimits } from "./core.ts";
 import { createMemoryStore } from "./memory-store.ts";
@@ -21,6 +22,8 @@ export interface HubOptions {
   readonly clock?: Clock;
   /** Default: silent. */
   readonly log?: Log;
+  /** Who did what and when; bridges record into it. Default: silent. */
+  readonly sessionLog?: SessionLog;
   /** Channel names that are always known. */
   readonly channels?: readonly string[];
   readonly limits?: Partial<HubLimits>;
@@ -77,6 +80,7 @@ class LocalHub implements Hub {
       openCore: () => this.core,
       clock: this.clock,
       log: this.log,
+      sessionLog: this.options.sessionLog ?? silentSessionLog,
     });
   }
 

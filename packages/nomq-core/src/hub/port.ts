@@ -18,11 +18,13 @@ export function createPort(
     openCore(): Core | undefined;
     readonly clock: Port["clock"];
     readonly log: Port["log"];
+    readonly sessionLog: Port["sessionLog"];
   },
 ): Port {
   return {
     clock: hub.clock,
     log: hub.log,
+    sessionLog: hub.sessionLog,
     publish: (draft, from, options = {}) => {
       const core = hub.openCore();
       if (core === undefined) return Promise.resolve(closedReceipt(draft.channel));
