@@ -127,6 +127,7 @@ export function createToyHub(): ToyHub {
       state: unused,
       remember: unused,
       latest: unused,
+      history: unused,
       channels: unused,
       receipt: unused,
       follow: unused,

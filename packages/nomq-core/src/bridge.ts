@@ -134,6 +134,14 @@ export interface PublishOptions extends AbortOptions {
   readonly state?: readonly StateChange[];
 }
 
+/** Which part of a channel's history. */
+export interface HistoryRange {
+  /** At most so many, the youngest ones. Default: all. */
+  readonly last?: number;
+  /** Published at this time or later, in Unix milliseconds. Default: at any time. */
+  readonly since?: number;
+}
+
 /** Options of {@link Port.channels}. */
 export interface ChannelsOptions extends AbortOptions {
   /** False: ends after the names known now. Default true. */
@@ -160,6 +168,11 @@ export interface Port {
   retained(filters: readonly string[], as: Principal): AsyncIterable<Message>;
   /** The retained value of one channel. */
   latest(channel: string, as: Principal): Promise<Message | undefined>;
+  /**
+   * What the channel's history keeps, oldest first, as far as the principal may subscribe to it; without what has
+   * expired. How much is kept is the store's: by default the last 10 messages of QoS 1 and 2 or with retain, 24 hours.
+   */
+  history(channel: string, range: HistoryRange, as: Principal): AsyncIterable<Message>;
   /** Known names under the filter, then each new one, until aborted or the hub closes. */
   channels(filter: string, options?: ChannelsOptions): AsyncIterable<string>;
   may(who: Principal, action: Action, channel: string): boolean;

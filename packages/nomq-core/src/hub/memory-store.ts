@@ -1,10 +1,11 @@
+import type { HistoryRange } from "../bridge.ts";
 import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import { Channels } from "./memory/channels.ts";
 import { Places } from "./memory/places.ts";
 import { ReceiptBook } from "./memory/receipt-book.ts";
 import { States } from "./memory/states.ts";
-import type { Batch, HistoryRange, RetainedPage, Store, Write } from "./store.ts";
+import type { Batch, RetainedPage, Store, Write } from "./store.ts";
 
 /** A run may use this many numbers above the highest it had committed. */
 const RUN = 2 ** 32;

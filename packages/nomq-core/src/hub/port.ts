@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { ChannelsOptions, Port, Receipt } from "../bridge.ts";
+import type { ChannelsOptions, HistoryRange, Port, Receipt } from "../bridge.ts";
 import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import type { Principal } from "../principal.ts";
@@ -36,6 +36,7 @@ export function createPort(
     attach: async (peer, options) => attach(hub.core(), peer, options),
     retained: (filters, as) => retained(hub.core(), filters, as),
     latest: async (channel, as) => latest(hub.core(), channel, as),
+    history: (channel, range, as) => history(hub.core(), { channel, range }, as),
     channels: (filter, options) => channels(hub.core(), filter, options),
     may: (who, action, channel) => hub.core().access.may(who, action, channel),
     receipt: async (id) => {
@@ -103,11 +104,27 @@ async function latest(core: Core, channel: string, as: Principal): Promise<Messa
   return value === undefined ? undefined : current(core, value);
 }
 
+/** The right is asked for again before each message: it may end while the history is read. */
+async function* history(
+  core: Core,
+  { channel, range }: { readonly channel: string; readonly range: HistoryRange },
+  as: Principal,
+): AsyncGenerator<Message> {
+  if (!core.access.may(as, "subscribe", channel)) return;
+  for await (const message of core.store.history(channel, range)) {
+    if (!core.access.may(as, "subscribe", channel)) return;
+    if (!core.time.isExpired(message)) yield inTodaysTime(core, message);
+  }
+}
+
 /** The value unless cleared or expired, its expiry in today's wall time. */
 function current(core: Core, value: Message): Message | undefined {
-  if (isTombstone(value) || core.time.isExpired(value)) return undefined;
-  const expiresAt = core.time.expiresAt(value);
-  return expiresAt === undefined || expiresAt === value.expiresAt ? value : { ...value, expiresAt };
+  return isTombstone(value) || core.time.isExpired(value) ? undefined : inTodaysTime(core, value);
+}
+
+function inTodaysTime(core: Core, message: Message): Message {
+  const expiresAt = core.time.expiresAt(message);
+  return expiresAt === undefined || expiresAt === message.expiresAt ? message : { ...message, expiresAt };
 }
 
 function channels(core: Core, filter: string, options: ChannelsOptions | undefined): AsyncIterable<string> {

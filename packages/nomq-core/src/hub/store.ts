@@ -1,4 +1,4 @@
-import type { FinalOutcome, LedgerRow, OutboxLimits, Receipt } from "../bridge.ts";
+import type { FinalOutcome, HistoryRange, LedgerRow, OutboxLimits, Receipt } from "../bridge.ts";
 import type { Message } from "../message.ts";
 import type { Principal } from "../principal.ts";
 
@@ -73,13 +73,6 @@ export interface Opened {
   readonly rows?: readonly (readonly [name: string, row: LedgerRow])[];
 }
 
-/** Which part of a channel's history. */
-export interface HistoryRange {
-  readonly last?: number;
-  /** Unix milliseconds. */
-  readonly since?: number;
-}
-
 /** Which retained values. */
 export interface RetainedPage {
   /** Channels after this one, in ascending order of UTF-16 code units. */
@@ -104,6 +97,7 @@ export interface Store extends AsyncDisposable {
   /** The retained value of one channel; undefined when there is none or it was cleared. */
   latest(channel: string): Promise<Message | undefined>;
   receipt(id: string): Promise<Receipt | undefined>;
+  /** Oldest first. */
   history(channel: string, range: HistoryRange): AsyncIterable<Message>;
   state(owner: string): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
 }

@@ -1,6 +1,7 @@
+import type { HistoryRange } from "../../bridge.ts";
 import { filterMatches, type Message } from "../../message.ts";
 import { AgedMap } from "../aged-map.ts";
-import type { HistoryRange, RetainedPage } from "../store.ts";
+import type { RetainedPage } from "../store.ts";
 import { SortedNames, startAfter } from "./sorted-names.ts";
 
 /** So many comparisons of a name with a filter are made before other callbacks get their turn. */
