@@ -28,6 +28,8 @@ export interface ToyHub {
   /** Publishes at QoS 1 and 2 and retained ones wait for the test. Default false: all are stored at once. */
   holding: boolean;
   forbidden: (action: string, channel: string) => boolean;
+  /** Tells the bridge that {@link forbidden} is another. */
+  accessChanged(): void;
   deliver(message: Partial<Message>, expiresInMs?: number): Promise<Outcome>;
 }
 
@@ -101,6 +103,7 @@ export function createToyHub(): ToyHub {
   const unused = (): never => {
     throw new Error("not asked for");
   };
+  const accessChanged = new Set<() => void>();
   const hub: ToyHub = {
     clock,
     published: [],
@@ -112,6 +115,9 @@ export function createToyHub(): ToyHub {
     recorded: [],
     holding: false,
     forbidden: () => false,
+    accessChanged() {
+      for (const changed of accessChanged) changed();
+    },
     deliver(message, expiresInMs) {
       if (peer === undefined) throw new Error("no peer is attached");
       const expires = expiresInMs === undefined ? {} : { expiresInMs };
@@ -124,6 +130,11 @@ export function createToyHub(): ToyHub {
       retained,
       release: (once) => void hub.released.push(once),
       may: (_who, action, channel) => !hub.forbidden(action, channel),
+      extent: (_who, action, filter) => (hub.forbidden(action, filter) ? "none" : "some"),
+      onAccessChange: (changed) => {
+        accessChanged.add(changed);
+        return () => accessChanged.delete(changed);
+      },
       state: unused,
       remember: unused,
       latest: unused,

@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
 import type { Draft, Message } from "./message.ts";
-import type { Action, Principal } from "./principal.ts";
+import type { Action, Extent, Principal } from "./principal.ts";
 import type { SessionLog } from "./session-log.ts";
 
 /** Every call that waits takes one: its abort ends the waiting. */
@@ -176,6 +176,10 @@ export interface Port {
   /** Known names under the filter, then each new one, until aborted or the hub closes. */
   channels(filter: string, options?: ChannelsOptions): AsyncIterable<string>;
   may(who: Principal, action: Action, channel: string): boolean;
+  /** How much of a filter somebody may have: asked at a subscription. */
+  extent(who: Principal, action: Action, filter: string): Extent;
+  /** Calls back after every change of what is allowed; answers how to stop that. */
+  onAccessChange(changed: () => void): () => void;
   receipt(id: string): Promise<Receipt | undefined>;
   /** The receipt now and after every change; ends when every outcome is final. */
   follow(id: string, options?: AbortOptions): AsyncIterable<Receipt>;

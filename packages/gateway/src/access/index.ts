@@ -14,6 +14,5 @@ export {
   type AccessRules,
   createAccessRules,
   type Explanation,
-  type Extent,
 } from "./rules.ts";
 export { LEAST_PASSWORD_LENGTH, MOST_PASSWORD_LENGTH, passwordFault } from "./weak-password.ts";

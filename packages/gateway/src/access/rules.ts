@@ -1,6 +1,7 @@
 import {
   type Access,
   type Action,
+  type Extent,
   filterMatches,
   isValidFilter,
   NomqError,
@@ -24,9 +25,6 @@ export interface Explanation {
   readonly rule?: number;
   readonly filter?: string;
 }
-
-/** How much of a filter somebody may read: every channel under it, some, or none. */
-export type Extent = "all" | "some" | "none";
 
 /** The rules in force. {@link Access.may} is asked at every publish, subscription and delivery. */
 export interface AccessRules extends Access {

@@ -10,6 +10,7 @@ import { createMemoryStore } from "./memory-store.ts";
 import { openCore } from "./open.ts";
 import type { Place } from "./place.ts";
 import { createPort, notOpen } from "./port.ts";
+import { followAccess } from "./revocation.ts";
 import type { Store } from "./store.ts";
 
 /** What a hub is made of; everything has a default. */
@@ -53,6 +54,7 @@ class LocalHub implements Hub {
   private isRunning = false;
   private isDisposed = false;
   private cancelLook: CancelTimer = () => undefined;
+  private unfollow: () => void = () => undefined;
 
   constructor(options: HubOptions) {
     this.options = options;
@@ -78,6 +80,7 @@ class LocalHub implements Hub {
     return createPort(name, {
       core: () => this.open(),
       openCore: () => this.core,
+      access: this.options.access ?? allowAll,
       clock: this.clock,
       log: this.log,
       sessionLog: this.options.sessionLog ?? silentSessionLog,
@@ -124,6 +127,7 @@ class LocalHub implements Hub {
     const { store = createMemoryStore(), access = allowAll, channels = [] } = this.options;
     const limits = { ...DEFAULT_LIMITS, ...this.options.limits };
     this.core = await openCore({ store, limits, access, clock: this.clock, log: this.log, channels });
+    this.unfollow = followAccess(this.core);
     this.look();
     for (const bridge of this.bridges) await bridge.attach(this.port(bridge.name));
     for (const bridge of this.bridges) await bridge.start(options);
@@ -133,6 +137,7 @@ class LocalHub implements Hub {
   private async close(): Promise<void> {
     this.isRunning = false;
     this.cancelLook();
+    this.unfollow();
     for (const bridge of this.bridges.toReversed()) await stopOne(bridge, this.log);
     if (this.core !== undefined) await closeCore(this.core);
     this.core = undefined;

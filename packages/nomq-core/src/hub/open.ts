@@ -113,7 +113,7 @@ function createEngine(core: () => Core): Engine {
     later: (place, ms, run) => later(core(), place, { ms, run }),
     mayGet: (place, channel) => {
       const { access } = core();
-      return access === allowAll || access.may(place.as, "subscribe", channel);
+      return access === allowAll || place.as === "*" || access.may(place.as, "subscribe", channel);
     },
   };
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { ChannelsOptions, HistoryRange, Port, Receipt } from "../bridge.ts";
 import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
-import type { Principal } from "../principal.ts";
+import { type Access, extentOf, type Principal } from "../principal.ts";
 import { attach, checkFilters } from "./attach/attachment.ts";
 import { type Core, isTombstone } from "./core.ts";
 import { publish } from "./publish.ts";
@@ -16,6 +16,7 @@ export function createPort(
   hub: {
     core(): Core;
     openCore(): Core | undefined;
+    readonly access: Access;
     readonly clock: Port["clock"];
     readonly log: Port["log"];
     readonly sessionLog: Port["sessionLog"];
@@ -38,7 +39,9 @@ export function createPort(
     latest: async (channel, as) => latest(hub.core(), channel, as),
     history: (channel, range, as) => history(hub.core(), { channel, range }, as),
     channels: (filter, options) => channels(hub.core(), filter, options),
-    may: (who, action, channel) => hub.core().access.may(who, action, channel),
+    may: (who, action, channel) => hub.access.may(who, action, channel),
+    extent: (who, action, filter) => extentOf(hub.access, who, action, filter),
+    onAccessChange: (changed) => hub.access.onChange?.(changed) ?? (() => undefined),
     receipt: async (id) => {
       const core = hub.core();
       return core.receipts.find(id)?.snapshot() ?? core.store.receipt(id);

@@ -66,10 +66,10 @@ export async function attachBroadcasts(
   };
 }
 
-/** The group of the key they are sealed with; of a node made elsewhere it is not known. */
+/** The group of the key they are sealed with; of a node made elsewhere it is not known, so it counts as nobody. */
 function principalOf(options: NomqBridgeOptions): Principal {
   const key = "node" in options ? undefined : options.keys[0];
-  return key === undefined ? "*" : `nomq:${key.id}`;
+  return key === undefined ? "anonymous" : `nomq:${key.id}`;
 }
 
 type Deliver = (message: Message, delivery: Delivery) => Promise<Outcome>;

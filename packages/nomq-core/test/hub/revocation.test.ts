@@ -1,0 +1,78 @@
+import { describe, expect, test } from "vitest";
+import type { Access, Principal } from "../../src/index.ts";
+import { extentOf } from "../../src/index.ts";
+import { createRecorder, createRig, lastCall, settle } from "./hub-rig.ts";
+
+/** Rules that a test changes: the channels that nobody may read. */
+function createAccess(): Access & { readonly denied: Set<string>; changed(): void } {
+  const denied = new Set<string>();
+  const listeners = new Set<() => void>();
+  return {
+    denied,
+    may: (_who, action, channel) => action === "publish" || !denied.has(channel),
+    onChange(changed) {
+      listeners.add(changed);
+      return () => listeners.delete(changed);
+    },
+    changed() {
+      for (const changed of listeners) changed();
+    },
+  };
+}
+
+describe("a right withdrawn", () => {
+  test("ends what waits for a peer at once, as refused: access; what is still allowed goes on", async () => {
+    const access = createAccess();
+    await using rig = await createRig({ access });
+    const peer = createRecorder({ durable: true }, "asks");
+    const attachment = await rig.attach(peer);
+    await rig.publish({ channel: "open", qos: 1 });
+    const gone = await rig.publish({ channel: "secret", qos: 1 });
+    const kept = await rig.publish({ channel: "plain", qos: 1 });
+    access.denied.add("secret");
+    access.changed();
+    await settle(20);
+    expect((await rig.port.receipt(gone.id))?.outcomes).toMatchObject([{ is: "refused", reason: "access" }]);
+    expect((await rig.port.receipt(kept.id))?.outcomes).toMatchObject([{ is: "pending" }]);
+    await lastCall(peer).answer();
+    await settle(20);
+    expect(peer.calls.map(({ message }) => message.channel)).toEqual(["open", "plain"]);
+    expect(attachment.ledger()).toMatchObject({ refused: 1 });
+  });
+
+  test("reaches what waits for a peer that is away, and nothing is routed there afterwards", async () => {
+    const access = createAccess();
+    await using rig = await createRig({ access });
+    const away = await rig.attach(createRecorder({ durable: true }, "asks"));
+    await away[Symbol.asyncDispose]();
+    await rig.publish({ channel: "secret", qos: 1 });
+    access.denied.add("secret");
+    access.changed();
+    await settle(20);
+    expect((await rig.publish({ channel: "secret", qos: 1 })).outcomes).toEqual([]);
+    const back = createRecorder({ durable: true });
+    await rig.attach(back);
+    await settle(20);
+    expect(back.calls).toEqual([]);
+  });
+
+  test("counts for the principal only: `*`, which asks for others itself, gets everything", async () => {
+    await using rig = await createRig({ access: { may: (_who, action) => action === "publish" } });
+    const broker = createRecorder({ as: "*" });
+    await rig.attach(broker);
+    await rig.publish({ channel: "a" });
+    await settle(5);
+    expect(broker.calls).toHaveLength(1);
+  });
+});
+
+test("a filter reaches something unless it names one channel that is denied", () => {
+  const access: Access = { may: (_who, _action, channel) => channel === "a" };
+  const who: Principal = "user:ann";
+  expect(["a", "b", "b/+", "#"].map((filter) => extentOf(access, who, "subscribe", filter))).toEqual([
+    "all",
+    "none",
+    "some",
+    "some",
+  ]);
+});
