@@ -196,9 +196,8 @@ function dataFolder(data: string, closers: (() => void)[]): string {
 }
 
 function nomqOptions(nomq: NomqConfig, { keys }: KeysInEffect): NomqBridgeOptions {
-  const [first] = nomq.listen;
   return {
-    listen: nomq.listen.map(({ url }) => url),
+    listen: nomq.listen,
     keys: keys.map(bytesOfKey),
     channels: nomq.channels,
     devices: nomq.devices,
@@ -207,8 +206,6 @@ function nomqOptions(nomq: NomqConfig, { keys }: KeysInEffect): NomqBridgeOption
     pace: nomq.pace,
     probe: nomq.probe,
     ...(nomq.time === undefined ? {} : { time: nomq.time }),
-    ...(first?.ack === undefined ? {} : { ack: first.ack }),
-    ...(first?.ackTimeout === undefined ? {} : { ackTimeout: first.ackTimeout }),
   };
 }
 

@@ -204,8 +204,8 @@ describe("refusals name place, path, reason and advice", () => {
       "config-invalid: gateway.yaml:1:25: nomq.keys[0].encryption: cannot read /etc/nomq/no.key (ENOENT)",
     ],
     [
-      "nomq: { listen: ['udp://[::]:1', { url: 'udp://[::]:2', ack: accepted }] }",
-      "config-invalid: gateway.yaml:1:34: nomq.listen[1]: acknowledges otherwise than the first; the NoMQ listeners share one ack and ackTimeout",
+      "nomq: { listen: ['udp://[::]:1', { url: 'udp://[::]:2', ack: stord }] }",
+      "config-invalid: gateway.yaml:1:57: nomq.listen[1].ack: expected accepted, stored or delivered; did you mean stored?",
     ],
     ["a: [", "config-invalid: gateway.yaml:1:5: (file): is not valid YAML: "],
     ["a: 1\na: 2", "config-invalid: gateway.yaml:2:1: (file): is not valid YAML: Map keys must be unique"],

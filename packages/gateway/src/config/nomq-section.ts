@@ -68,12 +68,6 @@ export const nomqSection: z.ZodType<NomqSection> = z.strictObject({
 /** Bounds that other parts of the section set, said where the whole section is known. */
 export function nomqContradictions(nomq: NomqSection): { path: (string | number)[]; reason: string }[] {
   const faults: { path: (string | number)[]; reason: string }[] = [];
-  const acks = nomq.listen.map(({ ack = "stored", ackTimeout }) => `${ack} ${ackTimeout}`);
-  const other = acks.findIndex((each) => each !== acks[0]);
-  if (other !== -1) {
-    const reason = "acknowledges otherwise than the first; the NoMQ listeners share one ack and ackTimeout";
-    faults.push({ path: ["nomq", "listen", other], reason });
-  }
   if (nomq.time !== null && nomq.listen.length === 0) {
     faults.push({
       path: ["nomq", "time"],

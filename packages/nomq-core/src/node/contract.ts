@@ -31,6 +31,8 @@ export interface IncomingMessage {
   /** A node of ours sent it to everybody: passing it on by broadcast would never end. */
   readonly broadcast: boolean;
   readonly peer: NomqPeer;
+  /** Where this packet came from, which need not be where the peer is reached. */
+  readonly from: Endpoint;
   /** Names the transfer among all: `KEY/SESSION/PACKETID`, the numbers as 8 hex digits. */
   readonly transfer: string;
   /** What the replay window must remember of this packet; keep it together with the message. */

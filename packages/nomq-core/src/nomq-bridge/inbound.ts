@@ -1,15 +1,16 @@
 import type { AckPoint, Port, PublishOptions, Receipt } from "../bridge.ts";
 import type { MappingLosses } from "../mapping.ts";
 import type { IncomingMessage, Verdict } from "../node/contract.ts";
+import type { Endpoint } from "../transport.ts";
+import type { AckSettings } from "./ack-settings.ts";
 import { draftFromIncoming } from "./mapping.ts";
 import type { NomqChannelOptions } from "./options.ts";
 
 /** What the way in works with. */
 export interface InboundUse {
   readonly port: Port;
-  readonly ack: AckPoint;
-  /** Milliseconds. */
-  readonly ackTimeout: number;
+  /** When the message is to be acknowledged; asked before anything is waited for. */
+  readonly pointFor: (from: Endpoint) => AckSettings;
   /** The attachment of the peer a message came from, if it has one. */
   readonly attachmentOf: (incoming: IncomingMessage) => string | undefined;
   readonly contentTypes: ReadonlyMap<string, string>;
@@ -34,11 +35,12 @@ export function contentTypesOf(channels: readonly NomqChannelOptions[] = []): Re
 
 /** Publishes what arrives; resolves when the peer may be acknowledged, or must not. */
 export async function publishInbound(use: InboundUse, incoming: IncomingMessage): Promise<Verdict> {
+  const { ack, ackTimeout } = use.pointFor(incoming.from);
   // Made only where it is waited with: QoS 0 is the hot path.
-  const deadline = use.ack === "delivered" && incoming.qos > 0 ? new AbortController() : undefined;
-  const cancel = deadline && use.port.clock.after(use.ackTimeout, () => deadline.abort());
+  const deadline = ack === "delivered" && incoming.qos > 0 ? new AbortController() : undefined;
+  const cancel = deadline && use.port.clock.after(ackTimeout, () => deadline.abort());
   try {
-    const options = optionsFor(use, incoming, deadline?.signal);
+    const options = optionsFor(use, incoming, { until: ack, signal: deadline?.signal });
     const draft = draftFromIncoming(incoming, use.contentTypes, use.losses);
     const receipt = await use.port.publish(draft, `nomq:${incoming.peer.key}`, options);
     if (receipt.at === "refused") {
@@ -59,11 +61,12 @@ function whetherDelivered(receipt: Receipt): Verdict {
 function optionsFor(
   use: InboundUse,
   incoming: IncomingMessage,
-  signal: AbortSignal | undefined,
+  wait: { readonly until: AckPoint; readonly signal: AbortSignal | undefined },
 ): PublishOptions {
   const attachment = use.attachmentOf(incoming);
   const from = attachment === undefined ? {} : { attachment };
   if (incoming.qos === 0) return { until: "accepted", ...from };
+  const { until, signal } = wait;
   const waiting = signal === undefined ? from : { signal, ...from };
-  return { until: use.ack, once: `nomq/${incoming.transfer}`, state: incoming.state, ...waiting };
+  return { until, once: `nomq/${incoming.transfer}`, state: incoming.state, ...waiting };
 }

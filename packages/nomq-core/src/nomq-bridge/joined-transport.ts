@@ -3,6 +3,8 @@ import type { Endpoint, Transport } from "../transport.ts";
 /** A transport over several listeners, and where each of them listens. */
 export interface JoinedTransport extends Transport {
   readonly locals: readonly Endpoint[];
+  /** Which listener heard the address last, counted from 0; exact while the datagram from there is being taken. */
+  heardBy(from: Endpoint): number;
 }
 
 const MOST_REMEMBERED = 10_000;
@@ -15,12 +17,17 @@ function joinTransports(transports: readonly [Transport, ...Transport[]]): Joine
   const [first] = transports;
   const heardBy = new Map<string, Transport>();
   const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`;
+  const numbers = new Map(transports.map((transport, at) => [transport, at]));
   const via = (to: Endpoint): Transport => heardBy.get(keyOf(to)) ?? bestFor(transports, to) ?? first;
 
   return {
     local: first.local,
     get locals() {
       return transports.map((transport) => transport.local);
+    },
+    heardBy(from) {
+      if (transports.length === 1) return 0;
+      return numbers.get(heardBy.get(keyOf(from)) ?? first) ?? 0;
     },
     send: (datagram, to) => via(to).send(datagram, to),
     onDatagram(receive) {

@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import type { Endpoint, Transport } from "../transport.ts";
 import { openReopeningTransport } from "../udp/reopening-transport.ts";
 import { type MulticastGroup, openUdpTransport } from "../udp/udp-transport.ts";
+import { type AckSettings, ackSettings, urlOf } from "./ack-settings.ts";
 import { type JoinedTransport, openJoined } from "./joined-transport.ts";
 import type { NomqBridgeOptions } from "./options.ts";
 
@@ -14,18 +15,22 @@ export interface Listeners {
   open(use: { readonly clock: Clock; readonly log: Log }): Promise<Transport>;
   /** Where each listens; undefined before they are open. */
   locals(): readonly Endpoint[] | undefined;
+  /** When a message that comes from there now is acknowledged. */
+  pointFor(from: Endpoint): AckSettings;
   /** How the bridge is while it runs. */
   status(): Pick<BridgeStatus, "state" | "reason">;
 }
 
 type ListenersUse = Pick<
-  Extract<NomqBridgeOptions, { listen: readonly string[] }>,
-  "listen" | "openTransport" | "broadcast"
+  Extract<NomqBridgeOptions, { listen: unknown }>,
+  "listen" | "openTransport" | "broadcast" | "ack" | "ackTimeout"
 >;
 
 /** Makes the listeners, of which nothing is open yet; `changed` is told when {@link Listeners.status} is another. */
 export function createListeners(options: ListenersUse, changed: () => void): Listeners {
-  const { listen, broadcast, openTransport = (url) => openUdpListener(url, broadcast) } = options;
+  const listen = options.listen.map(urlOf);
+  const points = options.listen.map((listener) => ackSettings(options, listener));
+  const { broadcast, openTransport = (url) => openUdpListener(url, broadcast) } = options;
   const failed = new Map<object, string>();
   let joined: JoinedTransport | undefined;
   return {
@@ -47,6 +52,7 @@ export function createListeners(options: ListenersUse, changed: () => void): Lis
       return joined;
     },
     locals: () => joined?.locals,
+    pointFor: (from) => points[joined?.heardBy(from) ?? 0] ?? ackSettings(options),
     status() {
       const [reason] = failed.values();
       if (reason === undefined) return { state: "ready" };

@@ -16,6 +16,7 @@ import { noRejections } from "../node/receiving/rejections.ts";
 import { createStatusFeed, type StatusFeed } from "../status-feed.ts";
 import type { TimeServiceCounts } from "../time-service/time-service.ts";
 import type { Endpoint } from "../transport.ts";
+import { ackSettings, urlOf } from "./ack-settings.ts";
 import { type Announced, createAnnounced } from "./announced.ts";
 import { attachBroadcasts, type BroadcastAttachments } from "./broadcasts.ts";
 import { attachDevice, peerOf } from "./devices.ts";
@@ -55,7 +56,6 @@ export interface NomqBridgeCounts extends NodeStatus {
   readonly time?: TimeServiceCounts;
 }
 
-const DEFAULT_ACK_TIMEOUT_MS = 10_000;
 /** A gateway knows every channel of its hub, whose store keeps what is retained. */
 const GATEWAY_LIMITS: Partial<NodeLimits> = {
   channels: 1_000_000,
@@ -71,7 +71,7 @@ export function createNomqBridge(options: NomqBridgeOptions): NomqBridge {
   for (const address of options.broadcast ?? []) parseEndpoint(address);
   if ("listen" in options) {
     if (options.listen.length === 0) throw new NomqError("config-invalid", "nomq.listen is empty");
-    for (const url of options.listen) parseListen(url);
+    for (const listener of options.listen) parseListen(urlOf(listener));
   }
   return new NomqSide(options);
 }
@@ -200,8 +200,7 @@ class NomqSide implements NomqBridge {
   #receive(port: Port, node: NomqNode): void {
     const use: InboundUse = {
       port,
-      ack: this.#options.ack ?? "stored",
-      ackTimeout: this.#options.ackTimeout ?? DEFAULT_ACK_TIMEOUT_MS,
+      pointFor: (from) => this.#listeners?.pointFor(from) ?? ackSettings(this.#options),
       attachmentOf: (incoming) => this.#attachmentOf(incoming),
       contentTypes: contentTypesOf(this.#options.channels),
       losses: this.#losses,

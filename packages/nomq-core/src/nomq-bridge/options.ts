@@ -1,4 +1,4 @@
-import type { OutboxLimits } from "../bridge.ts";
+import type { AckPoint, OutboxLimits } from "../bridge.ts";
 import type { NomqNode, PeerKind } from "../node/contract.ts";
 import type { Key } from "../packet/packet.ts";
 import type { RandomSource } from "../packet/random.ts";
@@ -26,6 +26,16 @@ export interface NomqDeviceOptions {
 /** A channel name that may arrive as a hash only, with the type of its payloads if configured. */
 export type NomqChannelOptions = string | { readonly name: string; readonly contentType?: string };
 
+/** One address on which NoMQ is spoken. */
+export interface NomqListener {
+  /** `udp://HOST:PORT`. */
+  readonly url: string;
+  /** When a publisher who is heard here is acknowledged. Default: the bridge's `ack`. */
+  readonly ack?: AckPoint;
+  /** How long `ack: delivered` waits here, milliseconds. Default: the bridge's `ackTimeout`. */
+  readonly ackTimeout?: number;
+}
+
 /** What both forms of {@link NomqBridgeOptions} share. */
 export interface NomqBridgeCommonOptions {
   readonly channels?: readonly NomqChannelOptions[];
@@ -39,7 +49,7 @@ export interface NomqBridgeCommonOptions {
   /** Filters of what is broadcast. Default none. */
   readonly broadcastFilters?: readonly string[];
   /** When a publisher is acknowledged. Default `stored`. */
-  readonly ack?: "accepted" | "stored" | "delivered";
+  readonly ack?: AckPoint;
   /** How long `ack: delivered` waits, milliseconds. Default 10,000. */
   readonly ackTimeout?: number;
   /** `udp://HOST:PORT` where devices without Internet may ask for the time by SNTP. Default: nowhere. */
@@ -50,8 +60,8 @@ export interface NomqBridgeCommonOptions {
 export type NomqBridgeOptions = NomqBridgeCommonOptions &
   (
     | {
-        /** `udp://HOST:PORT`, one or more. */
-        readonly listen: readonly string[];
+        /** `udp://HOST:PORT`, or an object with one; one or more. */
+        readonly listen: readonly (string | NomqListener)[];
         readonly keys: readonly Key[];
         /** Datagrams per second to one v1 device. Default 5. */
         readonly pace?: number;

@@ -39,7 +39,7 @@ export function deviceAt(port: number): { address: string; at: { host: string; p
 export interface BridgeRoomOptions {
   readonly world?: World;
   readonly hub?: Partial<HubOptions>;
-  readonly bridge?: Partial<Extract<NomqBridgeOptions, { listen: readonly string[] }>>;
+  readonly bridge?: Partial<Extract<NomqBridgeOptions, { listen: unknown }>>;
   readonly devices?: readonly NomqDeviceOptions[];
   /** Filters of the other attachment. Default `#`. */
   readonly filters?: readonly string[];

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Outcome } from "../../src/index.ts";
 import { openJoined } from "../../src/nomq-bridge/joined-transport.ts";
 import { createV1Device, settle } from "../../src/testing/index.ts";
 import { createWorld, text } from "../node/node-room.ts";
@@ -42,6 +43,44 @@ test("several listeners are one node: answers leave where the question came in, 
   await room.settle();
   expect(texts(room.seen)).toEqual(["one", "two", "three", "four"]);
   expect(room.bridge.counts().rejected.replay).toBe(1);
+  await room.stop();
+});
+
+test("each listener acknowledges at its own point, whoever of the devices was heard at another before", async () => {
+  const world = createWorld();
+  const room = await openBridge({
+    world,
+    bridge: {
+      listen: [
+        { url: "udp://10.0.0.200:8888", ack: "delivered", ackTimeout: 2_000 },
+        { url: "udp://10.0.0.201:9999", ack: "stored" },
+      ],
+      openTransport: async (url) => world.network.open(url.endsWith("8888") ? ONE : TWO),
+    },
+  });
+  let answer: (outcome: Outcome) => void = () => undefined;
+  room.outcome = () =>
+    new Promise((resolve) => {
+      answer = resolve;
+    });
+  const device = room.device();
+  const send = async (message: string, to: typeof ONE): Promise<void> => {
+    await device.publish({ channel: "a/b", message, qos: 1 }, to);
+    await room.settle();
+  };
+  await send("waits", ONE);
+  expect(device.pending().size).toBe(1);
+  await send("stored", TWO);
+  expect(device.pending().size).toBe(1);
+  answer({ is: "delivered" });
+  await room.settle();
+  expect(device.pending().size).toBe(0);
+  // The message at the other listener is still open: this one waits behind it, for no more than two seconds.
+  await send("late", ONE);
+  await world.clock.advance(2_500);
+  answer({ is: "delivered" });
+  await room.settle();
+  expect(device.pending().size).toBe(1);
   await room.stop();
 });
 

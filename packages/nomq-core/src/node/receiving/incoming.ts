@@ -192,11 +192,12 @@ class ArrivedMessage implements IncomingMessage {
   readonly ttl: number;
   readonly broadcast: boolean;
   readonly peer: NomqPeer;
+  readonly from: Endpoint;
   readonly state: readonly StateChange[];
   readonly #keyId: string;
   readonly #packet: Packet;
 
-  constructor({ packet, channel, peer, noted }: Arrival, withState: boolean) {
+  constructor({ packet, channel, peer, from, noted }: Arrival, withState: boolean) {
     const { qos, retain, priority } = readPublishFlags(packet.flags);
     this.channel = channel;
     this.payload = packet.message;
@@ -207,6 +208,7 @@ class ArrivedMessage implements IncomingMessage {
     this.ttl = packet.ttl;
     this.broadcast = isBroadcast(packet);
     this.peer = viewOf(peer);
+    this.from = from;
     this.state = withState ? changesOf(noted) : [];
     this.#keyId = noted.session.keyId;
     this.#packet = packet;
