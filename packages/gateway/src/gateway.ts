@@ -19,6 +19,7 @@ import { openControlServer } from "./control/control-server.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
 import { recoverStore, storeOf } from "./open-store.ts";
+import { type GatewaySessionLog, gatewaySessionLog } from "./session-log/gateway-facts.ts";
 import type { DurableStore } from "./store/index.ts";
 import { warningOf } from "./weak-keys.ts";
 
@@ -64,6 +65,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 class OneGateway implements Gateway {
   readonly #config: Config;
   readonly #log: Log;
+  readonly #sessionLog: GatewaySessionLog;
   readonly #listen: Readonly<Record<"nomq" | "mqtt", readonly ListenerConfig[]>>;
   readonly #time: string | undefined;
   readonly #store: DurableStore | undefined;
@@ -86,9 +88,12 @@ class OneGateway implements Gateway {
     };
     const { time } = config.nomq;
     this.#time = time === undefined ? undefined : shifted({ url: time }, portOffset).url;
-    this.#store = storeOf(config, log);
+    this.#sessionLog = gatewaySessionLog(config, { log });
+    const sessionLog = this.#sessionLog;
+    this.#store = storeOf(config, { log, sessionLog });
     this.#hub = createHub({
       log,
+      sessionLog,
       channels: config.nomq.channels.map(({ name }) => name),
       ...(this.#store === undefined ? {} : { store: this.#store }),
     });
@@ -99,6 +104,7 @@ class OneGateway implements Gateway {
     try {
       return await this.#opening;
     } catch (error) {
+      this.#sessionLog.failed(error);
       await this.stop();
       const { nomq, mqtt } = this.#listen;
       const time = this.#time === undefined ? [] : [["nomq.time", this.#time] as const];
@@ -127,10 +133,11 @@ class OneGateway implements Gateway {
   async #open(): Promise<Running> {
     const folder = dataFolder(this.#config.data, this.#closers);
     const store = this.#store;
+    if (store !== undefined) this.#closers.push(() => store[Symbol.asyncDispose]());
+    this.#closers.push(() => this.#sessionLog.stopped());
     if (store !== undefined) {
-      this.#closers.push(() => store[Symbol.asyncDispose]());
       // Before anything else: its lock tells whether a gateway runs on this folder already.
-      await recoverStore(store, this.#config.data, this.#log);
+      await recoverStore(store, this.#config.data, { log: this.#log, sessionLog: this.#sessionLog });
     }
     this.#closers.push(() => this.#hub[Symbol.asyncDispose]());
     const control = await openControlServer(folder, this.#api());
@@ -144,6 +151,7 @@ class OneGateway implements Gateway {
     for (const bridge of this.#bridges) this.#hub.add(bridge);
     await this.#hub.start();
     this.#isOpen = true;
+    this.#sessionLog.started(addressesOf(this.#bridges));
     const time = this.#nomq?.timeAddress();
     return {
       listen: addressesOf(this.#bridges),

@@ -1,26 +1,36 @@
 import { join } from "node:path";
 import { type Log, NomqError } from "@nomq/core";
 import type { Config } from "./config/config.ts";
+import type { GatewaySessionLog } from "./session-log/gateway-facts.ts";
 import { createDurableStore, type DurableStore } from "./store/index.ts";
+
+/** Where what concerns the store is said. */
+export interface StoreLogs {
+  readonly log: Log;
+  readonly sessionLog: GatewaySessionLog;
+}
 
 /** The store of a data folder. */
 export const storeFolderIn = (data: string): string => join(data, "store");
 
 /** The gateway's store on disk; undefined with `data: memory`. Nothing is opened before {@link recoverStore}. */
-export function storeOf({ data, durability }: Config, log: Log): DurableStore | undefined {
-  return data === "memory" ? undefined : createDurableStore({ folder: storeFolderIn(data), durability, log });
+export function storeOf({ data, durability }: Config, logs: StoreLogs): DurableStore | undefined {
+  if (data === "memory") return undefined;
+  return createDurableStore({ folder: storeFolderIn(data), durability, ...logs });
 }
 
 /**
  * Opens the store and says what it recovered. The store's lock tells whether a gateway runs on the folder, also while
  * that one still starts: `data-in-use` in the words of the control socket.
  */
-export async function recoverStore(store: DurableStore, data: string, log: Log): Promise<void> {
+export async function recoverStore(store: DurableStore, data: string, logs: StoreLogs): Promise<void> {
   const folder = storeFolderIn(data);
+  const { log, sessionLog } = logs;
   log.info("opening the store", { folder });
   try {
-    const { attachments, waiting } = await store.recover();
-    log.info("the store is open", { folder, attachments, waiting });
+    const recovered = await store.recover();
+    log.info("the store is open", { folder, ...recovered });
+    sessionLog.opened(recovered);
   } catch (error) {
     if (error instanceof NomqError && error.code === "data-in-use") throw inUse(data, error);
     if (error instanceof NomqError) throw error;

@@ -202,7 +202,8 @@ describe("refusal to start", () => {
     }
     await using gateway = await launchGateway({ folder });
     expect((await createControlClient(gateway.controlSocket).get("/healthz")).status).toBe(200);
-    expect(readdirSync(join(folder.path, "data")).sort()).toEqual(["control.sock", "keys", "store"]);
+    const names = ["control.sock", "keys", "session-log.jsonl", "store"];
+    expect(readdirSync(join(folder.path, "data")).sort()).toEqual(names);
   });
 
   test("a data folder that cannot be made: exit 1", async () => {

@@ -8,8 +8,10 @@ import {
   NomqError,
   type Opened,
   type RetainedPage,
+  type SessionLog,
   type Store,
   silentLog,
+  silentSessionLog,
   systemClock,
 } from "@nomq/core";
 import { DiskSpace, type DiskSpaceLimits } from "./disk/disk-space.ts";
@@ -48,6 +50,8 @@ export interface DurableStoreOptions {
   readonly space?: Partial<DiskSpaceLimits>;
   readonly clock?: Clock;
   readonly log?: Log;
+  /** Hears of a full disk, a failed write and damage. */
+  readonly sessionLog?: SessionLog;
 }
 
 /** What a store held when it was opened. */
@@ -96,6 +100,7 @@ export class LevelStore implements DurableStore {
   private readonly limits: StoreLimits;
   private readonly clock: Clock;
   private readonly log: Log;
+  private readonly sessionLog: SessionLog;
   private readonly aside = new Set<string>();
   damaged = 0;
 
@@ -103,15 +108,18 @@ export class LevelStore implements DurableStore {
     const { folder, clock = systemClock, log = silentLog } = options;
     this.clock = clock;
     this.log = log;
+    const { sessionLog = silentSessionLog } = options;
+    this.sessionLog = sessionLog;
     this.limits = {
       history: { last: 10, forMs: DAY_MS, channels: 10_000, ...options.history },
       tombstones: options.tombstones ?? 10_000,
       receipts: { forMs: DAY_MS, most: 1_000_000, ...options.receipts },
     };
     const space = { low: 32 * MIB, high: 64 * MIB, reserve: 8 * MIB, ...options.space };
-    this.space = new DiskSpace(folder, { limits: space, log });
+    this.space = new DiskSpace(folder, { limits: space, log, sessionLog });
     this.database = new Database({
-      ...{ folder, clock, log, limits: this.limits, space: this.space, open: doors.open ?? openLevel },
+      ...{ folder, clock, log, sessionLog, limits: this.limits, space: this.space },
+      open: doors.open ?? openLevel,
       sync: options.durability === "power",
       opened: (target) => this.upkeep.begin(target),
     });
@@ -237,7 +245,9 @@ export class LevelStore implements DurableStore {
     if (this.aside.has(name)) return;
     this.aside.add(name);
     this.damaged += 1;
-    this.log.error("the store holds a damaged value; it is put aside", { key: what.key.toString("hex") });
+    const details = { key: what.key.toString("hex") };
+    this.log.error("the store holds a damaged value; it is put aside", details);
+    this.sessionLog.record({ who: "store", what: "value.damaged", details });
     this.writer
       .write(quarantineJob(what))
       .catch((error: unknown) =>

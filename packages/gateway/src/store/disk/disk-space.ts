@@ -1,4 +1,4 @@
-import type { Log } from "@nomq/core";
+import type { Log, SessionLog } from "@nomq/core";
 import { dropReserve, freeBytes, keepReserve } from "./folder.ts";
 
 /** How much of the disk the store leaves alone. */
@@ -20,14 +20,16 @@ export class DiskSpace {
   private readonly folder: string;
   private readonly limits: DiskSpaceLimits;
   private readonly log: Log;
+  private readonly sessionLog: SessionLog;
   private full = false;
   private bytes = Number.POSITIVE_INFINITY;
   private commits = 0;
 
-  constructor(folder: string, options: { limits: DiskSpaceLimits; log: Log }) {
+  constructor(folder: string, options: { limits: DiskSpaceLimits; log: Log; sessionLog: SessionLog }) {
     this.folder = folder;
     this.limits = options.limits;
     this.log = options.log;
+    this.sessionLog = options.sessionLog;
   }
 
   get isFull(): boolean {
@@ -70,5 +72,6 @@ export class DiskSpace {
     const fields = { folder: this.folder, free };
     if (full) this.log.error("the store's disk is full: messages that must be stored are refused", fields);
     else this.log.info("the store's disk has room again", fields);
+    this.sessionLog.record({ who: "store", what: full ? "store.full" : "store.healed", details: fields });
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Clock, type Log, NomqError } from "@nomq/core";
+import { type Clock, type Log, NomqError, type SessionLog } from "@nomq/core";
 import type { DiskSpace } from "../disk/disk-space.ts";
 import { FORMAT, MIGRATIONS, makeFolder, readMark, writeMark } from "../disk/folder.ts";
 import type { Level, OpenLevel } from "../disk/level.ts";
@@ -19,6 +19,7 @@ export interface DatabaseOptions {
   readonly space: DiskSpace;
   readonly clock: Clock;
   readonly log: Log;
+  readonly sessionLog: SessionLog;
   readonly open: OpenLevel;
   /** Called whenever a database has been opened. */
   readonly opened: (target: Target) => void;
@@ -107,11 +108,10 @@ export class Database implements TargetSource {
   }
 
   private async reopen(number: number, error: unknown): Promise<boolean> {
-    const { log, space, folder } = this.options;
-    log.error("a write to the store failed; it is opened again to see what it holds", {
-      folder,
-      error: String(error),
-    });
+    const { log, sessionLog, space, folder } = this.options;
+    const details = { folder, error: String(error) };
+    log.error("a write to the store failed; it is opened again to see what it holds", details);
+    sessionLog.record({ who: "store", what: "store.failed", details });
     const { current } = this;
     this.current = undefined;
     await current?.level.close().catch(() => undefined);
@@ -124,6 +124,7 @@ export class Database implements TargetSource {
         this.become(target);
         const isThere = target.image.commit.number >= number;
         log.info("the store is open again", { folder, landed: isThere });
+        sessionLog.record({ who: "store", what: "store.reopened", details: { folder, landed: isThere } });
         return isThere;
       }
       if (!this.isClosing) await this.pause();
