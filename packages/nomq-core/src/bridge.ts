@@ -38,7 +38,11 @@ export interface Receipt {
 
 /** How a call of {@link Peer.deliver} ended. */
 export type Outcome =
-  | { readonly is: "delivered" }
+  | {
+      readonly is: "delivered";
+      /** The bridge's own state, written in the commit that ends the message here: both last, or neither. */
+      readonly state?: readonly StateChange[];
+    }
   | { readonly is: "uncertain" | "refused"; readonly reason: string }
   | { readonly is: "retry"; readonly reason: string; readonly afterMs?: number };
 

@@ -11,7 +11,7 @@ import type { OwedCause } from "./owed.ts";
 import type { Place } from "./place.ts";
 import type { Receipts } from "./receipts.ts";
 import type { Routes } from "./routes.ts";
-import type { Store } from "./store.ts";
+import type { Store, Write } from "./store.ts";
 import type { Time } from "./time.ts";
 import type { Turn } from "./turn.ts";
 import type { Writer } from "./writer.ts";
@@ -62,6 +62,8 @@ export interface Numbers {
 export interface End {
   readonly is: FinalOutcome;
   readonly reason?: string | undefined;
+  /** What the peer's bridge remembers with it. */
+  readonly state?: readonly Write[] | undefined;
 }
 
 /** What outboxes, calls, owed channels and reading ahead need of one another. */

@@ -149,7 +149,7 @@ function answer(
   if (binding.isOver || entry.state !== "open" || entry.attempt !== attempt || lane === undefined) return;
   lane.open -= 1;
   binding.open -= 1;
-  const end = endOf(core, outcome);
+  const end = endOf(core, binding.owner, outcome);
   if (end !== undefined) {
     lane.retries = 0;
     if (end.is === "delivered" && entry.message.retain) lane.taken = Math.max(lane.taken, entry.message.seq);
@@ -161,14 +161,19 @@ function answer(
 }
 
 /** The final outcome an answer names; undefined is retry, which is also what no answer counts as. */
-function endOf(core: Core, outcome: Outcome | undefined): End | undefined {
+function endOf(core: Core, owner: string, outcome: Outcome | undefined): End | undefined {
   if (outcome === undefined) {
     core.log.error("a peer answered a delivery with nothing; it counts as retry");
     return undefined;
   }
   switch (outcome.is) {
     case "delivered":
-      return { is: "delivered" };
+      return outcome.state === undefined
+        ? { is: "delivered" }
+        : {
+            is: "delivered",
+            state: outcome.state.map((change) => ({ write: "state", owner, ...change })),
+          };
     case "uncertain":
     case "refused":
       return { is: outcome.is, reason: outcome.reason };

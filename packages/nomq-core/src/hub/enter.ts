@@ -75,6 +75,7 @@ function record(core: Core, place: Place, ended: { entry: Entry; end: End }): vo
     const said = reason === undefined ? {} : { reason };
     core.writer.fact({ write: "outcome", name: place.name, seq: entry.message.seq, is, ...said, at });
   } else core.writer.countsOf(place.name).settle(is, reason);
+  for (const write of end.state ?? []) core.writer.fact(write);
   if (entry.cause !== "live") return;
   const known = entry.record ?? core.receipts.find(entry.message.id);
   known?.settle(entry.record === undefined ? known.placeOf(place.name) : entry.slot, { is, reason, at });

@@ -11,6 +11,8 @@ import type { LedgerDelta } from "./store.ts";
 /** A peer bound to its place: from attach to dispose. */
 export class Binding {
   readonly peer: Peer;
+  /** The port it was attached through: whose state its answers change. */
+  readonly owner: string;
   readonly window: number;
   readonly isOrdered: boolean;
   readonly abort: AbortController = new AbortController();
@@ -30,8 +32,9 @@ export class Binding {
   whenIdle: (() => void) | undefined = undefined;
   ended: Promise<void> | undefined = undefined;
 
-  constructor(peer: Peer) {
+  constructor(peer: Peer, owner: string) {
     this.peer = peer;
+    this.owner = owner;
     this.window = Math.max(1, Math.floor(peer.window ?? 1));
     this.isOrdered = peer.ordered === true;
   }

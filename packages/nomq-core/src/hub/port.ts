@@ -34,7 +34,7 @@ export function createPort(
     release: (once) => release(hub.core(), once),
     state: () => hub.core().store.state(name),
     remember: async (changes) => remember(hub.core(), name, changes),
-    attach: async (peer, options) => attach(hub.core(), peer, options),
+    attach: async (peer, options) => attach(hub.core(), peer, { ...options, owner: name }),
     retained: (filters, as) => retained(hub.core(), filters, as),
     latest: async (channel, as) => latest(hub.core(), channel, as),
     history: (channel, range, as) => history(hub.core(), { channel, range }, as),

@@ -7,8 +7,12 @@ import type { Binding, Place } from "../place.ts";
 import { detach, forget } from "./detach.ts";
 import { AttachStep, ChangeStep } from "./steps.ts";
 
-/** Port.attach: binds the peer to the place of its name. */
-export async function attach(core: Core, peer: Peer, options: AbortOptions = {}): Promise<Attachment> {
+/** Port.attach: binds the peer to the place of its name. `owner` names the port. */
+export async function attach(
+  core: Core,
+  peer: Peer,
+  options: AbortOptions & { readonly owner: string },
+): Promise<Attachment> {
   checkFilters(core, peer.filters ?? []);
   if (core.claimed.has(peer.name)) {
     throw new NomqError(
@@ -23,7 +27,7 @@ export async function attach(core: Core, peer: Peer, options: AbortOptions = {})
   try {
     // A name kept for a durable peer and now claimed by one that is not: its stored interest goes.
     if (!peer.durable && core.places.get(peer.name)?.isDurable === true) await forget(core, peer.name);
-    const place = await enqueue(core, peer, options.signal);
+    const place = await enqueue(core, peer, options);
     return attachmentOf(core, place, claim);
   } catch (error) {
     unclaim(core, peer.name, claim);
@@ -36,11 +40,15 @@ function unclaim(core: Core, name: string, claim: object): void {
   if (core.claimed.get(name) === claim) core.claimed.delete(name);
 }
 
-function enqueue(core: Core, peer: Peer, signal: AbortSignal | undefined): Promise<Place> {
+function enqueue(
+  core: Core,
+  peer: Peer,
+  { owner, signal }: AbortOptions & { readonly owner: string },
+): Promise<Place> {
   return new Promise((resolve, reject) => {
     let isAborted = false;
     const wasKnown = core.places.has(peer.name);
-    const step = new AttachStep(core, peer, (result) => {
+    const step = new AttachStep(core, { peer, owner }, (result) => {
       signal?.removeEventListener("abort", abort);
       if (isAborted) {
         if ("place" in result) void takeBack(core, result.place, wasKnown);

@@ -14,6 +14,7 @@ export class AttachStep implements Step {
   readonly bytes = 0;
   private readonly core: Core;
   private readonly peer: Peer;
+  private readonly owner: string;
   private readonly done: (result: { place: Place } | { error: unknown }) => void;
   /** Taken back before its turn came. */
   isCancelled = false;
@@ -21,9 +22,14 @@ export class AttachStep implements Step {
   private undo: (() => void) | undefined;
   private isNew = false;
 
-  constructor(core: Core, peer: Peer, done: (result: { place: Place } | { error: unknown }) => void) {
+  constructor(
+    core: Core,
+    attaching: { readonly peer: Peer; readonly owner: string },
+    done: (result: { place: Place } | { error: unknown }) => void,
+  ) {
     this.core = core;
-    this.peer = peer;
+    this.peer = attaching.peer;
+    this.owner = attaching.owner;
     this.done = done;
   }
 
@@ -77,7 +83,7 @@ export class AttachStep implements Step {
   private bind(place: Place): void {
     const { core, peer } = this;
     place.isTentative = false;
-    place.binding = new Binding(peer);
+    place.binding = new Binding(peer, this.owner);
     for (const lane of place.outbox.lanes.values()) place.outbox.offer(lane, place.binding.isOrdered);
     // What was lost while it was away, or with the last run, is not known: all of it is owed.
     if (peer.retained === "deliver") {
