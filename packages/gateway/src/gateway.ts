@@ -12,6 +12,7 @@ import {
   silentLog,
 } from "@nomq/core";
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
+import { type AccessControl, createAccessControl, OWNER } from "./access/index.ts";
 import { createApi } from "./api/api.ts";
 import { type Health, healthOf } from "./api/health.ts";
 import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
@@ -54,9 +55,6 @@ export interface Gateway extends AsyncDisposable {
   health(): Health;
 }
 
-/** The principal of the control socket: whoever may open it owns the gateway. */
-const OWNER = "token:control";
-
 /** Makes a gateway; nothing is opened before `start`. */
 export function createGateway(options: GatewayOptions): Gateway {
   return new OneGateway(options);
@@ -69,6 +67,7 @@ class OneGateway implements Gateway {
   readonly #listen: Readonly<Record<"nomq" | "mqtt", readonly ListenerConfig[]>>;
   readonly #time: string | undefined;
   readonly #store: DurableStore | undefined;
+  readonly #access: AccessControl;
   readonly #hub: Hub;
   /** What to close, in the order of opening. */
   readonly #closers: (() => PromiseLike<void> | void)[] = [];
@@ -91,9 +90,11 @@ class OneGateway implements Gateway {
     this.#sessionLog = gatewaySessionLog(config, { log });
     const sessionLog = this.#sessionLog;
     this.#store = storeOf(config, { log, sessionLog });
+    this.#access = createAccessControl(config.access);
     this.#hub = createHub({
       log,
       sessionLog,
+      access: this.#access,
       channels: config.nomq.channels.map(({ name }) => name),
       ...(this.#store === undefined ? {} : { store: this.#store }),
     });

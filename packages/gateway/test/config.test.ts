@@ -265,7 +265,6 @@ describe("parts of a later version are checked, then refused by name", () => {
       "1:1: xmpp: not available yet (XMPP)",
     ],
     ["http: { listen: ['http://127.0.0.1:8080'] }", "1:1: http: not available yet (the HTTP listener)"],
-    ["access: {}", "1:1: access: not available yet (access rules)"],
     [
       "keep: { receipts: 24h, history: [{ filter: '#', last: 10, for: 24h }] }",
       "1:1: keep: not available yet",

@@ -1,7 +1,8 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { type Clock, NomqError, type Principal, systemClock } from "@nomq/core";
 import { hashPassword, isPasswordHash, verifyPassword } from "./password.ts";
-import { createThrottle, type ThrottleKey } from "./throttle.ts";
+import { createThrottle, type Throttle, type ThrottleKey } from "./throttle.ts";
+import { createTurnstile, type Turnstile } from "./turnstile.ts";
 import { MOST_PASSWORD_LENGTH } from "./weak-password.ts";
 
 /** One of `access.users`. */
@@ -24,16 +25,22 @@ export interface AccessToken {
 }
 
 /** What became of a login. */
-export type Login =
-  | { readonly is: "accepted"; readonly principal: Principal; readonly scopes: readonly Scope[] }
+export type AccountLogin =
+  | {
+      readonly is: "accepted";
+      readonly principal: Principal;
+      readonly scopes: readonly Scope[];
+      /** Whether it still holds: false once the account is gone or its secret is another. */
+      isValid(): boolean;
+    }
   | { readonly is: "refused"; readonly reason: "credentials" }
   | { /** Too many failures or logins under way. */ readonly is: "later"; readonly afterMs: number };
 
 /** Who there is, and how they prove it. */
 export interface Accounts {
   /** `from`: the client's IP address. */
-  password(user: string, password: string, from: string): Promise<Login>;
-  token(token: string, from: string): Login;
+  password(user: string, password: string, from: string): Promise<AccountLogin>;
+  token(token: string, from: string): AccountLogin;
   /** Takes other users and tokens, all of them; throws `config-invalid` and keeps the old ones when one is wrong. */
   replace(users: readonly AccessUser[], tokens: readonly AccessToken[]): void;
 }
@@ -47,8 +54,11 @@ export interface AccountsOptions {
 }
 
 const LEAST_TOKEN = 20;
-/** Each check takes 32 MiB and a thread of the pool. */
-const MOST_CHECKS = 16;
+/** The principal of the control socket, which no token may be. */
+const RESERVED_TOKEN = "control";
+/** Each check takes 32 MiB and one of the four threads that files are written with, too. */
+const CHECKS_AT_ONCE = 2;
+const CHECKS_WAITING = 128;
 const BUSY_MS = 1_000;
 
 interface Known {
@@ -59,52 +69,92 @@ interface Known {
 
 /** Makes the accounts; throws `config-invalid` for a password that is no hash, a short token, a name used twice. */
 export function createAccounts(options: AccountsOptions): Accounts {
-  let known = knownOf(options.users, options.tokens);
-  const throttle = createThrottle({ clock: options.clock ?? systemClock });
-  let checks = 0;
-  // An unknown user costs as much time as a known one.
-  let nobody: Promise<string> | undefined;
-  const fits = async (user: string, password: string): Promise<boolean> => {
-    const hashed = known.users.get(user);
-    nobody ??= hashPassword("nobody");
-    const isRight = await verifyPassword(password, hashed ?? (await nobody));
-    // The user may have been taken away meanwhile.
-    return isRight && hashed !== undefined && known.users.get(user) === hashed;
-  };
-  const refused = (keys: readonly ThrottleKey[]): Login => {
-    throttle.failed(keys);
-    return { is: "refused", reason: "credentials" };
-  };
+  return new Book(options);
+}
 
-  return {
-    async password(user, password, from) {
-      const keys = loginKeys(user.slice(0, MOST_PASSWORD_LENGTH), from);
-      const afterMs = throttle.wait(keys);
-      if (afterMs > 0) return { is: "later", afterMs };
-      if (checks >= MOST_CHECKS) return { is: "later", afterMs: BUSY_MS };
-      if (password.length > 4 * MOST_PASSWORD_LENGTH) return refused(keys);
-      checks += 1;
-      try {
-        if (!(await fits(user, password))) return refused(keys);
-        throttle.succeeded(keys.slice(0, 1));
-        return { is: "accepted", principal: `user:${user}`, scopes: ["publish", "subscribe"] };
-      } finally {
-        checks -= 1;
-      }
-    },
-    token(token, from) {
-      const keys = [addressKey(from)];
-      const afterMs = throttle.wait(keys);
-      if (afterMs > 0) return { is: "later", afterMs };
-      const digest = digestOf(token);
-      const found = known.tokens.get(digest.toString("hex"));
-      if (found === undefined || !timingSafeEqual(found.digest, digest)) return refused(keys);
-      return { is: "accepted", principal: `token:${found.name}`, scopes: found.scopes ?? [] };
-    },
-    replace(users, tokens) {
-      known = knownOf(users, tokens);
-    },
-  };
+class Book implements Accounts {
+  #known: Known;
+  readonly #throttle: Throttle;
+  readonly #turnstile: Turnstile = createTurnstile({ atOnce: CHECKS_AT_ONCE, waiting: CHECKS_WAITING });
+  /** An unknown user costs as much time as a known one. */
+  #nobody: Promise<string> | undefined;
+  /**
+   * What fitted which hash: a thousand devices that come back together cost a thousand scrypts only the first time.
+   * Under a key that ends with the process, so that nothing of use is left in memory.
+   */
+  readonly #fitted = new Map<string, Buffer>();
+  readonly #key = randomBytes(32);
+
+  constructor(options: AccountsOptions) {
+    this.#known = knownOf(options.users, options.tokens);
+    this.#throttle = createThrottle({ clock: options.clock ?? systemClock });
+  }
+
+  async password(user: string, password: string, from: string): Promise<AccountLogin> {
+    const keys = loginKeys(user.slice(0, MOST_PASSWORD_LENGTH), from);
+    const afterMs = this.#throttle.wait(keys);
+    if (afterMs > 0) return { is: "later", afterMs };
+    if (password.length > 4 * MOST_PASSWORD_LENGTH) return this.#refused(keys);
+    const hashed = this.#known.users.get(user);
+    const isRight = this.#hasFitted(hashed, password) || (await this.#check(hashed, password));
+    if (isRight === "busy") return { is: "later", afterMs: BUSY_MS };
+    // Guesses that came together must not all be looked at.
+    const stillAfterMs = this.#throttle.wait(keys);
+    if (stillAfterMs > 0) return { is: "later", afterMs: stillAfterMs };
+    // The user may have been taken away meanwhile.
+    const isValid = (): boolean => hashed !== undefined && this.#known.users.get(user) === hashed;
+    if (!isRight || !isValid()) return this.#refused(keys);
+    this.#throttle.succeeded(keys.slice(0, 1));
+    return { is: "accepted", principal: `user:${user}`, scopes: ["publish", "subscribe"], isValid };
+  }
+
+  token(token: string, from: string): AccountLogin {
+    const keys = [addressKey(from)];
+    const afterMs = this.#throttle.wait(keys);
+    if (afterMs > 0) return { is: "later", afterMs };
+    const digest = digestOf(token);
+    const id = digest.toString("hex");
+    const found = this.#known.tokens.get(id);
+    if (found === undefined || !timingSafeEqual(found.digest, digest)) return this.#refused(keys);
+    const { name, scopes = [] } = found;
+    const isValid = (): boolean => this.#known.tokens.get(id)?.name === name;
+    return { is: "accepted", principal: `token:${name}`, scopes, isValid };
+  }
+
+  replace(users: readonly AccessUser[], tokens: readonly AccessToken[]): void {
+    this.#known = knownOf(users, tokens);
+    this.#fitted.clear();
+  }
+
+  #refused(keys: readonly ThrottleKey[]): AccountLogin {
+    this.#throttle.failed(keys);
+    return { is: "refused", reason: "credentials" };
+  }
+
+  #hasFitted(hashed: string | undefined, password: string): boolean {
+    const before = this.#fitted.get(hashed ?? "");
+    return before !== undefined && timingSafeEqual(before, this.#seal(password));
+  }
+
+  #seal(password: string): Buffer {
+    return createHmac("sha256", this.#key).update(password, "utf8").digest();
+  }
+
+  async #check(hashed: string | undefined, password: string): Promise<boolean | "busy"> {
+    const turn = this.#turnstile.enter();
+    if (turn === undefined) return "busy";
+    const leave = await turn;
+    try {
+      // Others of the same account may have come through meanwhile.
+      if (this.#hasFitted(hashed, password)) return true;
+      this.#nobody ??= hashPassword("nobody");
+      const isRight = await verifyPassword(password, hashed ?? (await this.#nobody));
+      if (isRight && hashed !== undefined) this.#fitted.set(hashed, this.#seal(password));
+      return isRight;
+    } finally {
+      leave();
+    }
+  }
 }
 
 const addressKey = (from: string): ThrottleKey => ({ name: `addr:${from}`, free: 20 });
@@ -116,29 +166,74 @@ const loginKeys = (user: string, from: string): ThrottleKey[] => [
   addressKey(from),
 ];
 
+/** One thing wrong with the accounts of a configuration. */
+export interface AccountFault {
+  readonly path: readonly (string | number)[];
+  readonly reason: string;
+}
+
+/** All that is wrong with users and tokens, by their places in the file; no reason holds a secret. */
+export function accountFaults(
+  users: readonly AccessUser[],
+  tokens: readonly AccessToken[],
+): readonly AccountFault[] {
+  return [
+    ...users.flatMap(({ name, password }, at) =>
+      faultsAt(
+        ["access", "users", at],
+        [
+          ["name", nameFault(name) ?? twice(users, name, at)],
+          ["password", isPasswordHash(password) ? undefined : "is no hash; `nomq passwd` makes one"],
+        ],
+      ),
+    ),
+    ...tokens.flatMap(({ name, token }, at) => {
+      const isSame = tokens.findIndex((other) => other.token === token) !== at;
+      const short = token.length < LEAST_TOKEN;
+      return faultsAt(
+        ["access", "tokens", at],
+        [
+          ["name", nameFault(name) ?? twice(tokens, name, at) ?? reserved(name)],
+          [
+            "token",
+            short
+              ? `has less than ${LEAST_TOKEN} characters; \`nomq token new\` makes one`
+              : isSame
+                ? "is that of another token"
+                : undefined,
+          ],
+        ],
+      );
+    }),
+  ];
+}
+
+function faultsAt(
+  path: readonly (string | number)[],
+  found: readonly (readonly [key: string, reason: string | undefined])[],
+): AccountFault[] {
+  return found.flatMap(([key, reason]) => (reason === undefined ? [] : [{ path: [...path, key], reason }]));
+}
+
+const twice = (all: readonly { name: string }[], name: string, at: number): string | undefined =>
+  all.findIndex((other) => other.name === name) === at ? undefined : `"${name}" is there twice`;
+const nameFault = (name: string): string | undefined =>
+  name === "" || name.length > MOST_PASSWORD_LENGTH ? "is empty or longer than 256 characters" : undefined;
+const reserved = (name: string): string | undefined =>
+  name === RESERVED_TOKEN ? `"${name}" is the name of the control socket's owner` : undefined;
+
 function knownOf(users: readonly AccessUser[], tokens: readonly AccessToken[]): Known {
-  const hashes = new Map<string, string>();
-  for (const [at, { name, password }] of users.entries()) {
-    const path = `access.users[${at}]`;
-    if (hashes.has(name)) throw new NomqError("config-invalid", `${path}: "${name}" is there twice`);
-    if (!isPasswordHash(password)) {
-      throw new NomqError("config-invalid", `${path}.password is no hash; \`nomq passwd\` makes one`);
-    }
-    hashes.set(name, password);
+  const [fault] = accountFaults(users, tokens);
+  if (fault !== undefined) {
+    const [section, list, at, key] = fault.path;
+    throw new NomqError("config-invalid", `${section}.${list}[${at}].${key} ${fault.reason}`);
   }
   const byDigest = new Map<string, AccessToken & { digest: Buffer }>();
-  for (const [at, token] of tokens.entries()) {
-    const path = `access.tokens[${at}]`;
-    if (token.token.length < LEAST_TOKEN) {
-      throw new NomqError("config-invalid", `${path}.token has less than ${LEAST_TOKEN} characters`);
-    }
+  for (const token of tokens) {
     const digest = digestOf(token.token);
-    if (byDigest.has(digest.toString("hex")) || tokens.findIndex(({ name }) => name === token.name) !== at) {
-      throw new NomqError("config-invalid", `${path}: the name or the token is there twice`);
-    }
     byDigest.set(digest.toString("hex"), { ...token, digest });
   }
-  return { users: hashes, tokens: byDigest };
+  return { users: new Map(users.map(({ name, password }) => [name, password])), tokens: byDigest };
 }
 
 function digestOf(token: string): Buffer {

@@ -1,10 +1,19 @@
 export {
+  type AccessChange,
+  type AccessControl,
+  type AccessSettings,
+  createAccessControl,
+  OWNER,
+} from "./access-control.ts";
+export {
   type AccessToken,
   type AccessUser,
+  type AccountFault,
+  type AccountLogin,
   type Accounts,
   type AccountsOptions,
+  accountFaults,
   createAccounts,
-  type Login,
   type Scope,
 } from "./accounts.ts";
 export { filterCovers, filtersOverlap } from "./filters.ts";
@@ -16,3 +25,4 @@ export {
   type Explanation,
 } from "./rules.ts";
 export { LEAST_PASSWORD_LENGTH, MOST_PASSWORD_LENGTH, passwordFault } from "./weak-password.ts";
+export { whoFault } from "./who.ts";

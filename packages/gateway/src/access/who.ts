@@ -12,26 +12,31 @@ const FORMS = "user:NAME, nomq:KEYID, cert:CN, coap:ID, jid:BARE, token:NAME, ad
  * anything else.
  */
 export function whoCheck(who: string, path: string): WhoCheck {
+  const fault = whoFault(who);
+  if (fault !== undefined) throw new NomqError("config-invalid", `${path}: ${fault}`);
   if (who === "*") return () => true;
   if (who === "anonymous") return (principal) => principal === "anonymous" || principal.startsWith("addr:");
-  const colon = who.indexOf(":");
-  const kind = who.slice(0, colon);
-  const name = who.slice(colon + 1);
-  if (kind === "addr") return fromNetwork(name, path);
-  if (colon === -1 || name === "" || !KINDS.includes(kind)) {
-    throw new NomqError("config-invalid", `${path}: "${who}" names nobody; write ${FORMS}`);
-  }
+  if (who.startsWith(ADDR)) return fromNetwork(who.slice(ADDR.length));
   return (principal) => principal === who;
 }
 
-function fromNetwork(cidr: string, path: string): WhoCheck {
-  const network = parseNetwork(cidr);
-  if (network === undefined) {
-    throw new NomqError(
-      "config-invalid",
-      `${path}: "addr:${cidr}" is no network; write addr:192.168.0.0/16 or addr:fd00::/8`,
-    );
+/** What is wrong with a rule's `who`; undefined: nothing. */
+export function whoFault(who: string): string | undefined {
+  if (who === "*" || who === "anonymous") return undefined;
+  const colon = who.indexOf(":");
+  const kind = who.slice(0, colon);
+  const name = who.slice(colon + 1);
+  if (kind === "addr" && parseNetwork(name) === undefined) {
+    return `"${who}" is no network; write addr:192.168.0.0/16 or addr:fd00::/8`;
   }
-  const isInside = networkCheck([network]);
-  return (principal) => principal.startsWith("addr:") && isInside(principal.slice("addr:".length));
+  const isKnown = kind === "addr" || (colon !== -1 && name !== "" && KINDS.includes(kind));
+  return isKnown ? undefined : `"${who}" names nobody; write ${FORMS}`;
+}
+
+const ADDR = "addr:";
+
+function fromNetwork(cidr: string): WhoCheck {
+  const network = parseNetwork(cidr);
+  const isInside = networkCheck(network === undefined ? [] : [network]);
+  return (principal) => principal.startsWith(ADDR) && isInside(principal.slice(ADDR.length));
 }

@@ -1,4 +1,5 @@
 import type { AckPoint, OutboxLimits } from "@nomq/core";
+import type { AccessRule, AccessToken, AccessUser } from "../access/index.ts";
 
 /** A secret as the file gives it: the text itself, a file that holds it, or an environment variable. */
 export type Secret = string | { readonly file: string } | { readonly env: string };
@@ -80,6 +81,13 @@ export interface LogConfig {
   readonly file: string | null;
 }
 
+/** The `access` section, its secrets read. */
+export interface AccessConfig {
+  readonly users: readonly AccessUser[];
+  readonly tokens: readonly AccessToken[];
+  readonly rules: readonly AccessRule[];
+}
+
 /** `gateway.yaml` after validation: defaults filled in, paths absolute, secrets read. */
 export interface Config {
   readonly version: 1;
@@ -89,5 +97,7 @@ export interface Config {
   readonly durability: "process" | "power";
   readonly nomq: NomqConfig;
   readonly mqtt: MqttConfig;
+  /** Absent: NoMQ keys may do everything, and so may anonymous clients where a listener takes them. */
+  readonly access?: AccessConfig;
   readonly log: LogConfig;
 }

@@ -84,25 +84,6 @@ export const httpSection: z.ZodType = z.strictObject({
   listen: listeners(["http", "https"], "http://127.0.0.1:8080").exactOptional(),
 });
 
-/** `access`. */
-export const accessSection: z.ZodType = z.strictObject({
-  users: list(z.strictObject({ name: anyText, password: secret })).exactOptional(),
-  tokens: list(
-    z.strictObject({
-      name: anyText,
-      token: secret,
-      scopes: list(oneOf(["publish", "subscribe", "admin"])).exactOptional(),
-    }),
-  ).exactOptional(),
-  rules: list(
-    z.strictObject({
-      who: anyText,
-      publish: list(filter).exactOptional(),
-      subscribe: list(filter).exactOptional(),
-    }),
-  ).exactOptional(),
-});
-
 /** `keep`. */
 export const keepSection: z.ZodType = z.strictObject({
   receipts: duration.exactOptional(),

@@ -3,7 +3,8 @@ import { dirname, resolve } from "node:path";
 import { NomqError } from "@nomq/core";
 import { LineCounter, parseDocument } from "yaml";
 import { weaknessOf } from "../weak-keys.ts";
-import type { Config, KeyConfig } from "./config.ts";
+import { readAccess } from "./access-section.ts";
+import type { AccessConfig, Config, KeyConfig } from "./config.ts";
 import { type Fault, faultsOf, pathText } from "./faults.ts";
 import { configJsonSchema } from "./json-schema.ts";
 import { type NomqSection, nomqContradictions } from "./nomq-section.ts";
@@ -79,11 +80,15 @@ export function inspectConfig(source: ConfigSource): Inspected {
   if (!result.success) return unfit(source.name, placeFaults(faults, parsed));
   const secrets = { folder: source.folder, env: source.env ?? process.env };
   const keys = readKeys(result.data.nomq, secrets, faults);
+  const access = result.data.access && readAccess(result.data.access, secrets, faults);
   if (faults.length > 0) return unfit(source.name, placeFaults(faults, parsed));
-  return { ok: true, config: assemble(result.data, keys, source.folder) };
+  return { ok: true, config: assemble(result.data, { keys, access }, source.folder) };
 }
 
-/** The file's values; an error where aliases would unfold without bound. `mqtt:` with nothing below it is absent. */
+/**
+ * The file's values; an error where aliases would unfold without bound. `mqtt:` with nothing below it is absent;
+ * `access:` with nothing below it allows nothing: whoever comments out the last rule must not open the gateway.
+ */
 function readable(toJs: (options: { maxAliasCount: number }) => unknown): unknown {
   let raw: unknown;
   try {
@@ -93,7 +98,11 @@ function readable(toJs: (options: { maxAliasCount: number }) => unknown): unknow
   }
   if (raw === null || raw === undefined) return {};
   if (typeof raw !== "object" || Array.isArray(raw)) return raw;
-  return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
+  return Object.fromEntries(
+    Object.entries(raw)
+      .map(([key, value]): [string, unknown] => [key, key === "access" && value === null ? {} : value])
+      .filter(([, value]) => value !== null),
+  );
 }
 
 function notYaml(error: Error, lines: LineCounter): PlacedFault {
@@ -106,7 +115,12 @@ function notYaml(error: Error, lines: LineCounter): PlacedFault {
   };
 }
 
-function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, folder: string): Config {
+interface ReadSecrets {
+  readonly keys: readonly KeyConfig[] | undefined;
+  readonly access: AccessConfig | undefined;
+}
+
+function assemble(file: ConfigFile, { keys, access }: ReadSecrets, folder: string): Config {
   const { listen, channels, broadcast, broadcastFilters, pace, probe, time, devices } = file.nomq;
   return {
     version: 1,
@@ -124,6 +138,7 @@ function assemble(file: ConfigFile, keys: readonly KeyConfig[] | undefined, fold
       devices,
     },
     mqtt: { listen: file.mqtt.listen },
+    ...(access === undefined ? {} : { access }),
     log: { ...file.log, file: file.log.file === null ? null : resolve(folder, file.log.file) },
   };
 }

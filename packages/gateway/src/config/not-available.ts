@@ -26,8 +26,6 @@ const LATER: readonly Later[] = [
   { at: ["coap"], what: "CoAP" },
   { at: ["xmpp"], what: "XMPP" },
   { at: ["http"], what: "the HTTP listener" },
-  // An empty `access` section would deny everything: it asks for much.
-  { at: ["access"], what: "access rules", fine: (value) => value === undefined || value === null },
   { at: ["keep"], what: "keeping history and receipts" },
 ];
 

@@ -1,14 +1,8 @@
 import { z } from "zod";
+import { type AccessSection, accessSection } from "./access-section.ts";
 import type { ListenerConfig, LogConfig } from "./config.ts";
 import { list, oneOf, path } from "./fields.ts";
-import {
-  accessSection,
-  coapSection,
-  httpSection,
-  keepSection,
-  remote,
-  xmppSection,
-} from "./later-sections.ts";
+import { coapSection, httpSection, keepSection, remote, xmppSection } from "./later-sections.ts";
 import { type NomqSection, nomqSection } from "./nomq-section.ts";
 import { listeners } from "./shared-sections.ts";
 
@@ -19,6 +13,7 @@ export interface ConfigFile {
   readonly durability: "process" | "power";
   readonly nomq: NomqSection;
   readonly mqtt: { readonly listen: readonly ListenerConfig[] };
+  readonly access?: AccessSection;
   readonly log: LogConfig;
 }
 
@@ -47,7 +42,7 @@ export const fileSchema: z.ZodType<ConfigFile> = z.strictObject(
     coap: coapSection.nullable().exactOptional(),
     xmpp: xmppSection.nullable().exactOptional(),
     http: httpSection.nullable().exactOptional(),
-    access: accessSection.nullable().exactOptional(),
+    access: accessSection.exactOptional(),
     keep: keepSection.nullable().exactOptional(),
     log: logSection.prefault({}),
   },

@@ -107,13 +107,54 @@ describe("a login", () => {
     expect(await accounts.password("someone", "wrong", "10.0.0.1")).toEqual({ is: "later", afterMs: 1_000 });
   });
 
-  test("no more than sixteen at once are looked at", async () => {
-    const accounts = createAccounts({ users: [ann], tokens: [], clock: createFakeClock() });
-    const all = await Promise.all(
-      Array.from({ length: 17 }, (_, at) => accounts.password("ann", "correct horse", `10.0.1.${at}`)),
+  test("two are looked at at once, 128 more wait, and a further one is told to come later", async () => {
+    const others = await Promise.all(
+      Array.from({ length: 2 }, async (_, at) => ({
+        name: `u${at}`,
+        password: await hashPassword("correct"),
+      })),
     );
-    expect(all.filter(({ is }) => is === "accepted")).toHaveLength(16);
-    expect(all.filter(({ is }) => is === "later")).toHaveLength(1);
+    const accounts = createAccounts({ users: others, tokens: [], clock: createFakeClock() });
+    const all = await Promise.all(
+      Array.from({ length: 131 }, (_, at) => accounts.password(`u${at % 2}`, "correct", `10.0.1.${at}`)),
+    );
+    // Those that wait for an account that has just been found right cost nothing.
+    expect(all.filter(({ is }) => is === "accepted")).toHaveLength(130);
+    expect(all.at(-1)).toEqual({ is: "later", afterMs: 1_000 });
+  });
+
+  test("guesses that come together are not all looked at", async () => {
+    const accounts = createAccounts({ users: [ann], tokens: [], clock: createFakeClock() });
+    const guesses = Array.from({ length: 12 }, (_, at) =>
+      accounts.password("ann", at === 11 ? "correct horse" : `guess ${at}`, "10.0.0.1"),
+    );
+    const said = (await Promise.all(guesses)).map(({ is }) => is);
+    expect(said).not.toContain("accepted");
+    expect(said.filter((is) => is === "refused")).toHaveLength(6);
+  });
+
+  test("that was right stays cheap, and only for that password", async () => {
+    const accounts = createAccounts({ users: [ann], tokens: [], clock: createFakeClock() });
+    expect(await accounts.password("ann", "correct horse", "10.0.0.1")).toMatchObject({ is: "accepted" });
+    expect(await accounts.password("ann", "correct horse", "10.0.0.1")).toMatchObject({ is: "accepted" });
+    expect(await accounts.password("ann", "correct horsf", "10.0.0.1")).toMatchObject({ is: "refused" });
+    accounts.replace([{ name: "ann", password: await hashPassword("another one") }], []);
+    expect(await accounts.password("ann", "correct horse", "10.0.0.1")).toMatchObject({ is: "refused" });
+  });
+
+  test("is valid until the account is gone or its secret is another", async () => {
+    const tokens = [{ name: "grafana", token: TOKEN }];
+    const accounts = createAccounts({ users: [ann], tokens, clock: createFakeClock() });
+    const logins = [
+      await accounts.password("ann", "correct horse", "10.0.0.1"),
+      accounts.token(TOKEN, "::1"),
+    ];
+    const valid = (): boolean[] => logins.map((login) => login.is === "accepted" && login.isValid());
+    expect(valid()).toEqual([true, true]);
+    accounts.replace([{ ...ann, password: await hashPassword("correct horse") }], tokens);
+    expect(valid()).toEqual([false, true]);
+    accounts.replace([ann], [{ name: "grafana", token: `${TOKEN}x` }]);
+    expect(valid()).toEqual([true, false]);
   });
 
   test("by token has the token's scopes", () => {
@@ -122,7 +163,7 @@ describe("a login", () => {
       tokens: [{ name: "grafana", token: TOKEN, scopes: ["subscribe"] }],
       clock: createFakeClock(),
     });
-    expect(accounts.token(TOKEN, "10.0.0.1")).toEqual({
+    expect(accounts.token(TOKEN, "10.0.0.1")).toMatchObject({
       is: "accepted",
       principal: "token:grafana",
       scopes: ["subscribe"],
@@ -150,7 +191,7 @@ describe("accounts", () => {
           { name: "y", token: TOKEN },
         ],
       },
-      /access\.tokens\[1\]: the name or the token is there twice/,
+      /access\.tokens\[1\]\.(name "same" is there twice|token is that of another token)/,
     ],
   ])("%# that are wrong are refused without showing a secret", (given, reason) => {
     expect(() => createAccounts(given)).toThrow(reason);
