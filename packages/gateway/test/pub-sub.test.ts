@@ -28,7 +28,7 @@ describe("through a gateway", () => {
     await using gateway = await launchGateway({ folder });
     const way = ["--socket", gateway.controlSocket];
     const args = ["-q", "2", "-r", "--ttl", "5m", "--priority", "7", "--content-type", "application/json"];
-    const { stdout } = await nomq(["pub", "a", '{"t":1}', ...args, "--receipt", ...way]).ended;
+    const { stdout } = await nomq(["pub", "a", '{"t":1}', ...args, "--json", ...way]).ended;
     const receipt = JSON.parse(stdout);
     expect(receipt).toMatchObject({ channel: "a", outcomes: expect.any(Array) });
     const read = await nomq(["sub", "#", "--json", "--count", "1", ...way]).ended;
@@ -125,7 +125,7 @@ describe("straight to a peer", () => {
     });
     await node.start();
     for (const qos of ["1", "2"]) {
-      const args = ["pub", "a/b", "hello", "-q", qos, "-r", "--receipt", "--kind", kind, ...peer.way];
+      const args = ["pub", "a/b", "hello", "-q", qos, "-r", "--json", "--kind", kind, ...peer.way];
       const { code, stdout } = await nomq(args).ended;
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ channel: "a/b", is: "delivered" });

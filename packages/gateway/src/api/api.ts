@@ -6,7 +6,6 @@ import {
   type NomqNames,
   type Port,
   type Principal,
-  type Receipt,
 } from "@nomq/core";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -16,6 +15,7 @@ import type { Health } from "./health.ts";
 import { messageJson } from "./message-json.ts";
 import { serveNames } from "./names.ts";
 import { readPublishRequest } from "./publish-request.ts";
+import { receiptOf, whenFinal } from "./receipts.ts";
 import { NOT_JSON, readJson } from "./request-body.ts";
 import { streamMessages } from "./stream.ts";
 
@@ -64,12 +64,7 @@ export function createApi(options: ApiOptions): Hono {
   app.get("/api/v1/stream", (context) => stream(context, options));
   app.get("/api/v1/attachments", (context) => context.json(attachments(options)));
   serveNames(app, limit, options);
-  app.get("/api/v1/receipts/:id", async (context) => {
-    const receipt = await options.port.receipt(context.req.param("id"));
-    return receipt === undefined
-      ? fail(context, 404, { code: "not-found", text: "no such receipt" })
-      : context.json(receipt);
-  });
+  app.get("/api/v1/receipts/:id", (context) => receiptOf(context, options.port));
   app.get("/api/v1/channels", (context) => channels(context, options));
   app.get("/api/v1/channels/:channel{.+}", (context) => latest(context, options));
   return app;
@@ -100,21 +95,6 @@ async function publish(context: Context, options: ApiOptions): Promise<Response>
   if (request.until !== "delivered") return context.json(receipt);
   const final = await whenFinal(port, receipt, ackTimeout);
   return context.json(final, final.outcomes.every(({ is }) => is === "delivered") ? 200 : 504);
-}
-
-/** The receipt when every outcome is final, or as it is after `timeout` milliseconds. */
-async function whenFinal(port: Port, receipt: Receipt, timeout: number): Promise<Receipt> {
-  const deadline = new AbortController();
-  const cancel = port.clock.after(timeout, () => deadline.abort());
-  let last = receipt;
-  try {
-    for await (const now of port.follow(receipt.id, { signal: deadline.signal })) last = now;
-  } catch (error) {
-    if (!deadline.signal.aborted) throw error;
-  } finally {
-    cancel();
-  }
-  return last;
 }
 
 async function stream(context: Context, options: ApiOptions): Promise<Response> {

@@ -27,7 +27,7 @@ export const EXAMPLES: Examples = {
   ),
   pub: examples(
     "nomq pub factory/line1/speed 42",
-    "nomq pub cmd/valve open --qos 1 --ttl 60s --until delivered --receipt",
+    "nomq pub cmd/valve open --qos 1 --ttl 60s --receipt",
     "gzip -c report.txt | nomq pub reports/today - --content-type application/gzip",
     "nomq pub factory/line1/speed 42 --nomq udp://192.168.1.7:8888 --key site.json",
   ),

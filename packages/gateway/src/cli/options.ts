@@ -19,6 +19,8 @@ export interface PubOptions extends PlaceOptions, PeerOptions {
   readonly contentType?: string;
   readonly until?: AckPoint;
   readonly receipt?: boolean;
+  /** Milliseconds that `--receipt` waits. */
+  readonly timeout?: number;
   readonly json?: boolean;
 }
 

@@ -32,8 +32,8 @@ export async function publishToPeer(
   url: string,
   { channel, payload, options }: PeerPublish,
 ): Promise<number> {
-  if (options.until !== undefined || options.contentType !== undefined) {
-    throw new UsageError("--until and --content-type are for a gateway; NoMQ v1 carries neither");
+  if (options.until !== undefined || options.contentType !== undefined || options.timeout !== undefined) {
+    throw new UsageError("--until, --timeout and --content-type are for a gateway; NoMQ v1 carries none");
   }
   await using node = await nodeFor(url, options);
   await node.start();
@@ -47,9 +47,8 @@ export async function publishToPeer(
     ...(options.priority === undefined ? {} : { priority: options.priority }),
   });
   cancelNotice();
-  if (options.receipt === true || options.json === true) {
-    process.stdout.write(`${JSON.stringify({ channel, ...outcome })}\n`);
-  }
+  if (options.json === true) process.stdout.write(`${JSON.stringify({ channel, ...outcome })}\n`);
+  else if (options.receipt === true) process.stdout.write(`${url}: ${outcomeText(outcome, url)}\n`);
   if (outcome.is === "delivered") return 0;
   process.stderr.write(`${outcomeText(outcome, url)}\n`);
   return 1;

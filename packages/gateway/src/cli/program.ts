@@ -84,8 +84,9 @@ function addPub(program: Command, finish: Finish): void {
     .option("--priority <n>", "0 to 15", whole(0, 15))
     .option("--content-type <type>", "MIME type of the payload")
     .addOption(new Option("--until <point>", "what to wait for").choices(["accepted", "stored", "delivered"]))
-    .option("--receipt", "print the receipt as JSON")
-    .option("--json", "the same as --receipt")
+    .option("--receipt", "wait, and print what becomes of the message at every attachment")
+    .option("--timeout <time>", "end the waiting of --receipt after 500ms, 60s, 5m, … (default: never)", span)
+    .option("--json", "print the receipt as JSON; with --receipt one line after each change")
     .addOption(kindOption())
     .addHelpText("after", EXAMPLES.pub)
     .action(async (channel: string, message: string, options) => {
@@ -254,6 +255,13 @@ const whole =
     const upTo = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
     throw new InvalidArgumentError(`expected a whole number ${upTo}`);
   };
+
+/** Milliseconds. */
+function span(text: string): number {
+  const value = parseDuration(text);
+  if (value === undefined) throw new InvalidArgumentError("expected a duration such as 60s");
+  return value;
+}
 
 /** Milliseconds. */
 function ttl(text: string): number {

@@ -1,24 +1,56 @@
 import type { AckPoint, Receipt } from "@nomq/core";
 import type { PublishRequest } from "../api/publish-request.ts";
-import { createControlClient } from "../control/control-client.ts";
+import { type ControlClient, createControlClient } from "../control/control-client.ts";
+import { endSignal } from "./end-signal.ts";
 import type { PubOptions } from "./options.ts";
 import { placedSocket } from "./place.ts";
+import { createReceiptLines, outcomeText, sumText } from "./receipt-lines.ts";
 import { readStdin } from "./stdin.ts";
 
-/** `nomq pub`: 0 when the message was taken (and, with `--until delivered`, delivered everywhere). */
+/** `nomq pub`: 0 when the message was taken and, with `--until delivered` or `--receipt`, delivered everywhere. */
 export async function runPub(channel: string, message: string, options: PubOptions): Promise<number> {
   const payload = message === "-" ? await readStdin() : Buffer.from(message);
   if (options.nomq !== undefined) {
     const { publishToPeer } = await import("./peer.ts");
     return publishToPeer(options.nomq, { channel, payload, options });
   }
-  const receipt = await createControlClient(placedSocket(options)).publish(
-    requestOf(channel, payload, options),
-  );
-  if (options.receipt === true || options.json === true) process.stdout.write(`${JSON.stringify(receipt)}\n`);
+  const client = createControlClient(placedSocket(options));
+  if (options.receipt === true) return await publishAndFollow(client, { channel, payload, options });
+  const receipt = await client.publish(requestOf(channel, payload, options));
+  if (options.json === true) process.stdout.write(`${JSON.stringify(receipt)}\n`);
   const fault = faultOf(receipt, options.until);
   if (fault === undefined) return 0;
   process.stderr.write(`${fault}\n`);
+  return 1;
+}
+
+/** Publishes, then prints each change of the receipt until nothing is pending, `--timeout` or Ctrl-C. */
+async function publishAndFollow(
+  client: ControlClient,
+  { channel, payload, options }: { channel: string; payload: Buffer; options: PubOptions },
+): Promise<number> {
+  const lines = createReceiptLines(Date.now());
+  const print = (receipt: Receipt): void => {
+    process.stdout.write(options.json === true ? `${JSON.stringify(receipt)}\n` : lines.next(receipt));
+  };
+  const until = options.until === "accepted" ? "accepted" : "stored";
+  let last = await client.publish(requestOf(channel, payload, { ...options, until }));
+  const fault = faultOf(last, undefined);
+  if (fault !== undefined) {
+    if (options.json === true) print(last);
+    process.stderr.write(`${fault}\n`);
+    return 1;
+  }
+  const late = options.timeout === undefined ? [] : [AbortSignal.timeout(options.timeout)];
+  const signal = AbortSignal.any([endSignal(), ...late]);
+  for await (const receipt of client.follow(last.id, signal)) {
+    last = receipt;
+    print(receipt);
+  }
+  if (options.json !== true) process.stdout.write(`${sumText(last)}\n`);
+  if (last.outcomes.every(({ is }) => is === "delivered")) return 0;
+  const isOpen = last.outcomes.some(({ is }) => is === "pending");
+  if (isOpen) process.stderr.write(`no longer waiting; the message goes on, its receipt is ${last.id}\n`);
   return 1;
 }
 
@@ -45,9 +77,7 @@ function faultOf(receipt: Receipt, until: AckPoint | undefined): string | undefi
   if (until !== "delivered") return undefined;
   const open = receipt.outcomes.filter((outcome) => outcome.is !== "delivered");
   if (open.length === 0) return undefined;
-  const said = open.map(
-    ({ attachment, is, reason }) => `${attachment} ${is}${reason === undefined ? "" : ` (${reason})`}`,
-  );
+  const said = open.map((outcome) => `${outcome.attachment} ${outcomeText(outcome)}`);
   return `not delivered everywhere: ${said.join(", ")}`;
 }
 

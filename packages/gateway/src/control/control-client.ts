@@ -4,7 +4,7 @@ import { NomqError } from "@nomq/core";
 import type { MessageJson } from "../api/message-json.ts";
 import type { PublishRequest } from "../api/publish-request.ts";
 import { codeOf } from "../config/secret.ts";
-import { readEvents } from "./server-sent-events.ts";
+import { readEvents, type ServerSentEvent } from "./server-sent-events.ts";
 
 /** What a stream of messages yields: first `ready`, once what is published from then on will be seen. */
 export type StreamEvent =
@@ -29,6 +29,11 @@ export interface Answer {
 export interface ControlClient {
   /** Resolves with the receipt, also of a refusal. */
   publish(publish: PublishRequest): Promise<Receipt>;
+  /**
+   * The receipt now and after every change; ends when every outcome is final or when aborted. Rejects with
+   * `request-refused` where there is none, with `closed` when the gateway stops.
+   */
+  follow(id: string, signal: AbortSignal): AsyncIterable<Receipt>;
   /** Ends when aborted; rejects with `closed` when the gateway stops. */
   stream(query: StreamQuery): AsyncIterable<StreamEvent>;
   /** Of what the gateway refuses, too, resolves with its answer. */
@@ -46,6 +51,7 @@ export function createControlClient(socketPath: string): ControlClient {
       if (isReceipt(answer.body)) return answer.body;
       throw refused(answer);
     },
+    follow: (id, signal) => follow(socketPath, id, signal),
     stream: (query) => stream(socketPath, query),
     get: async (path) => jsonOf(await exchange(socketPath, { method: "GET", path })),
     post: async (path, body) =>
@@ -58,25 +64,54 @@ async function* stream(socketPath: string, query: StreamQuery): AsyncGenerator<S
   const { filters, retained, signal } = query;
   const search = new URLSearchParams({ retained: String(retained) });
   for (const filter of filters) search.append("filter", filter);
-  const response = await exchange(socketPath, { method: "GET", path: `/api/v1/stream?${search}` });
+  for await (const { event, data } of events(socketPath, `/api/v1/stream?${search}`, signal)) {
+    if (event === "ready") yield { event };
+    // What the gateway itself wrote (message-json.ts).
+    else if (event === "message") yield { event, message: JSON.parse(data) as MessageJson };
+  }
+  if (!signal.aborted) throw ended();
+}
+
+async function* follow(
+  socketPath: string,
+  id: string,
+  signal: AbortSignal,
+): AsyncGenerator<Receipt, void, undefined> {
+  let isFinal = false;
+  const path = `/api/v1/receipts/${encodeURIComponent(id)}?follow`;
+  for await (const { event, data } of events(socketPath, path, signal)) {
+    if (event !== "receipt") continue;
+    // What the gateway itself wrote (receipts.ts).
+    const receipt = JSON.parse(data) as Receipt;
+    yield receipt;
+    isFinal = receipt.outcomes.every(({ is }) => is !== "pending");
+  }
+  if (!signal.aborted && !isFinal) throw ended();
+}
+
+/** The events of one answer, to its end; an abort ends it too. */
+async function* events(
+  socketPath: string,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<ServerSentEvent, void, undefined> {
+  const response = await exchange(socketPath, { method: "GET", path });
   if (response.statusCode !== 200) throw refused(await jsonOf(response));
   const end = (): void => void response.destroy();
   signal.addEventListener("abort", end, { once: true });
   if (signal.aborted) end();
   try {
-    for await (const { event, data } of readEvents(response)) {
-      if (event === "ready") yield { event };
-      // What the gateway itself wrote (message-json.ts).
-      else if (event === "message") yield { event, message: JSON.parse(data) as MessageJson };
-    }
+    yield* readEvents(response);
   } catch (error) {
-    if (!signal.aborted) throw new NomqError("closed", "the gateway ended the stream", { cause: error });
+    if (!signal.aborted) throw ended(error);
   } finally {
     signal.removeEventListener("abort", end);
     response.destroy();
   }
-  if (!signal.aborted) throw new NomqError("closed", "the gateway ended the stream");
 }
+
+const ended = (cause?: unknown): NomqError =>
+  new NomqError("closed", "the gateway ended the stream", { cause });
 
 interface Call {
   readonly method: string;

@@ -77,8 +77,8 @@ function record(core: Core, place: Place, ended: { entry: Entry; end: End }): vo
   } else core.writer.countsOf(place.name).settle(is, reason);
   for (const write of end.state ?? []) core.writer.fact(write);
   if (entry.cause !== "live") return;
-  const known = entry.record ?? core.receipts.find(entry.message.id);
-  known?.settle(entry.record === undefined ? known.placeOf(place.name) : entry.slot, { is, reason, at });
+  if (entry.record === undefined) core.receipts.settle(entry.message.id, place.name, { is, reason, at });
+  else entry.record.settle(entry.slot, { is, reason, at });
 }
 
 /** TTL 0: to whom can take it now. */

@@ -6,7 +6,7 @@ import { type Access, extentOf, type Principal } from "../principal.ts";
 import { attach, checkFilters } from "./attach/attachment.ts";
 import { type Core, isTombstone } from "./core.ts";
 import { publish } from "./publish.ts";
-import { followRecord, ReceiptRecord } from "./receipts.ts";
+import { followRecord } from "./receipts.ts";
 
 const PAGE = 256;
 
@@ -140,18 +140,8 @@ async function* follow(
   id: string,
   signal: AbortSignal | undefined,
 ): ReturnType<typeof followRecord> {
-  const known = core.receipts.find(id);
-  if (known !== undefined) {
-    yield* followRecord(known, signal);
-    return;
-  }
-  const stored = await core.store.receipt(id);
-  if (stored === undefined) return;
-  // Outcomes of an earlier run's message reach this record by its id.
-  const record = new ReceiptRecord(stored.id, stored.channel);
-  record.restore(stored);
-  core.receipts.keepBeside(record);
-  yield* followRecord(record, signal);
+  const record = await core.receipts.recall(id, (of) => core.store.receipt(of));
+  if (record !== undefined) yield* followRecord(record, signal);
 }
 
 /** What every call says before the hub is open and after it is closed. */

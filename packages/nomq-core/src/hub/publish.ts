@@ -128,11 +128,15 @@ function endTransfer(core: Core, once: string | undefined, isKept: boolean): voi
 async function repeat(core: Core, call: PublishCall, once: string): Promise<Receipt> {
   const transfer = core.once.find(once);
   const { draft, options } = call;
-  const record = transfer?.record ?? core.receipts.find(transfer?.id ?? "");
-  if (record !== undefined) return awaitRecord(record, options.until ?? "stored", options.signal);
   const id = transfer?.id ?? "";
-  const stored = await core.store.receipt(id).catch(() => undefined);
-  return stored ?? { id, channel: draft.channel, at: "stored", outcomes: [] };
+  const record = transfer?.record ?? (await recalled(core, id));
+  if (record !== undefined) return awaitRecord(record, options.until ?? "stored", options.signal);
+  return { id, channel: draft.channel, at: "stored", outcomes: [] };
+}
+
+/** Of an earlier run's message, too, the answer waits for the point that is asked for. */
+function recalled(core: Core, id: string): Promise<ReceiptRecord | undefined> {
+  return core.receipts.recall(id, (of) => core.store.receipt(of)).catch(() => undefined);
 }
 
 function faultOf(core: Core, call: PublishCall): string | undefined {

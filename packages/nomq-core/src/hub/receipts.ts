@@ -1,15 +1,25 @@
 import type { AckPoint, FinalOutcome, Receipt, ReceiptOutcome } from "../bridge.ts";
 import { AgedMap } from "./aged-map.ts";
 
+/** How a message ended at one attachment. */
+export interface OutcomeEnd {
+  readonly is: FinalOutcome;
+  readonly reason: string | undefined;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
 /** What is known of one published message while this run remembers it. */
 export class ReceiptRecord {
   readonly id: string;
-  readonly channel: string;
+  channel: string;
   /** `queued`: the hub has not decided yet. */
   at: AckPoint | "queued" | "refused" = "queued";
   reason: string | undefined = undefined;
   readonly outcomes: ReceiptOutcome[] = [];
   private pending = 0;
+  /** What ended while the store was asked for the receipt, which may not say it yet. */
+  private early: Map<string, OutcomeEnd> | undefined;
   private isEnded = false;
   private watchers: Set<() => void> | undefined;
 
@@ -32,7 +42,7 @@ export class ReceiptRecord {
     return this.outcomes.push({ attachment, is: "pending", at }) - 1;
   }
 
-  settle(place: number, end: { is: FinalOutcome; reason: string | undefined; at: number }): void {
+  settle(place: number, end: OutcomeEnd): void {
     const before = this.outcomes[place];
     if (before?.is !== "pending") return;
     const { is, reason, at } = end;
@@ -41,6 +51,13 @@ export class ReceiptRecord {
     this.pending -= 1;
     this.rise();
     this.changed();
+  }
+
+  /** The same where only the attachment's name is known. */
+  settleAt(attachment: string, end: OutcomeEnd): void {
+    const place = this.placeOf(attachment);
+    if (place === -1) this.early?.set(attachment, end);
+    else this.settle(place, end);
   }
 
   accepted(): void {
@@ -95,6 +112,11 @@ export class ReceiptRecord {
     return this.outcomes.findIndex((outcome) => outcome.attachment === attachment);
   }
 
+  /** The store is asked for the receipt: what ends meanwhile is kept for {@link restore}. */
+  recall(): void {
+    this.early = new Map();
+  }
+
   /** Takes over what a store knows of a message of an earlier run. */
   restore(receipt: Receipt): void {
     this.at = receipt.at;
@@ -102,6 +124,8 @@ export class ReceiptRecord {
       this.outcomes.push(outcome);
       if (outcome.is === "pending") this.pending += 1;
     }
+    for (const [attachment, end] of this.early ?? []) this.settle(this.placeOf(attachment), end);
+    this.early = undefined;
   }
 
   private rise(): void {
@@ -116,7 +140,12 @@ export class ReceiptRecord {
 }
 
 /** Receipts of earlier runs, and old ones that somebody waits for. */
-const MOST_BESIDE = 1_000;
+const MOST_BESIDE = 10_000;
+
+interface Recall {
+  readonly record: ReceiptRecord;
+  readonly done: Promise<ReceiptRecord | undefined>;
+}
 
 /**
  * The receipts this run remembers; older ones are the store's. Numbers rise by one, so the newest lie in a ring by
@@ -125,6 +154,8 @@ const MOST_BESIDE = 1_000;
 export class Receipts {
   private readonly ring: (ReceiptRecord | undefined)[] = [];
   private readonly beside = new AgedMap<string, ReceiptRecord>();
+  /** Receipts the store is being asked for. */
+  private readonly recalled = new Map<string, Recall>();
   private readonly most: number;
   private readonly seqOf: (id: string) => number | undefined;
 
@@ -145,7 +176,37 @@ export class Receipts {
   keepBeside(record: ReceiptRecord): void {
     this.beside.set(record.id, record);
     const oldest = this.beside.oldest();
-    if (this.beside.size > MOST_BESIDE && oldest !== undefined) this.beside.delete(oldest);
+    if (this.beside.size <= MOST_BESIDE || oldest === undefined) return;
+    // Nobody would tell it any more how its message ends.
+    this.beside.get(oldest)?.end();
+    this.beside.delete(oldest);
+  }
+
+  /** The record of a message this run does not remember, from what the store says of it; `read` asks the store. */
+  recall(id: string, read: (id: string) => Promise<Receipt | undefined>): Promise<ReceiptRecord | undefined> {
+    const known = this.find(id);
+    if (known !== undefined) return Promise.resolve(known);
+    const asked = this.recalled.get(id);
+    if (asked !== undefined) return asked.done;
+    const record = new ReceiptRecord(id, "");
+    record.recall();
+    const done = read(id)
+      .then((receipt) => (receipt === undefined ? undefined : this.restored(record, receipt)))
+      .finally(() => this.recalled.delete(id));
+    this.recalled.set(id, { record, done });
+    return done;
+  }
+
+  private restored(record: ReceiptRecord, receipt: Receipt): ReceiptRecord {
+    record.channel = receipt.channel;
+    record.restore(receipt);
+    this.keepBeside(record);
+    return record;
+  }
+
+  /** A message of which no record is at hand ended at one attachment. */
+  settle(id: string, attachment: string, end: OutcomeEnd): void {
+    (this.find(id) ?? this.recalled.get(id)?.record)?.settleAt(attachment, end);
   }
 
   find(id: string): ReceiptRecord | undefined {
@@ -161,9 +222,10 @@ export class Receipts {
   }
 
   /** Ends what is pending at one attachment. */
-  settleAll(attachment: string, end: { is: FinalOutcome; reason: string; at: number }): void {
-    for (const record of this.ring) record?.settle(record.placeOf(attachment), end);
-    for (const record of this.beside.values()) record.settle(record.placeOf(attachment), end);
+  settleAll(attachment: string, end: OutcomeEnd): void {
+    for (const record of this.ring) record?.settleAt(attachment, end);
+    for (const record of this.beside.values()) record.settleAt(attachment, end);
+    for (const { record } of this.recalled.values()) record.settleAt(attachment, end);
   }
 }
 
