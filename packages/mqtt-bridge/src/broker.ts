@@ -4,6 +4,7 @@ import type { AddressCheck } from "./admission.ts";
 import type { AedesClient } from "./aedes-internals.ts";
 import { clientInternals, internalsOf } from "./aedes-internals.ts";
 import type { Arrival } from "./arrival.ts";
+import type { ClientRecords } from "./client-records.ts";
 import type { ClientDirectory } from "./clients.ts";
 import { createClientDirectory } from "./clients.ts";
 import type { Connection } from "./connection.ts";
@@ -48,6 +49,7 @@ export interface Broker {
 export interface BrokerOptions {
   readonly port: Port;
   readonly counters: Counters;
+  readonly records: ClientRecords;
   /** A client was turned away. */
   refused(reason: string, arrival: Arrival): void;
 }
@@ -95,7 +97,10 @@ export function createBroker(options: BrokerOptions): Broker {
     async open(attachment) {
       const interest = createInterest(attachment);
       clients.interest = interest;
-      const hooks = createHooks({ port, counters, clients, sessions, ingress, emitter, interest, losses });
+      const hooks = createHooks({
+        ...{ port, counters, clients, sessions, ingress, emitter, interest, losses },
+        records: options.records,
+      });
       const made = new Aedes({
         ...LIMITS,
         ...hooks.handlers,
@@ -125,14 +130,20 @@ export function createBroker(options: BrokerOptions): Broker {
           return isLasting && isNew && sessions.count() >= MOST_SESSIONS ? REASON.quotaExceeded : undefined;
         },
         sessionPresent: (connect) => connect.clean !== true && sessions.has(connect.clientId),
-        accepted,
+        accepted(front, frame) {
+          options.records.connected(front, arrival);
+          accepted(front, frame);
+        },
         subscriptions: (front, principal) => ({
           held: () => clients.filtersOf(front().stream),
           may: (filter) => /[+#]/.test(filter) || port.may(principal, "subscribe", filter),
         }),
         retainedSent,
         failed,
-        closed: () => connections.delete(connection),
+        closed(front) {
+          connections.delete(connection);
+          if (front !== undefined) options.records.disconnected(front, arrival);
+        },
       });
       connections.add(connection);
     },

@@ -43,7 +43,8 @@ export interface ConnectionOptions {
   /** The bridge is stopping: nobody waits for the other side any more. */
   isStopping(): boolean;
   failed(error: unknown): void;
-  closed(): void;
+  /** Without a front: it was never let in. */
+  closed(front: Front | undefined): void;
 }
 
 /** Takes a socket: checks its CONNECT, then stands between it and aedes. */
@@ -60,6 +61,7 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
     drained: () => front?.drained(),
     stalled: () => {
       counters.add("connectionsCut", "stalled");
+      front?.endsFor("stalled");
       socket.destroy();
     },
   });
@@ -188,7 +190,7 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
       const cancel = clock.after(LINGER_MS, () => ending.stream.destroy());
       ending.stream.once("close", cancel);
     }
-    options.closed();
+    options.closed(front);
   });
 
   return {

@@ -3,6 +3,7 @@ import type { Aedes, AedesOptions } from "aedes";
 import type { IPublishPacket } from "mqtt-packet";
 import type { AedesClient } from "./aedes-internals.ts";
 import { clientInternals } from "./aedes-internals.ts";
+import type { ClientRecords } from "./client-records.ts";
 import type { ClientDirectory } from "./clients.ts";
 import type { Counters } from "./counters.ts";
 import { createForwarding } from "./forwarding.ts";
@@ -31,6 +32,7 @@ export interface HookOptions {
   readonly emitter: TopicEmitter;
   readonly interest: Interest;
   readonly losses: ClientLosses;
+  readonly records: ClientRecords;
 }
 
 type Handlers = Required<
@@ -76,6 +78,11 @@ export function createHooks(options: HookOptions): Hooks {
       listenToConnections(aedes, options);
       aedes.on("subscribe", (subscriptions, client) => {
         const subscriber = clientInternals(client);
+        const front = options.clients.frontOf(subscriber);
+        if (front !== undefined)
+          // A refused one has a reason code where the QoS should be.
+          for (const { topic, qos } of subscriptions)
+            if (qos <= 2) options.records.subscribed(front, topic, qos);
         forwarding.forget(subscriber);
         options.clients.subscribing = subscriber;
         rankHandlers(
@@ -87,6 +94,8 @@ export function createHooks(options: HookOptions): Hooks {
       aedes.on("unsubscribe", (filters, client) => {
         forwarding.forget(clientInternals(client));
         options.interest.drop(client.id, filters);
+        const front = options.clients.frontOf(clientInternals(client));
+        if (front !== undefined) for (const filter of filters) options.records.unsubscribed(front, filter);
       });
     },
   };

@@ -4,6 +4,7 @@ import { anonymousCheck } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Broker } from "./broker.ts";
 import { createBroker } from "./broker.ts";
+import { createClientRecords } from "./client-records.ts";
 import type { MqttCounts } from "./counters.ts";
 import { createCounters } from "./counters.ts";
 import { BROKER_ATTACHMENT } from "./ingress.ts";
@@ -49,9 +50,12 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
 
   const attach = async (port: Port): Promise<void> => {
     const refusals = createRefusalLog(port.log);
-    const refused = (reason: string, { address, listener }: Arrival): void =>
+    const records = createClientRecords(port.sessionLog);
+    const refused = (reason: string, { address, listener }: Arrival): void => {
       refusals.say(reason, address, listener);
-    const broker = createBroker({ port, counters, refused });
+      records.refused(reason, address, listener);
+    };
+    const broker = createBroker({ port, counters, records, refused });
     const attachment = await port.attach({
       name: BROKER_ATTACHMENT,
       as: "*",
@@ -79,12 +83,14 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
   };
   const openAll = async ({ broker, port }: Attached): Promise<void> => {
     const refusals = createRefusalLog(port.log);
+    const records = createClientRecords(port.sessionLog);
     for (const { settings, admits } of listeners) {
       const one = await openListener(settings, {
         connection: (arrival) => broker.connect(arrival, admits),
         refused: (reason, address) => {
           counters.add("clientsRefused", reason);
           refusals.say(reason, address, settings);
+          records.refused(reason, address, settings);
         },
       });
       open.push(one);

@@ -30,6 +30,10 @@ export interface Front extends Omit<Input, "close"> {
   drained(): void;
   /** Says why (MQTT 5) and ends the connection. */
   cut(code: number, reason: string): void;
+  /** Why the connection ends, if nobody has said so before. */
+  endsFor(reason: string): void;
+  /** `disconnect`: the client said so. `connection-lost`: it did not. `closed`: by us; else what {@link cut} was told. */
+  endReason(): string;
   isOver(): boolean;
 }
 
@@ -57,6 +61,10 @@ export interface FrontOptions {
 export function createFront(options: FrontOptions): Front {
   const { connect, version, counters, listener, principal, writer } = options;
   let over = false;
+  let endReason: string | undefined;
+  const endsFor = (reason: string): void => {
+    endReason ??= reason;
+  };
   const pausedBy = new Set<PauseReason>();
 
   const pause = (why: PauseReason, on: boolean): void => {
@@ -77,6 +85,7 @@ export function createFront(options: FrontOptions): Front {
   const cut = (code: number, reason: string): void => {
     if (over) return;
     counters.add("connectionsCut", reason);
+    endsFor(reason);
     sayGoodbye(code);
     stream.destroy();
   };
@@ -94,7 +103,7 @@ export function createFront(options: FrontOptions): Front {
   const inbound = createInboundWindow(version === 5 ? RECEIVE_MAXIMUM : 0xffff, answer);
   const persistent = connect.clean !== true || (connect.properties?.sessionExpiryInterval ?? 0) > 0;
   const desk = createSubscriptionDesk({ ...options.subscriptions, version, persistent, send: toClient });
-  const ways = { version, inbound, desk, toAedes, toClient, cut, pause };
+  const ways = { version, inbound, desk, toAedes, toClient, cut, pause, endsFor };
   const outbound = createOutbound({ ...options, ...ways });
   const cutter = createFrameCutter(() => Number.POSITIVE_INFINITY, outbound.frame);
   const input = createInput({ ...ways, outbound, end: () => stream.push(null) });
@@ -107,8 +116,10 @@ export function createFront(options: FrontOptions): Front {
       if (!over && error !== null) {
         counters.add("connectionsCut", "failure");
         const isLate = error.message === "keep alive timeout";
+        endsFor(isLate ? "keep-alive" : "failure");
         sayGoodbye(isLate ? REASON.keepAliveTimeout : REASON.malformedPacket);
       }
+      endsFor("closed");
       over = true;
       input.close();
       outbound.close();
@@ -129,6 +140,8 @@ export function createFront(options: FrontOptions): Front {
       outbound.drained();
     },
     cut,
+    endsFor,
+    endReason: () => endReason ?? "closed",
     isOver: () => over,
   };
 }

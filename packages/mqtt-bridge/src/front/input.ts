@@ -38,6 +38,7 @@ export interface InputOptions {
   end(): void;
   cut(code: number, reason: string): void;
   pause(why: PauseReason, on: boolean): void;
+  endsFor(reason: string): void;
 }
 
 /** Makes the way in of one connection. */
@@ -65,6 +66,7 @@ export function createInput(options: InputOptions): Input {
     },
     ended() {
       hasEnded = true;
+      options.endsFor("connection-lost");
       if (isReady && !over) options.end();
     },
     ready() {
@@ -127,6 +129,7 @@ function createHandler(options: InputOptions): (frame: Buffer) => void {
       cut(REASON.protocolError, "protocol-error");
       return;
     }
+    if (type === PACKET.disconnect) options.endsFor("disconnect");
     if (type === PACKET.puback || type === PACKET.pubcomp) outbound.acknowledged(packetIdOf(frame));
     if (type === PACKET.pubrec && reasonOf(frame) >= REASON.unspecified)
       outbound.acknowledged(packetIdOf(frame));
