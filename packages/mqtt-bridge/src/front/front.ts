@@ -3,6 +3,7 @@ import type { Clock, Principal } from "@nomq/core";
 import type { IConnectPacket } from "mqtt-packet";
 import type { Counters } from "../counters.ts";
 import type { ListenerSettings } from "../options.ts";
+import { createEnding, type Ending } from "./ending.ts";
 import { createFrameCutter } from "./frames.ts";
 import { createInboundWindow } from "./inbound-window.ts";
 import type { Input, PauseReason } from "./input.ts";
@@ -17,7 +18,7 @@ import type { Writer } from "./writer.ts";
 /** Unacknowledged publishes taken from one MQTT 5 client: its Receive Maximum (MQTT 5.0 section 3.2.2.3.3). */
 export const RECEIVE_MAXIMUM = 256;
 /** The stream between a client's socket and aedes. It works on whole packets. */
-export interface Front extends Omit<Input, "close"> {
+export interface Front extends Omit<Input, "close">, Ending {
   /** What aedes reads and writes. */
   readonly stream: Duplex;
   readonly version: ProtocolVersion;
@@ -30,10 +31,6 @@ export interface Front extends Omit<Input, "close"> {
   drained(): void;
   /** Says why (MQTT 5) and ends the connection. */
   cut(code: number, reason: string): void;
-  /** Why the connection ends, if nobody has said so before. */
-  endsFor(reason: string): void;
-  /** `disconnect`: the client said so. `connection-lost`: it did not. `closed`: by us; else what {@link cut} was told. */
-  endReason(): string;
   isOver(): boolean;
 }
 
@@ -61,10 +58,7 @@ export interface FrontOptions {
 export function createFront(options: FrontOptions): Front {
   const { connect, version, counters, listener, principal, writer } = options;
   let over = false;
-  let endReason: string | undefined;
-  const endsFor = (reason: string): void => {
-    endReason ??= reason;
-  };
+  const ending = createEnding();
   const pausedBy = new Set<PauseReason>();
 
   const pause = (why: PauseReason, on: boolean): void => {
@@ -85,7 +79,7 @@ export function createFront(options: FrontOptions): Front {
   const cut = (code: number, reason: string): void => {
     if (over) return;
     counters.add("connectionsCut", reason);
-    endsFor(reason);
+    ending.endsFor(reason);
     sayGoodbye(code);
     stream.destroy();
   };
@@ -103,7 +97,7 @@ export function createFront(options: FrontOptions): Front {
   const inbound = createInboundWindow(version === 5 ? RECEIVE_MAXIMUM : 0xffff, answer);
   const persistent = connect.clean !== true || (connect.properties?.sessionExpiryInterval ?? 0) > 0;
   const desk = createSubscriptionDesk({ ...options.subscriptions, version, persistent, send: toClient });
-  const ways = { version, inbound, desk, toAedes, toClient, cut, pause, endsFor };
+  const ways = { version, inbound, desk, toAedes, toClient, cut, pause, ...ending };
   const outbound = createOutbound({ ...options, ...ways });
   const cutter = createFrameCutter(() => Number.POSITIVE_INFINITY, outbound.frame);
   const input = createInput({ ...ways, outbound, end: () => stream.push(null) });
@@ -116,10 +110,10 @@ export function createFront(options: FrontOptions): Front {
       if (!over && error !== null) {
         counters.add("connectionsCut", "failure");
         const isLate = error.message === "keep alive timeout";
-        endsFor(isLate ? "keep-alive" : "failure");
+        ending.endsFor(isLate ? "keep-alive" : "failure");
         sayGoodbye(isLate ? REASON.keepAliveTimeout : REASON.malformedPacket);
       }
-      endsFor("closed");
+      ending.endsFor("closed");
       over = true;
       input.close();
       outbound.close();
@@ -140,8 +134,7 @@ export function createFront(options: FrontOptions): Front {
       outbound.drained();
     },
     cut,
-    endsFor,
-    endReason: () => endReason ?? "closed",
+    ...ending,
     isOver: () => over,
   };
 }
