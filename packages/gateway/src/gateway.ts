@@ -19,7 +19,7 @@ import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
 import { openControlServer } from "./control/control-server.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
-import { recoverStore, storeOf } from "./open-store.ts";
+import { memoryStoreOf, recoverStore, storeOf } from "./open-store.ts";
 import { type GatewaySessionLog, gatewaySessionLog } from "./session-log/gateway-facts.ts";
 import type { DurableStore } from "./store/index.ts";
 import { warningOf } from "./weak-keys.ts";
@@ -96,7 +96,7 @@ class OneGateway implements Gateway {
       sessionLog,
       access: this.#access,
       channels: config.nomq.channels.map(({ name }) => name),
-      ...(this.#store === undefined ? {} : { store: this.#store }),
+      store: this.#store ?? memoryStoreOf(config),
     });
   }
 

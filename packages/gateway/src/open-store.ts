@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Log, NomqError } from "@nomq/core";
+import { createMemoryStore, type Log, NomqError, type Store } from "@nomq/core";
 import type { Config } from "./config/config.ts";
 import type { GatewaySessionLog } from "./session-log/gateway-facts.ts";
 import { createDurableStore, type DurableStore } from "./store/index.ts";
@@ -14,10 +14,15 @@ export interface StoreLogs {
 export const storeFolderIn = (data: string): string => join(data, "store");
 
 /** The gateway's store on disk; undefined with `data: memory`. Nothing is opened before {@link recoverStore}. */
-export function storeOf({ data, durability }: Config, logs: StoreLogs): DurableStore | undefined {
+export function storeOf({ data, durability, keep }: Config, logs: StoreLogs): DurableStore | undefined {
   if (data === "memory") return undefined;
-  return createDurableStore({ folder: storeFolderIn(data), durability, ...logs });
+  const { history } = keep;
+  const receipts = { forMs: keep.receipts };
+  return createDurableStore({ folder: storeFolderIn(data), durability, history, receipts, ...logs });
 }
+
+/** The store of `data: memory`. */
+export const memoryStoreOf = ({ keep }: Config): Store => createMemoryStore({ history: keep.history });
 
 /**
  * Opens the store and says what it recovered. The store's lock tells whether a gateway runs on the folder, also while

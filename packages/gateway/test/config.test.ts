@@ -37,6 +37,7 @@ describe("defaults", () => {
         devices: [],
       },
       mqtt: { listen: [{ url: "mqtt://[::]:1883" }, { url: "ws://[::]:8083" }] },
+      keep: { receipts: 86_400_000, history: [{ filter: "#", last: 10, forMs: 86_400_000 }] },
       log: { level: "info", format: "pretty", file: null },
     });
   });
@@ -265,10 +266,6 @@ describe("parts of a later version are checked, then refused by name", () => {
       "1:1: xmpp: not available yet (XMPP)",
     ],
     ["http: { listen: ['http://127.0.0.1:8080'] }", "1:1: http: not available yet (the HTTP listener)"],
-    [
-      "keep: { receipts: 24h, history: [{ filter: '#', last: 10, for: 24h }] }",
-      "1:1: keep: not available yet",
-    ],
   ])("%j", (text, message) => {
     expect(refusal(text)).toContain(`not-available-yet: gateway.yaml:${message}`);
   });
@@ -285,6 +282,21 @@ test("names in a file neither drive the terminal nor forge lines of what is said
   expect(result.ok ? "" : result.error.message).toMatch(
     /^config-invalid: f:1:1: \\u001b\[31mred\\u000af:1:1: all is well: /,
   );
+});
+
+test("keep says how long receipts and history are kept, with the defaults for what is left out", () => {
+  expect(
+    parse("keep: { receipts: 1h, history: [{ filter: a/+, for: 5m }, { filter: b, last: 0 }] }").keep,
+  ).toEqual({
+    receipts: 3_600_000,
+    history: [
+      { filter: "a/+", last: 10, forMs: 300_000 },
+      { filter: "b", last: 0, forMs: 86_400_000 },
+    ],
+  });
+  expect(parse("keep: { history: [] }").keep.history).toEqual([]);
+  expect(refusal("keep: { history: [{ last: 3 }] }")).toContain("keep.history[0].filter");
+  expect(refusal("keep: { receipts: 3d }")).toContain("keep.receipts: expected a duration");
 });
 
 test("a file larger than 1 MiB is refused unread", () => {

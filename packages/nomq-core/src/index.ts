@@ -4,6 +4,7 @@ export * from "./clock.ts";
 export * from "./errors.ts";
 export { AgedMap } from "./hub/aged-map.ts";
 export type { HubLimits } from "./hub/core.ts";
+export { DEFAULT_HISTORY, type HistoryRule, historyRuleFor } from "./hub/history-rules.ts";
 export { createHub, type HubOptions } from "./hub/hub.ts";
 export { messageBytes } from "./hub/lane.ts";
 export { SortedNames, startAfter } from "./hub/memory/sorted-names.ts";

@@ -1,10 +1,10 @@
 import { createMemoryStore } from "@nomq/core";
-import { type StoreContract, storeContractCases } from "@nomq/core/testing";
+import { createFakeClock, type StoreContract, storeContractCases } from "@nomq/core/testing";
 import { describe, test } from "vitest";
 
 const contract: StoreContract = {
   make: () => {
-    const store = createMemoryStore();
+    const store = createMemoryStore({ clock: createFakeClock() });
     return Promise.resolve({
       store,
       reopen: async (how) => {

@@ -1,5 +1,6 @@
 import type { AckPoint, OutboxLimits } from "@nomq/core";
 import type { AccessRule, AccessToken, AccessUser } from "../access/index.ts";
+import type { KeepConfig } from "./keep-section.ts";
 
 /** A secret as the file gives it: the text itself, a file that holds it, or an environment variable. */
 export type Secret = string | { readonly file: string } | { readonly env: string };
@@ -97,6 +98,7 @@ export interface Config {
   readonly durability: "process" | "power";
   readonly nomq: NomqConfig;
   readonly mqtt: MqttConfig;
+  readonly keep: KeepConfig;
   /** Absent: NoMQ keys may do everything, and so may anonymous clients where a listener takes them. */
   readonly access?: AccessConfig;
   readonly log: LogConfig;

@@ -83,11 +83,3 @@ export const xmppSection: z.ZodType = z.strictObject({
 export const httpSection: z.ZodType = z.strictObject({
   listen: listeners(["http", "https"], "http://127.0.0.1:8080").exactOptional(),
 });
-
-/** `keep`. */
-export const keepSection: z.ZodType = z.strictObject({
-  receipts: duration.exactOptional(),
-  history: list(
-    z.strictObject({ filter, last: whole(1, 1_000_000).exactOptional(), for: duration.exactOptional() }),
-  ).exactOptional(),
-});

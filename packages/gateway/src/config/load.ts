@@ -139,6 +139,7 @@ function assemble(file: ConfigFile, { keys, access }: ReadSecrets, folder: strin
     },
     mqtt: { listen: file.mqtt.listen },
     ...(access === undefined ? {} : { access }),
+    keep: file.keep,
     log: { ...file.log, file: file.log.file === null ? null : resolve(folder, file.log.file) },
   };
 }

@@ -26,7 +26,6 @@ const LATER: readonly Later[] = [
   { at: ["coap"], what: "CoAP" },
   { at: ["xmpp"], what: "XMPP" },
   { at: ["http"], what: "the HTTP listener" },
-  { at: ["keep"], what: "keeping history and receipts" },
 ];
 
 /** Refusals of the parts of a file that ask for something a later version brings. */

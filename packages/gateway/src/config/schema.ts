@@ -2,7 +2,8 @@ import { z } from "zod";
 import { type AccessSection, accessSection } from "./access-section.ts";
 import type { ListenerConfig, LogConfig } from "./config.ts";
 import { list, oneOf, path } from "./fields.ts";
-import { coapSection, httpSection, keepSection, remote, xmppSection } from "./later-sections.ts";
+import { type KeepConfig, keepSection } from "./keep-section.ts";
+import { coapSection, httpSection, remote, xmppSection } from "./later-sections.ts";
 import { type NomqSection, nomqSection } from "./nomq-section.ts";
 import { listeners } from "./shared-sections.ts";
 
@@ -14,6 +15,7 @@ export interface ConfigFile {
   readonly nomq: NomqSection;
   readonly mqtt: { readonly listen: readonly ListenerConfig[] };
   readonly access?: AccessSection;
+  readonly keep: KeepConfig;
   readonly log: LogConfig;
 }
 
@@ -43,7 +45,7 @@ export const fileSchema: z.ZodType<ConfigFile> = z.strictObject(
     xmpp: xmppSection.nullable().exactOptional(),
     http: httpSection.nullable().exactOptional(),
     access: accessSection.exactOptional(),
-    keep: keepSection.nullable().exactOptional(),
+    keep: keepSection.prefault({}),
     log: logSection.prefault({}),
   },
   { error: "expected a mapping of sections such as nomq: and mqtt:" },

@@ -1,5 +1,5 @@
 import { NomqError } from "@nomq/core";
-import { readMark } from "./disk/folder.ts";
+import { FORMAT, readMark } from "./disk/folder.ts";
 import { type Level, type OpenLevel, openLevel } from "./disk/level.ts";
 import { entriesOf, type Image, loadImage, type StoreLimits } from "./image/image.ts";
 import { DamagedValue } from "./layout/bytes.ts";
@@ -15,7 +15,15 @@ import {
   spaceRange,
   textIn,
 } from "./layout/keys.ts";
-import { readList, readMessage, readOnce, readReceipt, readRow, readState } from "./layout/records.ts";
+import {
+  readList,
+  readMessage,
+  readNumber,
+  readOnce,
+  readReceipt,
+  readRow,
+  readState,
+} from "./layout/records.ts";
 
 /** What a look through a whole store found. */
 export interface StoreReport {
@@ -34,7 +42,7 @@ export interface StoreReport {
 
 /** Limits matter to nothing that is only looked at. */
 export const LOOKING: StoreLimits = {
-  history: { last: 1, forMs: 0, channels: 1 },
+  history: { rules: [], channels: 1, messages: 1 },
   tombstones: 1,
   receipts: { forMs: 0, most: 1 },
 };
@@ -43,8 +51,13 @@ const TOLD = 20;
 
 /** Opens a store that must be there. */
 export async function openToLook(folder: string, open: OpenLevel = openLevel): Promise<Level> {
-  if ((await readMark(folder)) === undefined)
-    throw new NomqError("store-failed", `there is no store in ${folder}`);
+  const mark = await readMark(folder);
+  if (mark === undefined) throw new NomqError("store-failed", `there is no store in ${folder}`);
+  if (mark.format < FORMAT)
+    throw new NomqError(
+      "store-failed",
+      `the store in ${folder} has format ${mark.format}; the gateway brings it to ${FORMAT} when it starts. Look again then.`,
+    );
   return await open(folder, { create: false });
 }
 
@@ -85,7 +98,7 @@ class Look {
     }
     for await (const [key] of this.each(Space.body, readMessage)) this.bodies.add(seqIn(key));
     const rows = await this.rows();
-    for await (const [key] of entriesOf(this.level, spaceRange(Space.history)))
+    for await (const [key] of this.each(Space.history, readNumber))
       this.need(seqIn(key), `the history of ${textIn(key, 1, 9)}`);
     const retained = await this.retained();
     const receipts = await this.receipts();

@@ -1,7 +1,10 @@
 import {
   type Batch,
   type Clock,
+  DEFAULT_HISTORY,
   type HistoryRange,
+  type HistoryRule,
+  historyRuleFor,
   type Log,
   type Message,
   messageBytes,
@@ -16,6 +19,7 @@ import {
 } from "@nomq/core";
 import { DiskSpace, type DiskSpaceLimits } from "./disk/disk-space.ts";
 import { type OpenLevel, openLevel } from "./disk/level.ts";
+import type { HistoryLimits } from "./image/history-index.ts";
 import { entriesOf, type StoreLimits } from "./image/image.ts";
 import { Space, spaceRange, textIn } from "./layout/keys.ts";
 import { readOnce } from "./layout/records.ts";
@@ -40,8 +44,10 @@ export interface DurableStoreOptions {
   readonly folder: string;
   /** What an acknowledged commit survives: the end of the process (default), or a power cut (each flush is synced). */
   readonly durability?: "process" | "power";
-  /** Messages of history: per channel (default 10), how long (24 h), of how many channels (10,000). */
-  readonly history?: Partial<StoreLimits["history"]>;
+  /** How much history is kept; the first rule that matches a channel counts. Default: the last 10, for 24 hours. */
+  readonly history?: readonly HistoryRule[];
+  /** History: of how many channels (default 10,000), of how many messages together (1,000,000). */
+  readonly historyLimits?: Partial<Omit<HistoryLimits, "rules">>;
   /** Receipts: how long (24 h), and how many at most (1,000,000); the oldest go first. */
   readonly receipts?: Partial<StoreLimits["receipts"]>;
   /** Cleared channels that are remembered, so that peers can be told. Default 10,000. */
@@ -111,7 +117,10 @@ export class LevelStore implements DurableStore {
     const { sessionLog = silentSessionLog } = options;
     this.sessionLog = sessionLog;
     this.limits = {
-      history: { last: 10, forMs: DAY_MS, channels: 10_000, ...options.history },
+      history: {
+        ...{ channels: 10_000, messages: 1_000_000, ...options.historyLimits },
+        rules: options.history ?? DEFAULT_HISTORY,
+      },
       tombstones: options.tombstones ?? 10_000,
       receipts: { forMs: DAY_MS, most: 1_000_000, ...options.receipts },
     };
@@ -212,9 +221,12 @@ export class LevelStore implements DurableStore {
   }
 
   async *history(channel: string, range: HistoryRange): AsyncGenerator<Message> {
-    const { last: most, forMs } = this.limits.history;
-    const since = Math.max(range.since ?? 0, this.clock.now() - forMs);
-    yield* await readHistory(this.target().level, { channel, range, most, since }, this.damage);
+    const { level } = this.target();
+    const rule = historyRuleFor(this.limits.history.rules, channel);
+    if (rule === undefined) return;
+    const since = Math.max(range.since ?? 0, this.clock.now() - rule.forMs);
+    const last = Math.min(range.last ?? rule.last, rule.last);
+    yield* readHistory(level, { channel, last, since }, this.damage);
   }
 
   async *state(owner: string): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]> {

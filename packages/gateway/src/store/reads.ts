@@ -1,11 +1,4 @@
-import {
-  filterMatches,
-  type HistoryRange,
-  type Message,
-  type Receipt,
-  type RetainedPage,
-  startAfter,
-} from "@nomq/core";
+import { filterMatches, type Message, type Receipt, type RetainedPage, startAfter } from "@nomq/core";
 import type { Level } from "./disk/level.ts";
 import { keyAfter } from "./image/image.ts";
 import { DamagedValue } from "./layout/bytes.ts";
@@ -21,7 +14,7 @@ import {
   stateOf,
   tombstoneKey,
 } from "./layout/keys.ts";
-import { readEnd, readMessage, readReceipt, readRow, readState } from "./layout/records.ts";
+import { readEnd, readMessage, readNumber, readReceipt, readRow, readState } from "./layout/records.ts";
 import type { Target } from "./writing/writer.ts";
 
 /** Told of every value that cannot be read; reading goes on without it. */
@@ -172,32 +165,42 @@ export async function readReceiptOf({ level, image }: Target, id: string): Promi
   return { id, channel: told.channel, at: isDelivered ? "delivered" : "stored", outcomes };
 }
 
-export async function readHistory(
+/** The youngest messages, oldest first; nothing is held while the caller is busy with one. */
+export async function* readHistory(
   level: Level,
-  wanted: {
-    readonly channel: string;
-    readonly range: HistoryRange;
-    readonly most: number;
-    readonly since: number;
-  },
+  wanted: { readonly channel: string; readonly last: number; readonly since: number },
   damage: Damage,
-): Promise<Message[]> {
-  const moment = level.moment();
-  try {
-    const keys = await level.keys(historyOf(wanted.channel), wanted.most + PAGE, moment);
-    const bodies = keys.map((key) => bodyKey(seqIn(key)));
-    const read = await level.getMany(bodies, moment);
-    const found: Message[] = [];
-    for (const [at, key] of bodies.entries()) {
-      const message = readable(key, read[at], readMessage);
-      // What is missing has been put aside before.
-      if (message === undefined && read[at] !== undefined) damage({ key });
-      else if (message !== undefined && message.publishedAt >= wanted.since) found.push(message);
+): AsyncGenerator<Message> {
+  const numbers = await youngest(level, wanted, damage);
+  for (let at = 0; at < numbers.length; at += PAGE) {
+    const bodies = numbers.slice(at, at + PAGE).map(bodyKey);
+    const read = await level.getMany(bodies);
+    for (const [place, key] of bodies.entries()) {
+      const message = readable(key, read[place], readMessage);
+      if (message !== undefined) yield message;
+      // What is missing has been put aside before, or has gone meanwhile.
+      else if (read[place] !== undefined) damage({ key });
     }
-    const { last = wanted.most } = wanted.range;
-    return found.slice(Math.max(0, found.length - Math.min(last, wanted.most)));
-  } finally {
-    await moment.close();
+  }
+}
+
+async function youngest(
+  level: Level,
+  wanted: { readonly channel: string; readonly last: number; readonly since: number },
+  damage: Damage,
+): Promise<number[]> {
+  const { gte, lt } = historyOf(wanted.channel);
+  const found: number[] = [];
+  for (let end = lt; ; ) {
+    const page = await level.back({ gte, lt: end }, PAGE);
+    for (const [key, value] of page) {
+      const at = readable(key, value, readNumber);
+      if (at === undefined) damage({ key });
+      else if (at >= wanted.since && found.length < wanted.last) found.push(seqIn(key));
+    }
+    const first = page.at(-1);
+    if (first === undefined || page.length < PAGE || found.length >= wanted.last) return found.reverse();
+    end = first[0];
   }
 }
 

@@ -38,26 +38,68 @@ describe("references", () => {
 });
 
 describe("history", () => {
+  const rules = [
+    { filter: "none/#", last: 0, forMs: 0 },
+    { filter: "#", last: 2, forMs: 1_000 },
+  ];
+  const limits = { rules, channels: 2, messages: 100 };
+  const past = (seq: number): { seq: number; at: number } => ({ seq, at: seq });
+  const gone = (channel: string, ...seqs: number[]): unknown => seqs.map((seq) => ({ channel, seq }));
+
   test("of an earlier run stands before this run's, and nothing goes before it is known", () => {
-    const history = new HistoryIndex({ last: 2, channels: 2 });
-    expect([history.add("a", 10), history.add("b", 11), history.add("a", 12), history.add("a", 13)]).toEqual([
-      [],
-      [],
-      [],
-      [],
-    ]);
+    const history = new HistoryIndex(limits);
+    for (const [channel, seq] of [
+      ["a", 10],
+      ["b", 11],
+      ["a", 12],
+      ["a", 13],
+    ] as const)
+      expect(history.add(channel, past(seq), 0)).toEqual([]);
+    expect(history.expired(5_000, 9)).toEqual([]);
     history.load(
       new Map([
-        ["a", [1, 2]],
-        ["c", [3]],
+        ["a", [past(1), past(2)]],
+        ["c", [past(3)]],
       ]),
     );
-    const gone = (channel: string, ...seqs: number[]): unknown => seqs.map((seq) => ({ channel, seq }));
-    expect(history.add("a", 14)).toEqual([
-      ...[1, 2, 10, 12].map((seq) => ({ channel: "a", seq })),
-      ...[3].map((seq) => ({ channel: "c", seq })),
+    expect(history.add("a", past(14), 0)).toEqual([gone("a", 1, 2, 10, 12), gone("c", 3)].flat());
+    expect(history.add("d", past(15), 0)).toEqual(gone("b", 11));
+  });
+
+  test("goes by its time, a page at a time, and all of it where its rule has gone", () => {
+    const history = new HistoryIndex({ ...limits, channels: 10 });
+    history.load(
+      new Map([
+        ["a", [past(1), past(500)]],
+        ["b", [past(2), past(3), past(4)]],
+        ["none/c", [past(5)]],
+      ]),
+    );
+    expect([history.keeps("a"), history.keeps("none/c"), history.keeps("none")]).toEqual([
+      true,
+      false,
+      false,
     ]);
-    expect(history.add("d", 15)).toEqual(gone("b", 11));
+    expect(history.expired(100, 2)).toEqual([gone("b", 2), gone("none/c", 5)].flat());
+    expect(history.expired(1_100, 9)).toEqual([gone("b", 3, 4), gone("a", 1)].flat());
+    expect(history.expired(1_500, 9)).toEqual([]);
+    // A clock set back ends nothing; what comes from a clock that was ahead ends with its number.
+    expect(history.add("a", past(9_000), 1_000)).toEqual([]);
+    expect(history.add("a", past(1_001), 1_000)).toEqual(gone("a", 500));
+  });
+
+  test("of all channels together is bounded: the channel heard of longest ago gives up its oldest", () => {
+    const history = new HistoryIndex({ ...limits, channels: 10, messages: 3 });
+    history.load(new Map());
+    for (const [channel, seq] of [
+      ["a", 1],
+      ["a", 2],
+      ["b", 3],
+    ] as const)
+      expect(history.add(channel, past(seq), 0)).toEqual([]);
+    expect(history.add("b", past(4), 0)).toEqual(gone("a", 1));
+    expect(history.add("c", past(5), 0)).toEqual(gone("a", 2));
+    expect(history.add("c", past(6), 0)).toEqual(gone("b", 3));
   });
 });
 

@@ -12,7 +12,7 @@ const ballast = join(disk, "ballast");
 const MIB = 1024 * 1024;
 // `blind` never looks at what is left, so that the disk's own error is met.
 const space = mode === "blind" ? { low: 0, high: 0, reserve: 8 * MIB } : { high: 34 * MIB };
-const store = createDurableStore({ folder, space, durability: "power", history: { last: 0 } });
+const store = createDurableStore({ folder, space, durability: "power", history: [] });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 // A store that cannot even open again waits for room: it must not wait for ever.
 const free = (): void => {

@@ -1,6 +1,7 @@
 import { type Batch, createMemoryStore, type Opened, type Qos, type Store, type Write } from "@nomq/core";
 import {
   collected,
+  createFakeClock,
   createPrng,
   interestWrite,
   messageWrite,
@@ -91,7 +92,7 @@ const opened = ({ attachments, once, rows = [] }: Opened): unknown => ({
 
 test.each(seeds)("the durable store answers as the memory store does, over kills: seed %i", async (seed) => {
   const prng = createPrng(seed);
-  const memory = createMemoryStore();
+  const memory = createMemoryStore({ clock: createFakeClock() });
   await memory.open();
   await using disk = await openDisk();
   await disk.store.open();

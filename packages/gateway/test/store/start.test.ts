@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createHub, type Message, NomqError } from "@nomq/core";
 import {
@@ -13,7 +13,6 @@ import {
 } from "@nomq/core/testing";
 import { ClassicLevel } from "classic-level";
 import { describe, expect, test } from "vitest";
-import { completed, migrated } from "../../src/store/disk/migrate.ts";
 import { checkStore, createDurableStore, exportStore } from "../../src/store/index.ts";
 import { startChild } from "./children.ts";
 import { leftBy, makeStore, testFolder } from "./folders.ts";
@@ -88,11 +87,11 @@ describe("a store that must not be opened", () => {
     await using folder = await testFolder();
     await filled(folder.path, 1);
     const mark = join(folder.path, "store.json");
-    await writeFile(mark, '{"format":2,"id":"x"}');
+    await writeFile(mark, '{"format":3,"id":"x"}');
     const error = await refusal(folder.path);
     expect(error.code).toBe("store-newer");
-    expect(error.message).toContain("format 2");
-    expect(await readFile(mark, "utf8")).toBe('{"format":2,"id":"x"}');
+    expect(error.message).toContain("format 3; this version knows 2");
+    expect(await readFile(mark, "utf8")).toBe('{"format":3,"id":"x"}');
   });
 
   test.each(["", "{", '{"format":0,"id":"x"}', '{"format":1}', "[]"])(
@@ -179,35 +178,6 @@ describe("a store made anew", () => {
     await rm(join(folder.path, "store.json"));
     await rm(join(folder.path, "level", "CURRENT"));
     expect((await refusal(folder.path)).code).toBe("store-damaged");
-  });
-});
-
-describe("an older format", () => {
-  test("is brought up on a copy; the old folder stays beside it, and a cut-off try is begun again", async () => {
-    await using base = await testFolder();
-    const folder = join(base.path, "store");
-    await mkdir(folder);
-    const mark = { format: 1, id: "x" };
-    await writeFile(join(folder, "store.json"), JSON.stringify(mark));
-    await writeFile(join(folder, "data"), "old");
-    const steps = new Map([[1, (copy: string): Promise<void> => writeFile(join(copy, "data"), "new")]]);
-    const cut = new Map([[1, (): Promise<void> => Promise.reject(new Error("cut off"))]]);
-    await expect(migrated(folder, { mark, steps: cut, to: 2 })).rejects.toThrow("cut off");
-    expect(await readFile(join(folder, "data"), "utf8")).toBe("old");
-    await migrated(folder, { mark, steps, to: 2 });
-    expect(await readFile(join(folder, "data"), "utf8")).toBe("new");
-    expect(JSON.parse(await readFile(join(folder, "store.json"), "utf8"))).toEqual({ format: 2, id: "x" });
-    expect(await readFile(join(`${folder}.format-1`, "data"), "utf8")).toBe("old");
-    await expect(migrated(folder, { mark, steps: new Map(), to: 2 })).rejects.toThrow("store-failed");
-  });
-
-  test("ended between the two renames, the complete copy takes its place", async () => {
-    await using base = await testFolder();
-    const folder = join(base.path, "store");
-    await mkdir(`${folder}.migrating`);
-    await writeFile(join(`${folder}.migrating`, "store.json"), '{"format":1,"id":"x"}');
-    await completed(folder, 1);
-    expect(await readdir(folder)).toEqual(["store.json"]);
   });
 });
 

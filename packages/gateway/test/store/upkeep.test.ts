@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Message, Write } from "@nomq/core";
+import type { HistoryRule, Message, Write } from "@nomq/core";
 import {
   batchOf,
   collected,
@@ -151,13 +151,14 @@ describe("limits", () => {
 
   test("the history of the channel heard of longest ago goes first, with its bodies", async () => {
     await using folder = await testFolder();
-    const history = { channels: 2, last: 2 };
-    const store = makeStore(folder.path, { history });
+    const history = [{ filter: "#", last: 2, forMs: HOUR_MS }];
+    const limits = { history, historyLimits: { channels: 2 } };
+    const store = makeStore(folder.path, limits);
     const { seq } = await store.open();
     for (const [at, channel] of ["a", "a", "a", "b", "a"].entries())
       await store.commit(batchOf([messageWrite(storedMessage(seq + at, { channel }))]));
     await store[Symbol.asyncDispose]();
-    const again = makeStore(folder.path, { history });
+    const again = makeStore(folder.path, limits);
     await again.open();
     await again.tidy();
     await again.commit(batchOf([messageWrite(storedMessage(seq + 5, { channel: "c" }))]));
@@ -168,22 +169,52 @@ describe("limits", () => {
     expect(await checkStore(folder.path)).toMatchObject({ faults: [], messages: 3, leftover: 0 });
   });
 
-  test("history ends with its time", async () => {
+  test("history ends with its time: unread at once, and gone with its bodies at the next upkeep", async () => {
     await using folder = await testFolder();
     const clock = createFakeClock();
-    await using store = makeStore(folder.path, { clock, history: { forMs: HOUR_MS } });
+    const history = [{ filter: "#", last: 1_000, forMs: HOUR_MS }];
+    const store = makeStore(folder.path, { clock, history });
     const { seq } = await store.open();
-    await store.commit(batchOf([messageWrite(storedMessage(seq, { publishedAt: clock.now() }))]));
-    expect(await collected(store.history("a/b", {}))).toHaveLength(1);
+    const offers = many(seq, 700, () => ({ publishedAt: clock.now() })).map((one) => messageWrite(one));
+    await store.commit(batchOf(offers));
+    expect(await collected(store.history("a/b", {}))).toHaveLength(700);
+    expect(await collected(store.history("a/b", { last: 300 }))).toHaveLength(300);
     await clock.advance(HOUR_MS + 1);
     expect(await collected(store.history("a/b", {}))).toEqual([]);
+    await store.tidy();
+    await store[Symbol.asyncDispose]();
+    expect(await checkStore(folder.path)).toMatchObject({ faults: [], messages: 0, leftover: 0 });
+  });
+
+  test("the first rule that matches a channel says how much history it has, and a changed one what goes", async () => {
+    await using folder = await testFolder();
+    const clock = createFakeClock();
+    const rule = (filter: string, last: number): HistoryRule => ({ filter, last, forMs: DAY_MS });
+    const store = makeStore(folder.path, { clock, history: [rule("a/#", 3), rule("b", 0), rule("+", 5)] });
+    const { seq } = await store.open();
+    for (const [at, channel] of ["a/x", "b", "c", "d/e"].entries())
+      await store.commit(
+        batchOf(many(seq + at * 10, 6, () => ({ channel })).map((one) => messageWrite(one))),
+      );
+    const counts = async (of: typeof store): Promise<number[]> => {
+      const all = ["a/x", "b", "c", "d/e"].map((channel) => collected(of.history(channel, {})));
+      return (await Promise.all(all)).map(({ length }) => length);
+    };
+    expect(await counts(store)).toEqual([3, 0, 5, 0]);
+    await store[Symbol.asyncDispose]();
+    const again = makeStore(folder.path, { clock, history: [rule("a/#", 2), rule("d/#", 9)] });
+    await again.open();
+    expect(await counts(again)).toEqual([2, 0, 0, 0]);
+    await again.tidy();
+    await again[Symbol.asyncDispose]();
+    expect(await checkStore(folder.path)).toMatchObject({ faults: [], messages: 2, leftover: 0 });
   });
 });
 
 describe("what is deleted", () => {
   test("an attachment that is forgotten goes page by page, over a kill midway, and leaves nothing", async () => {
     await using folder = await testFolder();
-    const store = makeStore(folder.path, { history: { last: 0 } });
+    const store = makeStore(folder.path, { history: [] });
     const { seq } = await store.open();
     const messages = many(seq, 2_000, () => ({}));
     await store.commit(batchOf([interestWrite("gone"), interestWrite("stays")]));
@@ -201,7 +232,7 @@ describe("what is deleted", () => {
     for (let at = 0; at < 3; at += 1)
       await store.commit(batchOf([messageWrite(storedMessage(seq + 3_000 + at), ["gone"])]));
     await using copy = await leftBy(folder.path);
-    const again = makeStore(copy.path, { history: { last: 0 } });
+    const again = makeStore(copy.path, { history: [] });
     await again.open();
     await again.tidy();
     expect(await again.waiting("gone", 0, 10)).toHaveLength(3);
@@ -222,7 +253,7 @@ describe("what is deleted", () => {
   test("a drained outbox is compacted: its room is free again, its head is found", async () => {
     await using folder = await testFolder();
     const count = isLong ? 200_000 : 12_000;
-    const limits = { history: { last: 0 }, receipts: { forMs: 0 } };
+    const limits = { history: [], receipts: { forMs: 0 } };
     await using store = makeStore(folder.path, limits, { compactAfter: 10_000 });
     const { seq } = await store.open();
     await store.commit(batchOf([interestWrite("one")]));

@@ -124,7 +124,11 @@ class LocalHub implements Hub {
   }
 
   private async startAll(options: AbortOptions): Promise<void> {
-    const { store = createMemoryStore(), access = allowAll, channels = [] } = this.options;
+    const {
+      store = createMemoryStore({ clock: this.clock }),
+      access = allowAll,
+      channels = [],
+    } = this.options;
     const limits = { ...DEFAULT_LIMITS, ...this.options.limits };
     this.core = await openCore({ store, limits, access, clock: this.clock, log: this.log, channels });
     this.unfollow = followAccess(this.core);

@@ -1,6 +1,8 @@
 import type { HistoryRange } from "../bridge.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
+import { DEFAULT_HISTORY, type HistoryRule } from "./history-rules.ts";
 import { Channels } from "./memory/channels.ts";
 import { Places } from "./memory/places.ts";
 import { ReceiptBook } from "./memory/receipt-book.ts";
@@ -12,12 +14,14 @@ const RUN = 2 ** 32;
 
 /** What a memory store keeps at most. */
 export interface MemoryStoreOptions {
-  /** Messages of history per channel. Default 10. */
-  readonly history?: number;
+  /** The first rule that matches a channel counts. Default: the last 10 of every channel, for 24 hours. */
+  readonly history?: readonly HistoryRule[];
   /** Channels with history, and tombstones of cleared channels; the oldest go first. Default 10,000. */
   readonly historyChannels?: number;
   /** Receipts. Default 100,000. */
   readonly receipts?: number;
+  /** Tells how old history is. Default: the machine's. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -54,7 +58,8 @@ class MemoryStore implements Store {
   constructor(options: MemoryStoreOptions) {
     this.book = new ReceiptBook(options.receipts ?? 100_000);
     this.channels = new Channels({
-      perChannel: options.history ?? 10,
+      clock: options.clock ?? systemClock,
+      rules: options.history ?? DEFAULT_HISTORY,
       channels: options.historyChannels ?? 10_000,
     });
   }

@@ -1,5 +1,5 @@
 import { createMemoryStore, type Message } from "@nomq/core";
-import { collected } from "@nomq/core/testing";
+import { collected, createFakeClock } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { createRig } from "./hub-rig.ts";
 
@@ -8,14 +8,15 @@ const texts = async (messages: AsyncIterable<Message>): Promise<string[]> =>
 
 describe("a channel's history", () => {
   test("is read by number and by time, oldest first, over a restart", async () => {
-    const store = createMemoryStore();
-    const rig = await createRig({ store });
+    const clock = createFakeClock();
+    const store = createMemoryStore({ clock });
+    const rig = await createRig({ store, clock });
     for (const text of ["1", "2", "3"]) {
       await rig.publish({ text, qos: 1 });
       await rig.clock.advance(1_000);
     }
     await rig[Symbol.asyncDispose]();
-    await using again = await createRig({ store, clock: rig.clock });
+    await using again = await createRig({ store, clock });
     const read = (range: { last?: number; since?: number }): Promise<string[]> =>
       texts(again.port.history("a/b", range, "anonymous"));
     expect(await read({})).toEqual(["1", "2", "3"]);

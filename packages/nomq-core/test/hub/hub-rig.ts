@@ -46,7 +46,7 @@ const DELIVERED: Outcome = { is: "delivered" };
 /** A started hub on a fake clock. */
 export async function createRig(options: HubOptions & { clock?: FakeClock } = {}): Promise<Rig> {
   const clock = options.clock ?? createFakeClock();
-  const store = options.store ?? createMemoryStore();
+  const store = options.store ?? createMemoryStore({ clock });
   const hub = createHub({ ...options, clock, store });
   await hub.start();
   const port = hub.port("test");

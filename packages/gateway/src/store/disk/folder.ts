@@ -5,19 +5,13 @@ import { NomqError } from "@nomq/core";
 import { WAYS_OUT } from "./level.ts";
 
 /** How this version lays a store out. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /** What lies beside LevelDB, so that an emptied database is not taken for a new one. */
 export interface FolderMark {
   readonly format: number;
   readonly id: string;
 }
-
-/** Brings a folder of an older format one format further, on a copy; to be tried again when it was cut off. */
-export type Migration = (copy: string) => Promise<void>;
-
-/** By the format they start from. There is only one format so far. */
-export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map();
 
 const MARK = "store.json";
 const RESERVE = "reserve";

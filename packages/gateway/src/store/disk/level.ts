@@ -28,7 +28,8 @@ export interface Level {
   /** The first entries of a range. Closes what it opened before it answers. */
   page(range: Range, limit: number, at?: Moment): Promise<[key: Buffer, value: Buffer][]>;
   keys(range: Range, limit: number, at?: Moment): Promise<Buffer[]>;
-  last(range: Range): Promise<Buffer | undefined>;
+  /** The last entries of a range, from its end. */
+  back(range: Range, limit: number, at?: Moment): Promise<[key: Buffer, value: Buffer][]>;
   batch(): LevelBatch;
   moment(): Moment;
   compact(range: Range): Promise<void>;
@@ -114,7 +115,8 @@ function overLevel(level: ClassicLevel<Buffer, Buffer>): Level {
     getMany: (keys, at) => level.getMany([...keys], seenAt(at)),
     page: (range, limit, at) => level.iterator({ ...range, limit, ...options, ...seenAt(at) }).all(),
     keys: (range, limit, at) => level.keys({ ...range, limit, ...options, ...seenAt(at) }).all(),
-    last: async (range) => (await level.keys({ ...range, limit: 1, reverse: true }).all())[0],
+    back: (range, limit, at) =>
+      level.iterator({ ...range, limit, reverse: true, ...options, ...seenAt(at) }).all(),
     batch: () => {
       const batch = level.batch();
       return {

@@ -15,14 +15,14 @@ import {
 import { readInterest, readNumber, readTally, readText } from "../layout/records.ts";
 import { AttachmentIndex } from "./attachment-index.ts";
 import { type LastCommit, lastCommit } from "./commits.ts";
-import { HistoryIndex } from "./history-index.ts";
+import { HistoryIndex, type HistoryLimits } from "./history-index.ts";
 import { RecentRows } from "./recent-rows.ts";
 import { References } from "./references.ts";
 import { RetainedIndex } from "./retained-index.ts";
 
 /** What a store keeps at most. */
 export interface StoreLimits {
-  readonly history: { readonly last: number; readonly forMs: number; readonly channels: number };
+  readonly history: HistoryLimits;
   readonly tombstones: number;
   readonly receipts: { readonly forMs: number; readonly most: number };
 }

@@ -1,8 +1,9 @@
 import type { Moment } from "../disk/level.ts";
+import type { Past } from "../image/history-index.ts";
 import { keyAfter } from "../image/image.ts";
 import { DamagedValue } from "../layout/bytes.ts";
 import { type Range, Space, seqIn, spaceRange, textIn } from "../layout/keys.ts";
-import { readMessage } from "../layout/records.ts";
+import { readMessage, readNumber } from "../layout/records.ts";
 import type { Target } from "../writing/writer.ts";
 
 const PAGE = 4_096;
@@ -70,16 +71,28 @@ function seqOf(key: Buffer, value: Buffer): number {
   }
 }
 
-async function loadHistory(seen: Seen, counts: Map<number, number>): Promise<Map<string, number[]>> {
-  const history = new Map<string, number[]>();
-  for await (const key of keysOf(seen, spaceRange(Space.history))) {
+async function loadHistory(seen: Seen, counts: Map<number, number>): Promise<Map<string, Past[]>> {
+  const history = new Map<string, Past[]>();
+  for await (const [key, value] of pagesOf(seen, spaceRange(Space.history), (...page) =>
+    seen.target.level.page(...page),
+  )) {
     const channel = textIn(key, 1, HISTORY_END);
-    const seqs = history.get(channel) ?? [];
-    seqs.push(seqIn(key));
-    history.set(channel, seqs);
+    const past = history.get(channel) ?? [];
+    past.push({ seq: seqIn(key), at: timeOf(key, value) });
+    history.set(channel, past);
     add(counts, seqIn(key));
   }
   return history;
+}
+
+/** One that cannot be read is the first to go. */
+function timeOf(key: Buffer, value: Buffer): number {
+  try {
+    return readNumber(key, value);
+  } catch (error) {
+    if (error instanceof DamagedValue) return 0;
+    throw error;
+  }
 }
 
 async function* keysOf(seen: Seen, range: Range): AsyncGenerator<Buffer> {

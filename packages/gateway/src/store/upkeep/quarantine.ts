@@ -2,7 +2,7 @@ import type { Level } from "../disk/level.ts";
 import type { Image } from "../image/image.ts";
 import { DamagedValue } from "../layout/bytes.ts";
 import { placeIn, quarantineKey, Space, seqIn, textIn } from "../layout/keys.ts";
-import { type Row, readMessage, readReceipt, readRow, readState } from "../layout/records.ts";
+import { type Row, readMessage, readNumber, readReceipt, readRow, readState } from "../layout/records.ts";
 import type { Flush } from "../writing/apply.ts";
 import type { Job } from "../writing/writer.ts";
 
@@ -16,6 +16,7 @@ const READERS: ReadonlyMap<number, (key: Buffer, value: Buffer) => unknown> = ne
   [Space.retained, readMessage],
   [Space.tombstone, readMessage],
   [Space.state, readState],
+  [Space.history, readNumber],
 ]);
 
 /** Whether the value can be read for what its key says it is. */

@@ -1,5 +1,6 @@
 import type { Message } from "@nomq/core";
 import type { Level } from "../disk/level.ts";
+import type { Gone } from "../image/history-index.ts";
 import type { Image } from "../image/image.ts";
 import { DamagedValue } from "../layout/bytes.ts";
 import {
@@ -74,6 +75,19 @@ export function sweepDue(now: number): Sweep {
     build(flush: Flush) {
       for (const key of due) flush.batch.del(key);
       for (const message of expired) flush.clearRetained(message);
+    },
+  };
+}
+
+/** Lets go what histories keep no longer: by time, or by a rule that has changed. */
+export function sweepHistory(now: number): Sweep {
+  let gone: readonly Gone[] = [];
+  return {
+    ...alone,
+    more: () => gone.length === SWEPT_AT_ONCE,
+    build(flush: Flush) {
+      gone = flush.image.history.expired(now, SWEPT_AT_ONCE);
+      flush.trim(gone);
     },
   };
 }

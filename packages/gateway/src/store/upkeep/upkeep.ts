@@ -12,6 +12,7 @@ import {
   sweepBodies,
   sweepDoomed,
   sweepDue,
+  sweepHistory,
   sweepOnce,
   sweepReceipts,
 } from "./sweeps.ts";
@@ -132,6 +133,7 @@ export class Upkeep {
     for (const place of [...database.target().image.doomed.keys()])
       await this.sweep(() => sweepDoomed(place));
     await this.sweep(() => sweepDue(clock.now()));
+    await this.sweep(() => sweepHistory(clock.now()));
     await this.sweep(() => sweepOnce(clock.now() - ONCE_MS));
     await this.sweep(() => sweepReceipts(clock.now() - receiptsForMs));
     await this.removeBodies();

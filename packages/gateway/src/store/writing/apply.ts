@@ -2,6 +2,7 @@ import { type Message, messageBytes, type Write } from "@nomq/core";
 import type { LevelBatch } from "../disk/level.ts";
 import { accept, count, type KnownAttachment, remove, settle } from "../image/attachment-index.ts";
 import { nextCommit } from "../image/commits.ts";
+import type { Gone } from "../image/history-index.ts";
 import type { Image } from "../image/image.ts";
 import {
   agingKey,
@@ -111,6 +112,14 @@ export class Flush {
     this.release(row.seq);
   }
 
+  /** What histories keep no longer. */
+  trim(gone: readonly Gone[]): void {
+    for (const { channel, seq } of gone) {
+      this.batch.del(historyKey(channel, seq));
+      this.release(seq);
+    }
+  }
+
   setRetained(message: Message): void {
     const { channel, expiresAt } = message;
     const key = retainedKey(channel);
@@ -155,7 +164,7 @@ export class Flush {
     const { seq } = message;
     this.raise(seq);
     const attachments = to.map((name) => this.touch(this.attachment(name)));
-    const isKept = (message.qos > 0 || message.retain) && this.image.limits.history.last > 0;
+    const isKept = (message.qos > 0 || message.retain) && this.image.history.keeps(message.channel);
     const references = attachments.length + (isKept ? 1 : 0);
     if (references > 0) {
       const key = bodyKey(seq);
@@ -195,12 +204,10 @@ export class Flush {
     this.receiptCount += 1;
   }
 
-  private remember({ channel, seq }: Message): void {
-    this.batch.put(historyKey(channel, seq), Buffer.alloc(0));
-    for (const gone of this.image.history.add(channel, seq)) {
-      this.batch.del(historyKey(gone.channel, gone.seq));
-      this.release(gone.seq);
-    }
+  private remember({ channel, seq, publishedAt: at }: Message): void {
+    const key = historyKey(channel, seq);
+    this.batch.put(key, writeNumber(key, at));
+    this.trim(this.image.history.add(channel, { seq, at }, this.now));
   }
 
   private interest(stored: Kind<"interest">["stored"]): void {

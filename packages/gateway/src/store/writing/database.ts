@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, type Log, NomqError, type SessionLog } from "@nomq/core";
 import type { DiskSpace } from "../disk/disk-space.ts";
-import { FORMAT, MIGRATIONS, makeFolder, readMark, writeMark } from "../disk/folder.ts";
+import { FORMAT, makeFolder, readMark, writeMark } from "../disk/folder.ts";
 import type { Level, OpenLevel } from "../disk/level.ts";
-import { completed, migrated } from "../disk/migrate.ts";
-import { firstCommits } from "../image/commits.ts";
+import { completed, MIGRATIONS, migrated } from "../disk/migrate.ts";
+import { firstCommits, lastCommit } from "../image/commits.ts";
 import { type Image, loadImage, type StoreLimits, storeId } from "../image/image.ts";
 import { metaKey } from "../layout/keys.ts";
 import { writeText } from "../layout/records.ts";
@@ -60,12 +60,7 @@ export class Database implements TargetSource {
 
   async open(): Promise<void> {
     this.isClosing = false;
-    await completed(this.options.folder, FORMAT);
-    await makeFolder(this.options.folder);
-    const mark = await readMark(this.options.folder);
-    if (mark !== undefined && mark.format < FORMAT)
-      await migrated(this.options.folder, { mark, steps: MIGRATIONS, to: FORMAT });
-    const isNew = mark === undefined;
+    const isNew = await this.broughtUp();
     const level = await this.begin(isNew);
     try {
       const id = isNew ? await this.found(level) : await storeId(level);
@@ -76,6 +71,20 @@ export class Database implements TargetSource {
       await level.close();
       throw error;
     }
+  }
+
+  /** The folder as this version writes it; true where there is no store yet. */
+  private async broughtUp(): Promise<boolean> {
+    const { folder, open, log } = this.options;
+    await completed(folder);
+    await makeFolder(folder);
+    const mark = await readMark(folder);
+    if (mark !== undefined && mark.format < FORMAT)
+      await migrated(folder, {
+        ...{ mark, steps: MIGRATIONS, to: FORMAT, open, log },
+        lastCommit: async (level) => (await lastCommit(level, folder)).number,
+      });
+    return mark === undefined;
   }
 
   /** Opening writes a table: on a full disk it takes the room kept back. */

@@ -1,11 +1,20 @@
 import type { HistoryRange } from "../../bridge.ts";
+import type { Clock } from "../../clock.ts";
 import { filterMatches, type Message } from "../../message.ts";
 import { AgedMap } from "../aged-map.ts";
+import { type HistoryRule, historyRuleFor } from "../history-rules.ts";
 import type { RetainedPage } from "../store.ts";
 import { SortedNames, startAfter } from "./sorted-names.ts";
 
 /** So many comparisons of a name with a filter are made before other callbacks get their turn. */
 const AT_ONCE = 4096;
+
+/** How much history is kept, and of how many channels. */
+export interface ChannelLimits {
+  readonly rules: readonly HistoryRule[];
+  readonly channels: number;
+  readonly clock: Clock;
+}
 
 /** Retained values and history by channel. */
 export class Channels {
@@ -15,9 +24,9 @@ export class Channels {
   /** Cleared channels, the longest cleared first. */
   private readonly tombstones = new AgedMap<string, true>();
   private readonly past = new AgedMap<string, Message[]>();
-  private readonly limits: { readonly perChannel: number; readonly channels: number };
+  private readonly limits: ChannelLimits;
 
-  constructor(limits: { readonly perChannel: number; readonly channels: number }) {
+  constructor(limits: ChannelLimits) {
     this.limits = limits;
   }
 
@@ -60,7 +69,9 @@ export class Channels {
 
   history(channel: string, range: HistoryRange): Message[] {
     const all = this.past.get(channel) ?? [];
-    const young = all.filter((message) => message.publishedAt >= (range.since ?? 0));
+    const { forMs } = historyRuleFor(this.limits.rules, channel) ?? { forMs: 0 };
+    const since = Math.max(range.since ?? 0, this.limits.clock.now() - forMs);
+    const young = all.filter((message) => message.publishedAt >= since);
     return range.last === undefined ? young : young.slice(Math.max(0, young.length - range.last));
   }
 
@@ -74,13 +85,16 @@ export class Channels {
   }
 
   private note(message: Message): void {
-    const { perChannel, channels } = this.limits;
+    const { rules, channels, clock } = this.limits;
+    const rule = historyRuleFor(rules, message.channel);
+    if (rule === undefined) return;
     const known = this.past.get(message.channel);
     // Last in the map = last heard of.
     if (known !== undefined) this.past.delete(message.channel);
     const list = known ?? [];
     list.push(message);
-    if (list.length > perChannel) list.shift();
+    const since = clock.now() - rule.forMs;
+    while (list.length > rule.last || (list[0] !== undefined && list[0].publishedAt < since)) list.shift();
     this.past.set(message.channel, list);
     const silent = this.past.oldest();
     if (this.past.size > channels && silent !== undefined) this.past.delete(silent);
