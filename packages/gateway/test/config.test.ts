@@ -284,21 +284,6 @@ test("names in a file neither drive the terminal nor forge lines of what is said
   );
 });
 
-test("keep says how long receipts and history are kept, with the defaults for what is left out", () => {
-  expect(
-    parse("keep: { receipts: 1h, history: [{ filter: a/+, for: 5m }, { filter: b, last: 0 }] }").keep,
-  ).toEqual({
-    receipts: 3_600_000,
-    history: [
-      { filter: "a/+", last: 10, forMs: 300_000 },
-      { filter: "b", last: 0, forMs: 86_400_000 },
-    ],
-  });
-  expect(parse("keep: { history: [] }").keep.history).toEqual([]);
-  expect(refusal("keep: { history: [{ last: 3 }] }")).toContain("keep.history[0].filter");
-  expect(refusal("keep: { receipts: 3d }")).toContain("keep.receipts: expected a duration");
-});
-
 test("a file larger than 1 MiB is refused unread", () => {
   using folder = testFolder();
   folder.file("large.yaml", `# ${"x".repeat(1_048_576)}\n`);
