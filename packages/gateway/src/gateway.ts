@@ -181,7 +181,8 @@ class OneGateway implements Gateway {
       const time = this.#time === undefined ? {} : { time: this.#time };
       this.#nomq = createNomqBridge(nomqOptions({ ...this.#config.nomq, listen: nomq, ...time }, keys));
     }
-    if (mqtt.length > 0) this.#mqtt = createMqttBridge({ listen: mqtt });
+    if (mqtt.length > 0)
+      this.#mqtt = createMqttBridge({ listen: mqtt, authenticate: this.#access.authenticate });
     this.#bridges = [this.#nomq, this.#mqtt].filter((bridge) => bridge !== undefined);
   }
 

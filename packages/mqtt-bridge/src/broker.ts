@@ -1,6 +1,5 @@
 import type { Attachment, MappingLoss, Message, Outcome, Port } from "@nomq/core";
 import { Aedes } from "aedes";
-import type { AddressCheck } from "./admission.ts";
 import type { AedesClient } from "./aedes-internals.ts";
 import { clientInternals, internalsOf } from "./aedes-internals.ts";
 import type { Arrival } from "./arrival.ts";
@@ -12,20 +11,24 @@ import { takeConnection } from "./connection.ts";
 import type { Counters } from "./counters.ts";
 import type { Front } from "./front/front.ts";
 import { RECEIVE_MAXIMUM } from "./front/front.ts";
-import { decodePacket, REASON } from "./front/packets.ts";
+import { decodePacket } from "./front/packets.ts";
 import { createWriteTurn } from "./front/writer.ts";
 import { createHooks, FROM_HUB } from "./hooks.ts";
 import { createIngress } from "./ingress.ts";
 import { createInterest } from "./interest.ts";
+import type { Enter } from "./login.ts";
 import { createClientLosses } from "./losses.ts";
 import { publishFromMessage } from "./mapping.ts";
 import { createRetainedSource, type RetainedSourceOptions } from "./retained.ts";
+import { createLiveClients } from "./revocation.ts";
+import { mayFilter } from "./rights.ts";
+import { sessionRefusal } from "./session-rights.ts";
 import type { SessionStore } from "./sessions/session-store.ts";
 import { createSessionStore } from "./sessions/session-store.ts";
 import { createTopicEmitter } from "./topic-emitter.ts";
 
-/** Sessions that outlive their connection; a further one is refused. */
-const MOST_SESSIONS = 10_000;
+/** Sessions that wait to end; beyond that they end at once. */
+const MOST_PENDING_SESSIONS = 10_000;
 /** Topic aliases a client may use towards us (MQTT 5.0 section 3.2.2.3.8). */
 const TOPIC_ALIASES = 10;
 const NEVER_MS = 2 ** 31 - 1;
@@ -34,7 +37,7 @@ const NEVER_MS = 2 ** 31 - 1;
 export interface Broker {
   /** Begins to work; the attachment's filters follow the sessions' subscriptions. */
   open(attachment: Attachment): Promise<void>;
-  connect(arrival: Arrival, admits: AddressCheck): void;
+  connect(arrival: Arrival, enter: Enter): void;
   /** A message from the hub, for every matching session. */
   deliver(message: Message, expiresInMs: number | undefined): Promise<Outcome>;
   /** Resolves when no publish of a client waits for the hub. */
@@ -51,7 +54,7 @@ export interface BrokerOptions {
   readonly counters: Counters;
   readonly records: ClientRecords;
   /** A client was turned away. */
-  refused(reason: string, arrival: Arrival): void;
+  refused(reason: string, arrival: Arrival, who?: string): void;
 }
 
 /** Makes a broker; it works from `open` on. */
@@ -64,6 +67,8 @@ export function createBroker(options: BrokerOptions): Broker {
   const emitter = createTopicEmitter(port.log);
   const ingress = createIngress(port, (reason) => counters.add("messagesRefused", reason));
   const sessions: SessionStore = makeSessions(options, clients, { ingress, losses });
+  const live = createLiveClients(port, clients);
+  let unfollow = (): void => undefined;
   let aedes: Aedes | undefined;
   let isStopping = false;
 
@@ -73,6 +78,7 @@ export function createBroker(options: BrokerOptions): Broker {
   const accepted = (front: Front, frame: Buffer): void => {
     if (aedes === undefined) return;
     clients.add(front);
+    live.add(front);
     const client = clientInternals(aedes.handle(front.stream));
     const parse = client._parser.parse.bind(client._parser);
     // An exception in the decoder, or in anything it calls, ends this connection and nothing else.
@@ -114,21 +120,18 @@ export function createBroker(options: BrokerOptions): Broker {
       internals.maxTopicLevels = Number.POSITIVE_INFINITY;
       hooks.listen(made);
       await made.listen();
+      unfollow = port.onAccessChange(live.review);
       aedes = made;
     },
-    connect(arrival, admits) {
+    connect(arrival, enter) {
       const connection = takeConnection(arrival, {
         clock: port.clock,
         counters,
         turn,
-        admits,
+        enter,
         refused: options.refused,
         isStopping: () => isStopping,
-        refuseSession: (connect) => {
-          const isLasting = connect.clean !== true || (connect.properties?.sessionExpiryInterval ?? 0) > 0;
-          const isNew = !sessions.has(connect.clientId);
-          return isLasting && isNew && sessions.count() >= MOST_SESSIONS ? REASON.quotaExceeded : undefined;
-        },
+        refuseSession: (packet, principal) => sessionRefusal(packet, principal, { port, sessions, live }),
         sessionPresent: (connect) => connect.clean !== true && sessions.has(connect.clientId),
         accepted(front, frame) {
           options.records.connected(front, arrival);
@@ -136,7 +139,7 @@ export function createBroker(options: BrokerOptions): Broker {
         },
         subscriptions: (front, principal) => ({
           held: () => clients.filtersOf(front().stream),
-          may: (filter) => /[+#]/.test(filter) || port.may(principal, "subscribe", filter),
+          may: (filter) => mayFilter(port, principal, filter),
         }),
         retainedSent,
         failed,
@@ -163,6 +166,7 @@ export function createBroker(options: BrokerOptions): Broker {
     lost: () => losses.read(),
     async close() {
       isStopping = true;
+      unfollow();
       const closing = aedes;
       if (closing !== undefined) await new Promise<void>((resolve) => closing.close(() => resolve()));
       for (const connection of [...connections]) connection.close();
@@ -182,7 +186,7 @@ const LIMITS = {
   queueLimit: 1000,
   topicAliasMaximum: TOPIC_ALIASES,
   receiveMaximum: RECEIVE_MAXIMUM,
-  pendingSessionsLimit: MOST_SESSIONS,
+  pendingSessionsLimit: MOST_PENDING_SESSIONS,
 };
 
 async function allClosed(connections: ReadonlySet<Connection>): Promise<void> {
@@ -207,6 +211,7 @@ function makeSessions(
     ended: ({ id }) => clients.interest?.drop(id),
     dropped: (reason) => counters.add("messagesDropped", reason),
     isRefused: (subscription) => clients.refusedSubscriptions.has(subscription),
+    may: (owner, channel) => owner === undefined || port.may(owner, "subscribe", channel),
     connection: (client) => ({
       room: () => clients.frontOf(client)?.room() ?? Promise.resolve(),
       isOver: () => clients.frontOf(client)?.isOver() ?? true,

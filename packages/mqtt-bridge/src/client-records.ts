@@ -1,13 +1,14 @@
 import type { SessionLog } from "@nomq/core";
 import type { Arrival } from "./arrival.ts";
 import type { Front } from "./front/front.ts";
-import type { ListenerSettings } from "./options.ts";
+import { plainAddress } from "./login.ts";
+import type { RefusedClient } from "./refusal-log.ts";
 
 /** What the session log hears of MQTT clients. */
 export interface ClientRecords {
   connected(front: Front, arrival: Arrival): void;
   disconnected(front: Front, arrival: Arrival): void;
-  refused(reason: string, address: string, listener: ListenerSettings): void;
+  refused(reason: string, client: RefusedClient): void;
   subscribed(front: Front, filter: string, qos: number): void;
   unsubscribed(front: Front, filter: string): void;
 }
@@ -25,8 +26,10 @@ export function createClientRecords(log: SessionLog): ClientRecords {
       const details = { client: connect.clientId, address, reason: endReason() };
       log.record({ who: principal, what: "client.disconnected", details });
     },
-    refused(reason, address, { url }) {
-      log.record({ who: "anonymous", what: "client.refused", details: { reason, address, listener: url } });
+    refused(reason, { address, listener, who }) {
+      const what = reason === "credentials" || reason === "throttled" ? "login.refused" : "client.refused";
+      const details = { reason, address, listener: listener.url };
+      log.record({ who: who ?? `addr:${plainAddress(address)}`, what, details });
     },
     subscribed({ principal, connect }, filter, qos) {
       const details = { client: connect.clientId, filter, qos };

@@ -1,5 +1,4 @@
 import type { Clock, Principal } from "@nomq/core";
-import type { AddressCheck } from "./admission.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Counters } from "./counters.ts";
 import { examineConnect } from "./front/connect.ts";
@@ -11,6 +10,7 @@ import type { ProtocolVersion } from "./front/packets.ts";
 import { REASON, refusingConnack } from "./front/packets.ts";
 import type { WriteTurn } from "./front/writer.ts";
 import { createWriter } from "./front/writer.ts";
+import type { Enter, Entrance } from "./login.ts";
 
 /** CONNECT must come within this time. */
 const CONNECT_MS = 10_000;
@@ -25,16 +25,22 @@ export interface Connection {
   close(): void;
 }
 
+/** A session that a client may not have. */
+export interface SessionRefusal {
+  readonly reason: "session-quota" | "session-of-another" | "will-access";
+  readonly code: number;
+}
+
 /** What a connection needs of the broker. */
 export interface ConnectionOptions {
   readonly clock: Clock;
   readonly counters: Counters;
   readonly turn: WriteTurn;
-  readonly admits: AddressCheck;
-  /** A refusal that an operator may want to know of. */
-  refused(reason: string, arrival: Arrival): void;
-  /** The code to refuse a CONNECT with, if any. */
-  refuseSession(connect: FrontOptions["connect"]): number | undefined;
+  readonly enter: Enter;
+  /** A refusal that an operator may want to know of; `who` where the client has said its name. */
+  refused(reason: string, arrival: Arrival, who?: string): void;
+  /** Why a CONNECT of this principal is refused, if it is. */
+  refuseSession(connect: FrontOptions["connect"], principal: Principal): SessionRefusal | undefined;
   sessionPresent(connect: FrontOptions["connect"]): boolean;
   /** CONNECT is accepted: aedes takes over. `frame` is the CONNECT. */
   accepted(front: Front, frame: Buffer): void;
@@ -47,11 +53,19 @@ export interface ConnectionOptions {
   closed(front: Front | undefined): void;
 }
 
+/** A CONNECT that can be understood. */
+interface Connecting {
+  readonly packet: FrontOptions["connect"];
+  readonly version: ProtocolVersion;
+}
+
 /** Takes a socket: checks its CONNECT, then stands between it and aedes. */
 export function takeConnection(arrival: Arrival, options: ConnectionOptions): Connection {
   const { socket, listener } = arrival;
   const { clock, counters } = options;
   let front: Front | undefined;
+  /** Packets that came with a CONNECT whose login is being checked. */
+  let held: Buffer[] | undefined;
   let hasHungUp = false;
   let isFirst = true;
 
@@ -86,10 +100,10 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
     if (socket.writableLength > 0) socket.destroy();
     else socket.end(() => socket.destroy());
   };
-  const refuse = (reason: string, frame?: Buffer): void => {
+  const refuse = (reason: string, frame?: Buffer, who?: string): void => {
     if (hasHungUp) return;
     counters.add("clientsRefused", reason);
-    options.refused(reason, arrival);
+    options.refused(reason, arrival, who);
     if (frame !== undefined) writer.write(frame);
     hangUp();
   };
@@ -110,26 +124,55 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
       refuse(examined.refused, refusingConnack(version, examined.code));
       return;
     }
-    if (!options.admits(arrival.address)) {
-      refuse("anonymous", refusingConnack(version, REASON.notAuthorized));
+    const entrance = options.enter(examined.packet, arrival.address);
+    if (!(entrance instanceof Promise)) {
+      admit(frame, examined, entrance);
       return;
     }
-    const code = options.refuseSession(examined.packet);
-    if (code !== undefined) {
-      refuse("session-quota", refusingConnack(version, code));
+    // What follows waits for the login, and nothing more is read meanwhile.
+    held = [];
+    socket.pause();
+    entrance.then(
+      (decided) => guard(() => loggedIn(frame, examined, decided)),
+      (error: unknown) => {
+        options.failed(error);
+        refuse("login-failed", refusingConnack(version, REASON.serverUnavailable));
+      },
+    );
+  };
+  const loggedIn = (frame: Buffer, connecting: Connecting, entrance: Entrance): void => {
+    const waiting = held ?? [];
+    held = undefined;
+    if (hasHungUp) return;
+    socket.resume();
+    admit(frame, connecting, entrance);
+    for (const each of waiting) if (!hasHungUp) front?.receive(each);
+  };
+  const admit = (frame: Buffer, { packet, version }: Connecting, entrance: Entrance): void => {
+    if (entrance.is === "refused") {
+      refuse(entrance.reason, refusingConnack(version, entrance.code), entrance.who);
+      return;
+    }
+    const { principal } = entrance;
+    const refusal = options.refuseSession(packet, principal);
+    if (refusal !== undefined) {
+      refuse(refusal.reason, refusingConnack(version, refusal.code), principal);
       return;
     }
     cancelConnect();
-    const made = makeFront(examined.packet, version);
+    const made = makeFront({ packet, version }, entrance);
     front = made;
     options.accepted(made, frame);
   };
-  const makeFront = (packet: FrontOptions["connect"], version: ProtocolVersion): Front => {
-    const principal: Principal = "anonymous";
+  const makeFront = (
+    { packet, version }: Connecting,
+    { principal, isValid }: Entrance & { is: "admitted" },
+  ): Front => {
     const made: Front = createFront({
       connect: packet,
       version,
       principal,
+      isValid,
       listener,
       clock,
       counters,
@@ -153,10 +196,14 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
   };
 
   const cutter = createFrameCutter(
-    () => (front === undefined ? Math.min(CONNECT_BYTES, listener.maxPayload) : listener.maxPayload),
+    () =>
+      front === undefined && held === undefined
+        ? Math.min(CONNECT_BYTES, listener.maxPayload)
+        : listener.maxPayload,
     (frame) => {
       if (hasHungUp) return;
-      if (front === undefined) connect(frame);
+      if (held !== undefined) held.push(frame);
+      else if (front === undefined) connect(frame);
       else front.receive(frame);
     },
   );

@@ -13,6 +13,7 @@ import type { Ingress } from "./ingress.ts";
 import type { Interest } from "./interest.ts";
 import type { ClientLosses } from "./losses.ts";
 import { publishFault } from "./publish-fault.ts";
+import { mayFilter, recordRefusal } from "./rights.ts";
 import type { QueuedPublish } from "./sessions/session.ts";
 import type { SessionStore } from "./sessions/session-store.ts";
 import type { TopicEmitter } from "./topic-emitter.ts";
@@ -135,6 +136,7 @@ function authorizePublish({ clients, counters, port }: HookOptions): Handlers["a
     if (!isValidChannel(packet.topic)) return { code: REASON.topicNameInvalid, reason: "channel-invalid" };
     const principal = (client && clients.frontOf(client)?.principal) ?? "anonymous";
     if (port.may(principal, "publish", packet.topic)) return undefined;
+    recordRefusal(port, { who: principal, action: "publish", name: packet.topic });
     return { code: REASON.notAuthorized, reason: "access" };
   };
   return (given, packet, done) => {
@@ -173,9 +175,7 @@ function authorizeSubscribe({ clients, interest, port }: HookOptions): Handlers[
     };
     const principal = clients.frontOf(client)?.principal;
     const { topic } = subscription;
-    const isAllowed =
-      principal !== undefined && (/[+#]/.test(topic) || port.may(principal, "subscribe", topic));
-    if (!isAllowed) {
+    if (principal === undefined || !mayFilter(port, principal, topic)) {
       refuse();
       return;
     }
@@ -242,7 +242,11 @@ function listenToConnections(aedes: Aedes, { clients, emitter, port, sessions }:
   aedes.on("clientReady", (given) => {
     const client = clientInternals(given);
     owners.set(client.id, client);
-    if (!client.clean) sessions.session(client.id).persistent = true;
+    if (!client.clean) {
+      const session = sessions.session(client.id);
+      session.persistent = true;
+      session.owner = clients.frontOf(client)?.principal;
+    }
     if (clients.lastConnection.has(client)) {
       client.sessionExpiryInterval = 0;
       client._connectSessionExpiryInterval = 0;

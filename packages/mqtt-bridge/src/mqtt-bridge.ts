@@ -10,6 +10,7 @@ import { createCounters } from "./counters.ts";
 import { BROKER_ATTACHMENT } from "./ingress.ts";
 import type { OpenListener } from "./listeners.ts";
 import { openListener } from "./listeners.ts";
+import { createEntrance } from "./login.ts";
 import type { MqttBridgeOptions } from "./options.ts";
 import { listenerSettings } from "./options.ts";
 import { createRefusalLog } from "./refusal-log.ts";
@@ -39,7 +40,7 @@ interface Attached {
 export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
   const listeners = listenerSettings(options).map((settings, at) => ({
     settings,
-    admits: anonymousCheck(settings.anonymous, `mqtt.listen[${at}]`),
+    enter: createEntrance(anonymousCheck(settings.anonymous, `mqtt.listen[${at}]`), options.authenticate),
   }));
   const counters = createCounters();
   let attached: Attached | undefined;
@@ -51,9 +52,10 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
   const attach = async (port: Port): Promise<void> => {
     const refusals = createRefusalLog(port.log);
     const records = createClientRecords(port.sessionLog);
-    const refused = (reason: string, { address, listener }: Arrival): void => {
-      refusals.say(reason, address, listener);
-      records.refused(reason, address, listener);
+    const refused = (reason: string, { address, listener }: Arrival, who?: string): void => {
+      const client = { address, listener, ...(who === undefined ? {} : { who }) };
+      refusals.say(reason, client);
+      records.refused(reason, client);
     };
     const broker = createBroker({ port, counters, records, refused });
     const attachment = await port.attach({
@@ -84,13 +86,13 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
   const openAll = async ({ broker, port }: Attached): Promise<void> => {
     const refusals = createRefusalLog(port.log);
     const records = createClientRecords(port.sessionLog);
-    for (const { settings, admits } of listeners) {
+    for (const { settings, enter } of listeners) {
       const one = await openListener(settings, {
-        connection: (arrival) => broker.connect(arrival, admits),
+        connection: (arrival) => broker.connect(arrival, enter),
         refused: (reason, address) => {
           counters.add("clientsRefused", reason);
-          refusals.say(reason, address, settings);
-          records.refused(reason, address, settings);
+          refusals.say(reason, { address, listener: settings });
+          records.refused(reason, { address, listener: settings });
         },
       });
       open.push(one);

@@ -1,5 +1,6 @@
 import type { AckPoint } from "@nomq/core";
 import { NomqError } from "@nomq/core";
+import type { Authenticate } from "./login.ts";
 
 /**
  * Who may connect without credentials: programs on this machine (`loopback`, the default), nobody (`none`), or
@@ -27,6 +28,8 @@ export interface MqttListener {
 export interface MqttBridgeOptions {
   /** Default `mqtt://[::]:1883` and `ws://[::]:8083`. */
   readonly listen?: readonly (string | MqttListener)[];
+  /** Who may log in by name. Default: nobody has an account, and credentials are not looked at. */
+  readonly authenticate?: Authenticate;
 }
 
 /** A listener with every default filled in. */

@@ -25,6 +25,7 @@ function makeFront(): Rig {
     connect: { cmd: "connect", clientId: "c", clean: true },
     version: 5,
     principal: "anonymous",
+    isValid: () => true,
     listener,
     clock: createFakeClock(),
     counters: createCounters(),

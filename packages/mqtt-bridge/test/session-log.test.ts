@@ -21,13 +21,13 @@ test("a client that comes and subscribes is recorded, with who, from where and w
   const listener = "mqtt://127.0.0.1:0";
   expect(await recorded(bench, "client.connected", 1)).toEqual([
     {
-      who: "anonymous",
+      who: "addr:127.0.0.1",
       what: "client.connected",
       details: { client: "c1", address: "127.0.0.1", listener, version: "5.0", session: "new" },
     },
   ]);
   expect(await recorded(bench, "subscription.added", 1)).toEqual([
-    { who: "anonymous", what: "subscription.added", details: { client: "c1", filter: "a/#", qos: 1 } },
+    { who: "addr:127.0.0.1", what: "subscription.added", details: { client: "c1", filter: "a/#", qos: 1 } },
   ]);
   expect(await recorded(bench, "subscription.removed", 1)).toMatchObject([{ details: { filter: "a/#" } }]);
 });
@@ -47,7 +47,7 @@ test.each(ends)("its end is recorded once, as %s", async (reason, end) => {
   await end(client, bench);
   expect(await recorded(bench, "client.disconnected", 1)).toEqual([
     {
-      who: "anonymous",
+      who: "addr:127.0.0.1",
       what: "client.disconnected",
       details: { client: "c1", address: "127.0.0.1", reason },
     },

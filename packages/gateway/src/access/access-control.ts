@@ -1,4 +1,4 @@
-import type { Access, Action, Clock, Principal } from "@nomq/core";
+import type { Access, Action, Clock, Login, Principal } from "@nomq/core";
 import { type AccessToken, type AccessUser, type Accounts, createAccounts } from "./accounts.ts";
 import { type AccessRule, type AccessRules, createAccessRules, type Explanation } from "./rules.ts";
 
@@ -31,6 +31,8 @@ export interface AccessControl extends Access {
   /** False without an `access` section: then whoever a listener admits may do everything. */
   isOn(): boolean;
   readonly accounts: Accounts;
+  /** A login by name. Undefined without an `access` section: nobody has an account. */
+  readonly authenticate: (user: string, password: string, from: string) => Promise<Login> | undefined;
   /** The rule that allows it. Undefined without an `access` section, and for the control socket. */
   explain(who: Principal, action: Action, channel: string): Explanation | undefined;
   /** Takes another section, all of it; throws `config-invalid` and keeps the old one when one part is wrong. */
@@ -50,6 +52,8 @@ export function createAccessControl(
   return {
     isOn: () => inForce !== undefined,
     accounts,
+    authenticate: (user, password, from) =>
+      inForce === undefined ? undefined : accounts.password(user, password, from),
     may: (who, action, channel) => isFree(who) || rules.may(who, action, channel),
     extent: (who, action, filter) => (isFree(who) ? "all" : rules.extent(who, action, filter)),
     onChange: (changed) => rules.onChange(changed),

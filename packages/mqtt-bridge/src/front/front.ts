@@ -23,6 +23,8 @@ export interface Front extends Omit<Input, "close">, Ending {
   readonly stream: Duplex;
   readonly version: ProtocolVersion;
   readonly principal: Principal;
+  /** False once its account is gone or has another password. */
+  isValid(): boolean;
   readonly connect: IConnectPacket;
   readonly listener: ListenerSettings;
   /** Resolves when there is room for one more stored or retained message, or the connection is over. */
@@ -39,6 +41,7 @@ export interface FrontOptions {
   readonly connect: IConnectPacket;
   readonly version: ProtocolVersion;
   readonly principal: Principal;
+  readonly isValid: () => boolean;
   readonly listener: ListenerSettings;
   readonly clock: Clock;
   readonly counters: Counters;
@@ -125,6 +128,7 @@ export function createFront(options: FrontOptions): Front {
     stream,
     version,
     principal,
+    isValid: options.isValid,
     connect,
     listener,
     ...input,

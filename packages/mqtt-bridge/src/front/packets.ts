@@ -14,6 +14,7 @@ export const REASON = {
   implementationSpecific: 0x83,
   unsupportedProtocolVersion: 0x84,
   clientIdentifierNotValid: 0x85,
+  badUserNameOrPassword: 0x86,
   notAuthorized: 0x87,
   serverUnavailable: 0x88,
   serverShuttingDown: 0x8b,
@@ -24,6 +25,7 @@ export const REASON = {
   packetTooLarge: 0x95,
   quotaExceeded: 0x97,
   sharedSubscriptionsNotSupported: 0x9e,
+  connectionRateExceeded: 0x9f,
 } as const;
 
 /** What is answered to a publish at QoS 1 or 2. */
@@ -96,6 +98,7 @@ const RETURN_CODES: Readonly<Record<number, number>> = {
   [REASON.unsupportedProtocolVersion]: 1,
   [REASON.malformedPacket]: 1,
   [REASON.clientIdentifierNotValid]: 2,
+  [REASON.badUserNameOrPassword]: 4,
   [REASON.notAuthorized]: 5,
   [REASON.topicNameInvalid]: 5,
 };

@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import type { Principal } from "@nomq/core";
 import type { AedesClient } from "../aedes-internals.ts";
 import type { TopicTrie } from "../topic-trie.ts";
 import { createTopicTrie } from "../topic-trie.ts";
@@ -40,6 +41,8 @@ export interface SessionStoreOptions {
   dropped(reason: string): void;
   /** A subscription that authorizeSubscribe refused: aedes stores those too. */
   isRefused(subscription: object): boolean;
+  /** Whether the owner of a session may have messages of the channel now. */
+  may(owner: Principal | undefined, channel: string): boolean;
   /** The connection of a client whose stored messages are to be sent. */
   connection(client: AedesClient): DrainOptions;
 }
@@ -115,7 +118,9 @@ function publishing(book: Book, options: SessionStoreOptions) {
     /** The hub keeps what is retained. */
     storeRetained: (): Settled<void> => settled(undefined),
     subscriptionsByTopic(topic: string): Settled<StoredSubscription[]> {
-      const matching = book.trie.match(topic);
+      const matching = book.trie
+        .match(topic)
+        .filter(({ clientId }) => options.may(book.sessions.get(clientId)?.owner, topic));
       book.reached = matching.length;
       return settled(matching.filter(({ qos }) => qos > 0));
     },

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Principal } from "@nomq/core";
 import type { IPublishPacket } from "mqtt-packet";
 import type { Verdict } from "../front/packets.ts";
 
@@ -55,6 +56,8 @@ export interface Session {
   readonly token: string;
   /** It outlives the connection. */
   persistent: boolean;
+  /** Whose it is: nobody else may have it, and it is sent what this principal may have. Absent: anybody's. */
+  owner: Principal | undefined;
   readonly subscriptions: Map<string, StoredSubscription>;
   readonly queue: SessionQueue;
   readonly transfers: Map<number, Transfer>;
@@ -66,6 +69,7 @@ export function createSession(id: string, dropped: (reason: string) => void): Se
     id,
     token: randomBytes(8).toString("hex"),
     persistent: false,
+    owner: undefined,
     subscriptions: new Map(),
     queue: createSessionQueue(dropped),
     transfers: new Map(),

@@ -1,0 +1,33 @@
+import type { Port, Principal } from "@nomq/core";
+import type { IConnectPacket } from "mqtt-packet";
+import type { SessionRefusal } from "./connection.ts";
+import { REASON } from "./front/packets.ts";
+import type { LiveClients } from "./revocation.ts";
+import type { SessionStore } from "./sessions/session-store.ts";
+
+/** Sessions that outlive their connection; a further one is refused. */
+const MOST_SESSIONS = 10_000;
+
+/** Why a client may not have the session it asks for, if it may not. */
+export function sessionRefusal(
+  { clientId, clean, properties, will }: IConnectPacket,
+  principal: Principal,
+  use: { readonly port: Port; readonly sessions: SessionStore; readonly live: LiveClients },
+): SessionRefusal | undefined {
+  const { port, sessions, live } = use;
+  const owner = live.find(clientId)?.principal ?? sessions.find(clientId)?.owner;
+  // Whoever has an account keeps its sessions and connections: a client id is known to others, and no secret.
+  if (clientId !== "" && owner !== undefined && !isNobody(owner) && owner !== principal) {
+    return { reason: "session-of-another", code: REASON.clientIdentifierNotValid };
+  }
+  if (will !== undefined && !port.may(principal, "publish", will.topic)) {
+    return { reason: "will-access", code: REASON.notAuthorized };
+  }
+  const isLasting = clean !== true || (properties?.sessionExpiryInterval ?? 0) > 0;
+  if (isLasting && !sessions.has(clientId) && sessions.count() >= MOST_SESSIONS) {
+    return { reason: "session-quota", code: REASON.quotaExceeded };
+  }
+  return undefined;
+}
+
+const isNobody = (who: Principal): boolean => who === "anonymous" || who.startsWith("addr:");
