@@ -5,6 +5,7 @@ import type { NomqNode, NomqPeer } from "../node/contract.ts";
 import { maxPayloadFor, WINDOW } from "./devices.ts";
 import type { NomqDeviceOptions } from "./options.ts";
 import { createOutbound } from "./outbound.ts";
+import { subscriptionEntry } from "./peer-records.ts";
 
 /** Peers that have said by SUBSCRIBE what they want: each has a volatile attachment, `nomq:HOST:PORT`. */
 export interface Announced {
@@ -65,6 +66,7 @@ class AnnouncedPeers implements Announced {
     if (device !== undefined && this.#configured.get(peer.id)?.includes(channel) === true) return true;
     const entry = this.#entryOf(peer, device);
     if (entry === undefined) return false;
+    if (!entry.wanted.has(channel)) this.#record(peer, "subscription.added", channel);
     entry.wanted.add(channel);
     this.#change(entry);
     return true;
@@ -72,7 +74,9 @@ class AnnouncedPeers implements Announced {
 
   unsubscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): void {
     const entry = (device === undefined ? this.#peers : this.#devices).get(peer.id);
-    if (entry?.wanted.delete(channel) === true) this.#change(entry);
+    if (entry?.wanted.delete(channel) !== true) return;
+    this.#record(peer, "subscription.removed", channel);
+    this.#change(entry);
   }
 
   attachmentOf(peerId: string): Attachment | undefined {
@@ -88,6 +92,10 @@ class AnnouncedPeers implements Announced {
     await Promise.all(entries.flatMap(({ changing }) => changing ?? []));
     await Promise.all(this.all().map((attachment) => attachment[Symbol.asyncDispose]()));
     this.#peers.clear();
+  }
+
+  #record(...said: Parameters<typeof subscriptionEntry>): void {
+    this.#use.port.sessionLog.record(subscriptionEntry(...said));
   }
 
   #entryOf(peer: NomqPeer, device: Attachment | undefined): Entry | undefined {

@@ -15,7 +15,7 @@ export interface InboundUse {
   readonly attachmentOf: (incoming: IncomingMessage) => string | undefined;
   readonly contentTypes: ReadonlyMap<string, string>;
   readonly losses: MappingLosses;
-  readonly refused: (reason: string) => void;
+  readonly refused: (reason: string, incoming: IncomingMessage) => void;
 }
 
 /** The name of a configured channel. */
@@ -44,7 +44,7 @@ export async function publishInbound(use: InboundUse, incoming: IncomingMessage)
     const draft = draftFromIncoming(incoming, use.contentTypes, use.losses);
     const receipt = await use.port.publish(draft, `nomq:${incoming.peer.key}`, options);
     if (receipt.at === "refused") {
-      use.refused(receipt.reason ?? "unknown");
+      use.refused(receipt.reason ?? "unknown", incoming);
       return { is: "refused", reason: receipt.reason ?? "unknown" };
     }
     return deadline === undefined ? { is: "accepted" } : whetherDelivered(receipt);

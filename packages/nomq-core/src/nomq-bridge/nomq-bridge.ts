@@ -25,7 +25,9 @@ import { createIntake, type Intake } from "./intake.ts";
 import { createListeners, type Listeners, openUdpListener, pauseUnless } from "./listeners.ts";
 import { createNames, type Names, type NomqNames } from "./names.ts";
 import type { NomqBridgeOptions } from "./options.ts";
+import { sessionEntry } from "./peer-records.ts";
 import { createDevices, type DevicePresence, type Devices, welcome } from "./presence.ts";
+import { createRefusals } from "./refusals.ts";
 import { createTimeListener, type TimeListener } from "./time-listener.ts";
 
 export type { NamedChannel, Naming, NamingFault, NomqNames } from "./names.ts";
@@ -82,7 +84,7 @@ class NomqSide implements NomqBridge {
   readonly #time: TimeListener;
   readonly #options: NomqBridgeOptions;
   readonly #feed: StatusFeed;
-  readonly #refused = new Map<string, number>();
+  readonly #refusals = createRefusals(() => this.#port);
   readonly #losses = createMappingLosses(() => this.#port?.log);
   readonly #ended = new AbortController();
   readonly #devices = new Map<string, Attachment>();
@@ -130,7 +132,7 @@ class NomqSide implements NomqBridge {
     if (!this.#ended.signal.aborted) await this.#time.start(this.#port);
     if (this.#ended.signal.aborted) throw new NomqError("closed", "the NoMQ bridge was stopped");
     void this.#learnNames(this.#port, this.#node);
-    void this.#peers.follow(this.#node, { log: this.#port.log, signal: this.#ended.signal });
+    void this.#peers.follow(this.#node, { port: this.#port, signal: this.#ended.signal });
     this.#listening = true;
     this.#showStatus();
   }
@@ -163,7 +165,7 @@ class NomqSide implements NomqBridge {
     const time = this.#time.counts();
     return {
       ...(this.#node?.status() ?? NOTHING),
-      refused: Object.fromEntries(this.#refused),
+      refused: this.#refusals.read(),
       devices: this.#peers.count(),
       lost: this.#losses.read(),
       ...(time === undefined ? {} : { time }),
@@ -204,7 +206,7 @@ class NomqSide implements NomqBridge {
       attachmentOf: (incoming) => this.#attachmentOf(incoming),
       contentTypes: contentTypesOf(this.#options.channels),
       losses: this.#losses,
-      refused: (reason) => this.#countRefusal(reason),
+      refused: this.#refusals.add,
     };
     node.receive({
       message: (incoming) => this.#take(use, incoming),
@@ -216,8 +218,9 @@ class NomqSide implements NomqBridge {
         if (this.#ended.signal.aborted) return;
         this.#announced?.unsubscribed(peer, channel, this.#devices.get(peer.id));
       },
-      heard: (peer) => {
+      heard: (peer, why) => {
         if (this.#ended.signal.aborted) return;
+        if (why === "first-contact") port.sessionLog.record(sessionEntry(peer));
         const attachment = this.#devices.get(peer.id) ?? this.#announced?.attachmentOf(peer.id);
         welcome(attachment, this.#isCut());
       },
@@ -251,14 +254,6 @@ class NomqSide implements NomqBridge {
     if (this.#ended.signal.aborted) return { is: "refused", reason: "closing" };
     this.#broadcasts?.heard(incoming);
     return this.#intake.take(use, incoming);
-  }
-
-  #countRefusal(reason: string): void {
-    // Reasons may name an attachment: what follows the colon is not counted apart.
-    const kind = reason.split(":")[0] ?? reason;
-    const before = this.#refused.get(kind) ?? 0;
-    this.#refused.set(kind, before + 1);
-    if (before === 0) this.#port?.log.warn("message from a peer refused; said once by reason", { reason });
   }
 
   async #learnNames(port: Port, node: NomqNode): Promise<void> {

@@ -1,7 +1,7 @@
 import { addressText } from "../address.ts";
-import type { Attachment } from "../bridge.ts";
-import type { Log } from "../log.ts";
+import type { Attachment, Port } from "../bridge.ts";
 import type { NomqNode, NomqPeer, PresenceChange } from "../node/contract.ts";
+import { presenceEntry } from "./peer-records.ts";
 
 /** Whether a peer is there, as the API and `/healthz` show it. */
 export interface DevicePresence {
@@ -20,7 +20,7 @@ export interface Devices {
   list(): readonly DevicePresence[];
   count(): { readonly online: number; readonly offline: number };
   /** Follows the node until the signal aborts; each change of a configured device is logged once. */
-  follow(node: NomqNode, use: { readonly log: Log; readonly signal: AbortSignal }): Promise<void>;
+  follow(node: NomqNode, use: { readonly port: Port; readonly signal: AbortSignal }): Promise<void>;
 }
 
 /** Makes the list; `attachmentOf` names a peer's attachment, if it has one. */
@@ -45,12 +45,18 @@ export function createDevices(attachmentOf: (peer: NomqPeer) => string | undefin
       const online = all.filter(({ state }) => state === "online").length;
       return { online, offline: all.length - online };
     },
-    async follow(node, { log, signal }) {
+    async follow(node, { port, signal }) {
       for await (const change of node.presence({ signal })) {
         note(change);
         const { peer, state, reason } = change;
-        if (!peer.known || reason === "never-heard") continue;
-        log.info(`a device is ${state}`, { device: peer.id, reason, address: addressText(peer.address) });
+        if (reason === "never-heard") continue;
+        port.sessionLog.record(presenceEntry(change));
+        if (!peer.known) continue;
+        port.log.info(`a device is ${state}`, {
+          device: peer.id,
+          reason,
+          address: addressText(peer.address),
+        });
       }
     },
   };

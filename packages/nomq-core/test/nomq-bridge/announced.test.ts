@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { type Attachment, createMappingLosses, type NomqPeer, type Port } from "../../src/index.ts";
+import {
+  type Attachment,
+  createMappingLosses,
+  type NomqPeer,
+  type Port,
+  silentSessionLog,
+} from "../../src/index.ts";
 import { createAnnounced } from "../../src/nomq-bridge/announced.ts";
 import { welcome } from "../../src/nomq-bridge/presence.ts";
 import { settle } from "../../src/testing/index.ts";
@@ -58,7 +64,7 @@ test("however often a peer changes its mind, the hub is asked once at a time", a
   const peer = { id: "pump-7", known: true, address: pump.at, key: "k", kind: "node" } satisfies NomqPeer;
   const announced = createAnnounced({
     // Of the attachment and the port no more is used here.
-    port: {} as Port,
+    port: { sessionLog: silentSessionLog } as Port,
     node: {} as never,
     losses: createMappingLosses(() => undefined),
     devices: [],
