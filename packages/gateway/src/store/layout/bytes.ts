@@ -7,18 +7,34 @@ export class DamagedValue extends Error {
 
 const HIGH = 2 ** 32;
 const CRC_BYTES = 4;
-/** A scratch that grew for one large value is not kept. */
-const KEEP_SCRATCH = 1024 * 1024;
+/** Memory is taken in pieces of this size: one for each value would cost more than what is written into it. */
+const PIECE = 64 * 1024;
+/** Shorter texts are written here, character by character: a call into the system's code takes longer. */
+const SHORT = 48;
 
-let scratch = Buffer.allocUnsafe(4096);
+let piece = Buffer.allocUnsafeSlow(PIECE);
+/** What lies before is given away. */
+let used = 0;
 
 /** Writes one value; one writer at a time, from construction to {@link ValueWriter.sealed}. */
 export class ValueWriter {
-  private at = 0;
+  private readonly keyBytes: number;
+  private from = used;
+  private at = used;
+
+  /** The value of this key. */
+  constructor(key: Uint8Array) {
+    this.keyBytes = key.byteLength;
+    this.reserve(key.byteLength);
+    // Before the value, so that the checksum is over one piece.
+    piece.set(key, this.at);
+    this.at += key.byteLength;
+  }
 
   u8(value: number): this {
     this.reserve(1);
-    this.at = scratch.writeUInt8(value, this.at);
+    piece[this.at] = value;
+    this.at += 1;
     return this;
   }
 
@@ -26,49 +42,71 @@ export class ValueWriter {
   varint(value: number): this {
     this.reserve(8);
     let rest = value;
+    let { at } = this;
     while (rest >= 0x80) {
-      this.at = scratch.writeUInt8((rest % 0x80) | 0x80, this.at);
+      piece[at] = (rest % 0x80) | 0x80;
+      at += 1;
       rest = Math.floor(rest / 0x80);
     }
-    this.at = scratch.writeUInt8(rest, this.at);
+    piece[at] = rest;
+    this.at = at + 1;
     return this;
   }
 
   f64(value: number): this {
     this.reserve(8);
-    this.at = scratch.writeDoubleBE(value, this.at);
+    this.at = piece.writeDoubleBE(value, this.at);
     return this;
   }
 
   bytes(value: Uint8Array): this {
     this.varint(value.byteLength).reserve(value.byteLength);
-    scratch.set(value, this.at);
+    piece.set(value, this.at);
     this.at += value.byteLength;
     return this;
   }
 
   text(value: string): this {
+    if (value.length < SHORT && this.plain(value)) return this;
     const length = Buffer.byteLength(value);
     this.varint(length).reserve(length);
-    this.at += scratch.write(value, this.at);
+    this.at += piece.write(value, this.at);
     return this;
   }
 
   /** The value with a crc32 over its key and itself. */
-  sealed(key: Uint8Array): Buffer {
+  sealed(): Buffer {
     this.reserve(CRC_BYTES);
-    const sum = crc32(scratch.subarray(0, this.at), crc32(key));
-    this.at = scratch.writeUInt32BE(sum, this.at);
-    const value = Buffer.from(scratch.subarray(0, this.at));
-    if (scratch.length > KEEP_SCRATCH) scratch = Buffer.allocUnsafe(4096);
+    const sum = crc32(piece.subarray(this.from, this.at));
+    const end = piece.writeUInt32BE(sum, this.at);
+    const value = piece.subarray(this.from + this.keyBytes, end);
+    used = end;
     return value;
   }
 
+  /** Writes a short text of ASCII characters; false, and nothing is written, when it has others. */
+  private plain(value: string): boolean {
+    this.reserve(SHORT);
+    const { at } = this;
+    for (let index = 0; index < value.length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code > 0x7f) return false;
+      piece[at + 1 + index] = code;
+    }
+    piece[at] = value.length;
+    this.at = at + 1 + value.length;
+    return true;
+  }
+
+  /** Goes on in a new piece where this one ends. */
   private reserve(bytes: number): void {
-    if (this.at + bytes <= scratch.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(scratch.length * 2, this.at + bytes));
-    scratch.copy(larger, 0, 0, this.at);
-    scratch = larger;
+    if (this.at + bytes <= piece.length) return;
+    const begun = this.at - this.from;
+    const next = Buffer.allocUnsafeSlow(Math.max(PIECE, 2 * (begun + bytes)));
+    piece.copy(next, 0, this.from, this.at);
+    piece = next;
+    this.from = 0;
+    this.at = begun;
   }
 }
 
@@ -127,8 +165,16 @@ export class ValueReader {
 
 /** A whole number up to 2^53 as eight bytes, so that byte order is number order. */
 export function writeU64(target: Buffer, value: number, at: number): void {
-  target.writeUInt32BE(Math.floor(value / HIGH), at);
-  target.writeUInt32BE(value % HIGH, at + 4);
+  writeU32(target, Math.floor(value / HIGH), at);
+  writeU32(target, value % HIGH, at + 4);
+}
+
+/** A whole number below 2^32 as four bytes. */
+export function writeU32(target: Buffer, value: number, at: number): void {
+  target[at] = value >>> 24;
+  target[at + 1] = value >>> 16;
+  target[at + 2] = value >>> 8;
+  target[at + 3] = value;
 }
 
 export function readU64(source: Uint8Array, at: number): number {

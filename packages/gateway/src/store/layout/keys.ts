@@ -1,4 +1,4 @@
-import { readU64, writeU64 } from "./bytes.ts";
+import { readU64, writeU32, writeU64 } from "./bytes.ts";
 
 /**
  * The first byte of every key. Integers are big-endian. Attachments and the owners of state are numbered; channels
@@ -58,23 +58,40 @@ function named(space: number, name: string, end: Uint8Array = new Uint8Array()):
 /** Unix milliseconds as a key holds them. */
 const moment = (at: number): number => Math.min(Math.max(Math.floor(at), 0), LAST_U48);
 
-function channelEnd(seq: number): Buffer {
-  const end = Buffer.alloc(9);
-  writeU64(end, seq, 1);
-  return end;
-}
-
 export const metaKey = (name: string): Buffer => named(Space.meta, name);
 export const commitKey = (number: number): Buffer => numbered(Space.commit, ["u64", number]);
-export const bodyKey = (seq: number): Buffer => numbered(Space.body, ["u64", seq]);
-export const rowKey = (place: number, seq: number): Buffer =>
-  numbered(Space.row, ["u32", place], ["u64", seq]);
+
+export function bodyKey(seq: number): Buffer {
+  const key = Buffer.allocUnsafe(9);
+  key[0] = Space.body;
+  writeU64(key, seq, 1);
+  return key;
+}
+
+export function rowKey(place: number, seq: number): Buffer {
+  const key = Buffer.allocUnsafe(13);
+  key[0] = Space.row;
+  writeU32(key, place, 1);
+  writeU64(key, seq, 5);
+  return key;
+}
+
 export const doomedKey = (place: number): Buffer => numbered(Space.doomed, ["u32", place]);
 export const retainedKey = (channel: string): Buffer => named(Space.retained, channel);
 export const tombstoneKey = (channel: string): Buffer => named(Space.tombstone, channel);
 export const onceKey = (key: string): Buffer => named(Space.once, key);
-export const historyKey = (channel: string, seq: number): Buffer =>
-  named(Space.history, channel, channelEnd(seq));
+
+/** The name ends with a zero byte, which no channel has. */
+export function historyKey(channel: string, seq: number): Buffer {
+  const length = Buffer.byteLength(channel);
+  const key = Buffer.allocUnsafe(length + 10);
+  key[0] = Space.history;
+  key.write(channel, 1);
+  key[1 + length] = 0;
+  writeU64(key, seq, 2 + length);
+  return key;
+}
+
 export const dueKey = (at: number, channel: string): Buffer =>
   Buffer.concat([numbered(Space.due, ["u48", moment(at)]), Buffer.from(channel)]);
 
@@ -90,11 +107,15 @@ export function nameKey(kind: NameKind, name: string): Buffer {
 
 /** The receipt of a message; with a place, the outcome there. */
 export function receiptKey(id: string, place?: number): Buffer {
-  const name = HEX_ID.test(id)
-    ? Buffer.concat([Buffer.from([0]), Buffer.from(id, "hex")])
-    : Buffer.concat([Buffer.from([1]), Buffer.from(id), Buffer.from([0])]);
-  const end = place === undefined ? Buffer.alloc(0) : numbered(0, ["u32", place]).subarray(1);
-  return Buffer.concat([Buffer.from([Space.receipt]), name, end]);
+  const isHex = HEX_ID.test(id);
+  const end = isHex ? 18 : 3 + Buffer.byteLength(id);
+  const key = Buffer.allocUnsafe(place === undefined ? end : end + 4);
+  key[0] = Space.receipt;
+  key[1] = isHex ? 0 : 1;
+  key.write(id, 2, isHex ? "hex" : "utf8");
+  if (!isHex) key[end - 1] = 0;
+  if (place !== undefined) writeU32(key, place, end);
+  return key;
 }
 
 /** Things of one commit that end together: receipts, transfers. */

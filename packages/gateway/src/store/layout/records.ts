@@ -54,7 +54,7 @@ function begun(key: Uint8Array, value: Uint8Array): ValueReader {
   return reader;
 }
 
-const begin = (): ValueWriter => new ValueWriter().u8(VERSION);
+const begin = (key: Uint8Array): ValueWriter => new ValueWriter(key).u8(VERSION);
 
 export function writeMessage(key: Uint8Array, message: Message): Buffer {
   const { contentType, expiresAt, responseChannel, correlation, properties } = message;
@@ -64,7 +64,7 @@ export function writeMessage(key: Uint8Array, message: Message): Buffer {
     (responseChannel === undefined ? 0 : HAS.responseChannel) |
     (correlation === undefined ? 0 : HAS.correlation) |
     (properties === undefined ? 0 : HAS.properties);
-  const writer = begin()
+  const writer = begin(key)
     .u8(message.qos | (message.retain ? 4 : 0))
     .u8(message.priority)
     .u8(has);
@@ -82,7 +82,7 @@ export function writeMessage(key: Uint8Array, message: Message): Buffer {
     writer.varint(properties.length);
     for (const [name, value] of properties) writer.text(name).text(value);
   }
-  return writer.bytes(message.payload).sealed(key);
+  return writer.bytes(message.payload).sealed();
 }
 
 export function readMessage(key: Uint8Array, value: Uint8Array): Message {
@@ -114,7 +114,7 @@ function pairs(reader: ValueReader): [name: string, value: string][] {
 }
 
 export const writeRow = (key: Uint8Array, row: Row): Buffer =>
-  begin().varint(row.attempt).varint(row.bytes).text(row.id).sealed(key);
+  begin(key).varint(row.attempt).varint(row.bytes).text(row.id).sealed();
 
 export function readRow(key: Uint8Array, value: Uint8Array): Row {
   const reader = begun(key, value);
@@ -123,10 +123,10 @@ export function readRow(key: Uint8Array, value: Uint8Array): Row {
 
 export function writeInterest(key: Uint8Array, interest: Interest): Buffer {
   const { name, as, filters, outbox } = interest;
-  const writer = begin().text(name).text(as).text(outbox.whenFull).f64(outbox.messages).f64(outbox.bytes);
+  const writer = begin(key).text(name).text(as).text(outbox.whenFull).f64(outbox.messages).f64(outbox.bytes);
   writer.varint(filters.length);
   for (const filter of filters) writer.text(filter);
-  return writer.sealed(key);
+  return writer.sealed();
 }
 
 export function readInterest(key: Uint8Array, value: Uint8Array): Interest {
@@ -141,13 +141,13 @@ export function readInterest(key: Uint8Array, value: Uint8Array): Interest {
 
 export function writeTally(key: Uint8Array, tally: Tally): Buffer {
   const { row, waiting, bytes, cursor } = tally;
-  const writer = begin().varint(waiting).varint(bytes).varint(cursor);
+  const writer = begin(key).varint(waiting).varint(bytes).varint(cursor);
   for (const count of [row.accepted, row.delivered, row.expired, row.refused, row.uncertain])
     writer.f64(count);
   const dropped = Object.entries(row.dropped);
   writer.varint(dropped.length);
   for (const [reason, count] of dropped) writer.text(reason).f64(count);
-  return writer.sealed(key);
+  return writer.sealed();
 }
 
 export function readTally(key: Uint8Array, value: Uint8Array): Tally {
@@ -166,9 +166,9 @@ export function readTally(key: Uint8Array, value: Uint8Array): Tally {
 }
 
 export function writeReceipt(key: Uint8Array, head: ReceiptHead): Buffer {
-  const writer = begin().text(head.channel).f64(head.publishedAt).varint(head.to.length);
+  const writer = begin(key).text(head.channel).f64(head.publishedAt).varint(head.to.length);
   for (const { place, name } of head.to) writer.varint(place).text(name);
-  return writer.sealed(key);
+  return writer.sealed();
 }
 
 export function readReceipt(key: Uint8Array, value: Uint8Array): ReceiptHead {
@@ -189,12 +189,12 @@ export interface End {
 }
 
 export const writeEnd = (key: Uint8Array, end: End): Buffer =>
-  begin()
+  begin(key)
     .text(end.is)
     .f64(end.at)
     .u8(end.reason === undefined ? 0 : 1)
     .text(end.reason ?? "")
-    .sealed(key);
+    .sealed();
 
 export function readEnd(key: Uint8Array, value: Uint8Array): Omit<ReceiptOutcome, "attachment"> {
   const reader = begun(key, value);
@@ -207,7 +207,7 @@ export function readEnd(key: Uint8Array, value: Uint8Array): Omit<ReceiptOutcome
 }
 
 export const writeCommit = (key: Uint8Array, record: CommitRecord): Buffer =>
-  begin().varint(record.operations).varint(record.highest).varint(record.receipts).sealed(key);
+  begin(key).varint(record.operations).varint(record.highest).varint(record.receipts).sealed();
 
 export function readCommit(key: Uint8Array, value: Uint8Array): CommitRecord {
   const reader = begun(key, value);
@@ -222,24 +222,24 @@ export interface Once {
 }
 
 export const writeOnce = (key: Uint8Array, once: Once): Buffer =>
-  begin().text(once.id).varint(once.seq).varint(once.commit).sealed(key);
+  begin(key).text(once.id).varint(once.seq).varint(once.commit).sealed();
 
 export function readOnce(key: Uint8Array, value: Uint8Array): Once {
   const reader = begun(key, value);
   return { id: reader.text(), seq: reader.varint(), commit: reader.varint() };
 }
 
-export const writeNumber = (key: Uint8Array, value: number): Buffer => begin().f64(value).sealed(key);
+export const writeNumber = (key: Uint8Array, value: number): Buffer => begin(key).f64(value).sealed();
 export const readNumber = (key: Uint8Array, value: Uint8Array): number => begun(key, value).f64();
-export const writeText = (key: Uint8Array, value: string): Buffer => begin().text(value).sealed(key);
+export const writeText = (key: Uint8Array, value: string): Buffer => begin(key).text(value).sealed();
 export const readText = (key: Uint8Array, value: Uint8Array): string => begun(key, value).text();
-export const writeState = (key: Uint8Array, value: Uint8Array): Buffer => begin().bytes(value).sealed(key);
+export const writeState = (key: Uint8Array, value: Uint8Array): Buffer => begin(key).bytes(value).sealed();
 export const readState = (key: Uint8Array, value: Uint8Array): Uint8Array => begun(key, value).bytes();
 
 export function writeList(key: Uint8Array, items: readonly string[]): Buffer {
-  const writer = begin().varint(items.length);
+  const writer = begin(key).varint(items.length);
   for (const item of items) writer.text(item);
-  return writer.sealed(key);
+  return writer.sealed();
 }
 
 export function readList(key: Uint8Array, value: Uint8Array): string[] {
