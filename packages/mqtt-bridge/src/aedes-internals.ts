@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Aedes } from "aedes";
+import type { IPublishPacket } from "mqtt-packet";
 import type { Handler } from "./topic-emitter.ts";
 
 /** A subscription as an aedes client holds it. */
@@ -30,6 +31,7 @@ export interface AedesBroker {
   clients: object;
   brokers: object;
   maxTopicLevels: number;
+  publishWill(client: AedesClient, will: IPublishPacket): void;
 }
 
 /** The parts of the broker that its types leave out. */

@@ -13,7 +13,7 @@ import type { Front } from "./front/front.ts";
 import { RECEIVE_MAXIMUM } from "./front/front.ts";
 import { decodePacket } from "./front/packets.ts";
 import { createWriteTurn } from "./front/writer.ts";
-import { createHooks, FROM_HUB } from "./hooks.ts";
+import { createHooks } from "./hooks.ts";
 import { createIngress } from "./ingress.ts";
 import { createInterest } from "./interest.ts";
 import type { Enter } from "./login.ts";
@@ -66,7 +66,7 @@ export function createBroker(options: BrokerOptions): Broker {
   const clients = createClientDirectory();
   const emitter = createTopicEmitter(port.log);
   const ingress = createIngress(port, (reason) => counters.add("messagesRefused", reason));
-  const sessions: SessionStore = makeSessions(options, clients, { ingress, losses });
+  const sessions: SessionStore = makeSessions(options, clients, losses);
   const live = createLiveClients(port, clients);
   let unfollow = (): void => undefined;
   let aedes: Aedes | undefined;
@@ -158,7 +158,7 @@ export function createBroker(options: BrokerOptions): Broker {
         }
         const packet = publishFromMessage(message, expiresInMs);
         losses.made(packet, message);
-        aedes.publish({ ...packet, cmd: "publish", ...FROM_HUB }, (error) => {
+        aedes.publish({ ...packet, cmd: "publish" }, (error) => {
           resolve(error ? { is: "retry", reason: error.message } : { is: "delivered" });
         });
       }),
@@ -196,9 +196,9 @@ async function allClosed(connections: ReadonlySet<Connection>): Promise<void> {
 function makeSessions(
   { port, counters }: BrokerOptions,
   clients: ClientDirectory,
-  ways: Pick<RetainedSourceOptions, "ingress" | "losses">,
+  losses: RetainedSourceOptions["losses"],
 ): SessionStore {
-  const retained = createRetainedSource({ port, clients, ...ways });
+  const retained = createRetainedSource({ port, clients, losses });
   return createSessionStore({
     retained,
     repeated(client: AedesClient, messageId, transfer) {

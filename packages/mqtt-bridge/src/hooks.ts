@@ -1,27 +1,19 @@
-import { isValidChannel, type Port } from "@nomq/core";
+import type { Port } from "@nomq/core";
 import type { Aedes, AedesOptions } from "aedes";
-import type { IPublishPacket } from "mqtt-packet";
 import type { AedesClient } from "./aedes-internals.ts";
-import { clientInternals } from "./aedes-internals.ts";
+import { clientInternals, internalsOf } from "./aedes-internals.ts";
 import type { ClientRecords } from "./client-records.ts";
 import type { ClientDirectory } from "./clients.ts";
 import type { Counters } from "./counters.ts";
 import { createForwarding } from "./forwarding.ts";
-import type { Verdict } from "./front/packets.ts";
-import { REASON } from "./front/packets.ts";
 import type { Ingress } from "./ingress.ts";
 import type { Interest } from "./interest.ts";
 import type { ClientLosses } from "./losses.ts";
-import { publishFault } from "./publish-fault.ts";
-import { mayFilter, recordRefusal } from "./rights.ts";
+import { createPublishing, type Publishing } from "./publishing.ts";
+import { mayFilter } from "./rights.ts";
 import type { QueuedPublish } from "./sessions/session.ts";
 import type { SessionStore } from "./sessions/session-store.ts";
 import type { TopicEmitter } from "./topic-emitter.ts";
-
-/** The client id on what comes from the hub, which no client can have: strings of MQTT hold no NUL. */
-export const FROM_HUB: { readonly clientId: string } = { clientId: "\0hub" };
-/** Where a message goes that must vanish: no subscription covers it and the hub never hears of it. */
-const NOWHERE = "$nowhere";
 
 /** What the hooks need. */
 export interface HookOptions {
@@ -37,10 +29,7 @@ export interface HookOptions {
 }
 
 type Handlers = Required<
-  Pick<
-    AedesOptions,
-    "preConnect" | "authorizePublish" | "authorizeSubscribe" | "authorizeForward" | "published"
-  >
+  Pick<AedesOptions, "preConnect" | "authorizePublish" | "authorizeSubscribe" | "authorizeForward">
 >;
 
 /** aedes' hooks and the events it must be listened to for. */
@@ -65,17 +54,19 @@ export function createHooks(options: HookOptions): Hooks {
       options.sessions.find(client.id)?.queue.discard(brokerCounter);
     },
   });
+  const publishing = createPublishing(options);
   return {
     handlers: {
       preConnect: preConnect(options),
-      authorizePublish: authorizePublish(options),
+      authorizePublish: publishing.authorize,
       authorizeSubscribe: authorizeSubscribe(options),
       // aedes takes null for "not to this client"; its own fields come along untyped.
       authorizeForward: (client, packet) =>
         forwarding.decide(clientInternals(client), packet as QueuedPublish) as typeof packet | null,
-      published: published(options),
     },
     listen(aedes) {
+      publishing.through(aedes);
+      publishWills(aedes, publishing);
       listenToConnections(aedes, options);
       aedes.on("subscribe", (subscriptions, client) => {
         const subscriber = clientInternals(client);
@@ -129,43 +120,6 @@ function neverSeen(): object {
   return Object.defineProperty(seen, "nomq", { get: () => 0, set: () => undefined });
 }
 
-function authorizePublish({ clients, counters, port }: HookOptions): Handlers["authorizePublish"] {
-  const faultOf = (packet: IPublishPacket, client: AedesClient | undefined): Verdict | undefined => {
-    const fault = publishFault(packet);
-    if (fault !== undefined) return { code: REASON.protocolError, reason: fault };
-    if (!isValidChannel(packet.topic)) return { code: REASON.topicNameInvalid, reason: "channel-invalid" };
-    const principal = (client && clients.frontOf(client)?.principal) ?? "anonymous";
-    if (port.may(principal, "publish", packet.topic)) return undefined;
-    recordRefusal(port, { who: principal, action: "publish", name: packet.topic });
-    return { code: REASON.notAuthorized, reason: "access" };
-  };
-  return (given, packet, done) => {
-    const client = given === null ? undefined : clientInternals(given);
-    const fault = faultOf(packet, client);
-    if (packet.properties !== undefined && "willDelayInterval" in packet.properties) {
-      // A property of wills, which PUBLISH does not have (section 3.1.3.2.2).
-      const { willDelayInterval: _, ...properties } = packet.properties;
-      packet.properties = properties;
-    }
-    if (fault === undefined) {
-      done(null);
-      return;
-    }
-    counters.add("messagesRefused", fault.reason ?? "refused");
-    const front = client && clients.frontOf(client);
-    if (fault.code === REASON.protocolError) front?.cut(fault.code, "protocol-error");
-    if (packet.messageId !== undefined && packet.qos > 0) front?.settle(packet.messageId, fault);
-    if (packet.qos > 0 || front?.version === 5) {
-      done(new Error(fault.reason));
-      return;
-    }
-    // MQTT 3.1.1 at QoS 0: aedes would close the connection.
-    packet.topic = NOWHERE;
-    packet.retain = false;
-    done(null);
-  };
-}
-
 function authorizeSubscribe({ clients, interest, port }: HookOptions): Handlers["authorizeSubscribe"] {
   return (given, subscription, done) => {
     const client = clientInternals(given);
@@ -193,43 +147,9 @@ function authorizeSubscribe({ clients, interest, port }: HookOptions): Handlers[
   };
 }
 
-function published(options: HookOptions): Handlers["published"] {
-  const { clients, emitter, ingress, port, sessions } = options;
-  const hand = (packet: IPublishPacket, client: AedesClient | undefined): void => {
-    const front = client && clients.frontOf(client);
-    const { messageId, qos } = packet;
-    const session = client && sessions.find(client.id);
-    const transfer = qos === 2 && messageId !== undefined ? session?.transfers.get(messageId) : undefined;
-    const settle = (verdict: Verdict): void => {
-      if (messageId === undefined || qos === 0) return;
-      front?.settle(messageId, verdict);
-      if (transfer === undefined) return;
-      transfer.verdict = verdict;
-      for (const tell of transfer.waiting) tell(verdict);
-      transfer.waiting.clear();
-      // MQTT 5.0 section 4.3.3: a PUBREC that refuses ends the transfer.
-      if (verdict.code >= REASON.unspecified && session?.transfers.get(messageId) === transfer) {
-        session.transfers.delete(messageId);
-        port.release(`mqtt/${session.id}/${session.token}/${messageId}`);
-      }
-    };
-    const from = front?.principal ?? "anonymous";
-    const listener = front?.listener ?? { ack: "stored" as const, ackTimeout: 10_000 };
-    const once = transfer && session ? `mqtt/${session.id}/${session.token}/${messageId}` : undefined;
-    const hasReaders = emitter.reached() + sessions.reached() > 0;
-    ingress.publish(packet, { from, listener, once, hasReaders }).then(settle, (error: unknown) => {
-      port.log.warn("a message could not be published", { error: String(error) });
-      if (qos > 0) front?.cut(REASON.implementationSpecific, "hub-closed");
-    });
-  };
-  return (packet, given, done) => {
-    const isOurs = "clientId" in packet && packet.clientId === FROM_HUB.clientId;
-    // aedes passes null for what it publishes itself, whatever its types say.
-    const client: object | null = given;
-    if (!isOurs && !packet.topic.startsWith("$"))
-      hand(packet, client === null ? undefined : clientInternals(client));
-    done(null);
-  };
+/** aedes would publish a will without the hub's word. */
+function publishWills(aedes: Aedes, publishing: Publishing): void {
+  internalsOf(aedes).publishWill = (client, will) => void publishing.will(client, will);
 }
 
 function listenToConnections(aedes: Aedes, { clients, emitter, port, sessions }: HookOptions): void {

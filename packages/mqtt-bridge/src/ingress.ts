@@ -1,5 +1,4 @@
 import type { Port, Principal, Receipt } from "@nomq/core";
-import { filterMatches } from "@nomq/core";
 import type { IPublishPacket } from "mqtt-packet";
 import type { Verdict } from "./front/packets.ts";
 import { REASON } from "./front/packets.ts";
@@ -16,70 +15,101 @@ export interface IngressOptions {
   readonly listener: Pick<ListenerSettings, "ack" | "ackTimeout">;
   /** Names a QoS 2 transfer. */
   readonly once?: string | undefined;
-  /** Some MQTT session gets it. */
-  readonly hasReaders: boolean;
+  /** With `ack: delivered`: the time is over, this is the answer. */
+  late(verdict: Verdict): void;
+}
+
+/** What the hub made of a publish. */
+export interface Handed {
+  /** The hub's name of the message. */
+  readonly id: string;
+  /** Why the hub did not take it: it goes to nobody. */
+  readonly refusal: Verdict | undefined;
+  /** What to answer once the sessions have it; `hasReaders`: some MQTT session gets it. */
+  verdict(hasReaders: boolean): Promise<Verdict>;
 }
 
 /** The way of publishes from MQTT clients into the hub. */
 export interface Ingress {
-  /** Hands a publish to the hub. Rejects when the hub is closed: then nothing may be acknowledged. */
-  publish(packet: IPublishPacket, options: IngressOptions): Promise<Verdict>;
-  /** Retained changes that the hub has not answered yet, which subscribers must see already. */
-  uncommitted(filters: readonly string[]): ReadonlyMap<string, IPublishPacket>;
+  /**
+   * Hands a publish to the hub; resolves when the hub has decided, and for what must last, when it is stored. Rejects
+   * when the hub is closed: then nothing may be acknowledged.
+   */
+  publish(packet: IPublishPacket, options: IngressOptions): Promise<Handed>;
+  /** Counts work that ends later: {@link idle} waits for it. */
+  during<T>(work: Promise<T>): Promise<T>;
   /** Resolves when no publish waits for the hub. */
   idle(): Promise<void>;
 }
 
+/** When to wait no longer. */
+interface Deadline {
+  readonly signal: AbortSignal;
+  readonly cancel: () => void;
+}
+
+const LATE: Verdict = { code: REASON.quotaExceeded, reason: "not delivered in time" };
+
 /** Makes the way in; `refused` counts by reason. */
 export function createIngress(port: Port, refused: (reason: string) => void): Ingress {
-  const retaining = new Map<string, IPublishPacket>();
-  const underWay = new Set<Promise<Verdict>>();
+  const underWay = new Set<Promise<unknown>>();
 
-  const send = async (packet: IPublishPacket, options: IngressOptions): Promise<Receipt> => {
-    const { ack, ackTimeout } = options.listener;
-    const until = packet.qos === 0 ? "accepted" : ack;
+  const refusalOf = (receipt: Receipt): Verdict | undefined => {
+    if (receipt.at !== "refused") return undefined;
+    const reason = receipt.reason ?? "refused";
+    refused(reason.split(":")[0] ?? reason);
+    return { code: codeOf(reason), reason };
+  };
+  /** The receipt when every outcome is final, or as it is when the time is over. */
+  const lastOf = async (receipt: Receipt, { signal }: Deadline): Promise<Receipt> => {
+    let last = receipt;
+    for await (const next of port.follow(receipt.id, { signal })) last = next;
+    return last;
+  };
+  const verdictOf = async (receipt: Receipt, hasReaders: boolean, wait?: Deadline): Promise<Verdict> => {
+    const last = wait === undefined ? receipt : await lastOf(receipt, wait);
+    const hasOutcomes = last.outcomes.length > 0 || last.reason === "echo";
+    if (wait !== undefined && last.outcomes.length > 0 && last.at !== "delivered") return LATE;
+    return { code: hasOutcomes || hasReaders ? REASON.success : REASON.noMatchingSubscribers };
+  };
+  /** Runs the acknowledgement's deadline from now on. */
+  const deadline = ({ listener, late }: IngressOptions): Deadline => {
     const giveUp = new AbortController();
-    const cancel = until === "delivered" ? port.clock.after(ackTimeout, () => giveUp.abort()) : undefined;
-    try {
-      return await port.publish(draftFromPublish(packet), options.from, {
-        until,
-        attachment: BROKER_ATTACHMENT,
-        ...(options.once !== undefined && { once: options.once }),
-        ...(cancel !== undefined && { signal: giveUp.signal }),
-      });
-    } finally {
-      cancel?.();
-    }
+    const cancel = port.clock.after(listener.ackTimeout, () => {
+      giveUp.abort();
+      late(LATE);
+    });
+    return { signal: giveUp.signal, cancel };
   };
-  const verdictOf = (receipt: Receipt, packet: IPublishPacket, options: IngressOptions): Verdict => {
-    if (receipt.at === "refused") {
-      const reason = receipt.reason ?? "refused";
-      refused(reason.split(":")[0] ?? reason);
-      return { code: codeOf(reason), reason };
-    }
-    const isAwaited = packet.qos > 0 && options.listener.ack === "delivered" && receipt.reason !== "echo";
-    if (isAwaited && receipt.at !== "delivered") {
-      return { code: REASON.quotaExceeded, reason: "not delivered in time" };
-    }
-    const hasOutcomes = receipt.outcomes.length > 0 || receipt.reason === "echo";
-    return { code: hasOutcomes || options.hasReaders ? REASON.success : REASON.noMatchingSubscribers };
-  };
-
-  const publish: Ingress["publish"] = async (packet, options) => {
-    if (packet.retain) retaining.set(packet.topic, packet);
-    try {
-      return verdictOf(await send(packet, options), packet, options);
-    } catch (error) {
-      if (options.listener.ack !== "delivered" || !isAbort(error)) throw error;
-      return { code: REASON.quotaExceeded, reason: "not delivered in time" };
-    } finally {
-      if (retaining.get(packet.topic) === packet) retaining.delete(packet.topic);
-    }
+  const hand = async (packet: IPublishPacket, options: IngressOptions, wait?: Deadline): Promise<Handed> => {
+    const { from, listener, once } = options;
+    const isQuick = !packet.retain && (packet.qos === 0 || listener.ack === "accepted");
+    const receipt = await port.publish(draftFromPublish(packet), from, {
+      until: isQuick ? "accepted" : "stored",
+      attachment: BROKER_ATTACHMENT,
+      ...(once !== undefined && { once }),
+    });
+    const refusal = refusalOf(receipt);
+    if (refusal !== undefined) wait?.cancel();
+    return {
+      id: receipt.id,
+      refusal,
+      verdict: (hasReaders) => verdictOf(receipt, hasReaders, wait).finally(() => wait?.cancel()),
+    };
   };
 
   return {
     async publish(packet, options) {
-      const work = publish(packet, options);
+      const isAwaited = packet.qos > 0 && options.listener.ack === "delivered";
+      const wait = isAwaited ? deadline(options) : undefined;
+      try {
+        return await hand(packet, options, wait);
+      } catch (error) {
+        wait?.cancel();
+        throw error;
+      }
+    },
+    async during(work) {
       underWay.add(work);
       try {
         return await work;
@@ -93,20 +123,7 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
       await new Promise((resolve) => setImmediate(resolve));
       await new Promise((resolve) => setImmediate(resolve));
     },
-    uncommitted(filters) {
-      const found = new Map<string, IPublishPacket>();
-      for (const [topic, packet] of retaining) {
-        if (filters.some((filter) => filterMatches(filter, topic))) found.set(topic, packet);
-      }
-      return found;
-    },
   };
-}
-
-function isAbort(error: unknown): boolean {
-  return (
-    error instanceof Error && (error.name === "AbortError" || ("code" in error && error.code === "aborted"))
-  );
 }
 
 /** The hub's refusals in MQTT 5's words (MQTT 5.0 section 3.4.2.1). */

@@ -10,6 +10,8 @@ export interface Published {
   readonly options: PublishOptions;
   readonly answer: (receipt: Partial<Receipt>) => void;
   readonly fail: (error: Error) => void;
+  /** What whoever follows the message hears last. */
+  readonly finish: (receipt: Partial<Receipt>) => void;
 }
 
 /** A hub whose every answer the test decides. */
@@ -54,8 +56,9 @@ export function messageOf(given: Partial<Message>): Message {
 export function createToyHub(): ToyHub {
   let peer: Peer | undefined;
   const clock = createFakeClock();
-  const receiptOf = (draft: Draft, receipt: Partial<Receipt>): Receipt => ({
-    id: "r",
+  const finals = new Map<string, Promise<Receipt>>();
+  const receiptOf = (id: string, draft: Draft, receipt: Partial<Receipt>): Receipt => ({
+    id,
     channel: draft.channel,
     at: "stored",
     outcomes: [],
@@ -70,16 +73,30 @@ export function createToyHub(): ToyHub {
     new Promise((resolve, reject) => {
       const answer = (receipt: Partial<Receipt>): void => {
         if (receipt.at !== "refused") retain(draft);
-        resolve(receiptOf(draft, receipt));
+        resolve(receiptOf(id, draft, receipt));
       };
-      options.signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
-      hub.published.push({ draft, from, options, answer, fail: reject });
+      const id = `r${hub.published.length}`;
+      const final = Promise.withResolvers<Receipt>();
+      finals.set(id, final.promise);
+      const finish = (receipt: Partial<Receipt>): void => final.resolve(receiptOf(id, draft, receipt));
+      hub.published.push({ draft, from, options, answer, fail: reject, finish });
       if (!hub.holding || (draft.qos === 0 && draft.retain !== true)) answer({});
     });
   async function* retained(filters: readonly string[]): AsyncGenerator<Message> {
     for (const message of hub.retained.values()) {
       if (filters.some((filter) => filterMatches(filter, message.channel))) yield message;
     }
+  }
+  async function* follow(
+    id: string,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<Receipt> {
+    if (signal?.aborted === true) return;
+    const aborted = new Promise<undefined>((resolve) =>
+      signal?.addEventListener("abort", () => resolve(undefined)),
+    );
+    const last = await Promise.race([finals.get(id), aborted]);
+    if (last !== undefined) yield last;
   }
   const attach: Port["attach"] = async (given) => {
     peer = given;
@@ -141,7 +158,7 @@ export function createToyHub(): ToyHub {
       history: unused,
       channels: unused,
       receipt: unused,
-      follow: unused,
+      follow,
       clock,
       log: { ...silentLog, warn: (text, fields) => void hub.warnings.push([text, fields]) },
       sessionLog: { record: (entry) => void hub.recorded.push(entry) },

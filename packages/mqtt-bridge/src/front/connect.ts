@@ -17,7 +17,7 @@ export function examineConnect(frame: Buffer): Examined {
     return { refused: "connect-malformed", code: REASON.malformedPacket, version };
   }
   const version = packet.protocolVersion ?? 4;
-  // The mark on what comes from the hub begins with NUL, which no string of MQTT may hold (section 1.5.4).
+  // No string of MQTT may hold one (section 1.5.4).
   if (packet.clientId.includes("\0")) {
     return { refused: "client-id-invalid", code: REASON.clientIdentifierNotValid, version };
   }

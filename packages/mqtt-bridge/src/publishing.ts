@@ -1,0 +1,235 @@
+import { isValidChannel, type Port } from "@nomq/core";
+import type { Aedes, AedesOptions } from "aedes";
+import type { IPublishPacket } from "mqtt-packet";
+import type { AedesClient } from "./aedes-internals.ts";
+import { clientInternals } from "./aedes-internals.ts";
+import type { ClientDirectory } from "./clients.ts";
+import type { Counters } from "./counters.ts";
+import type { Front } from "./front/front.ts";
+import type { Verdict } from "./front/packets.ts";
+import { REASON } from "./front/packets.ts";
+import type { Handed, Ingress } from "./ingress.ts";
+import { createLane, type Lane } from "./lane.ts";
+import { publishFault } from "./publish-fault.ts";
+import { recordRefusal } from "./rights.ts";
+import type { QueuedPublish, Session } from "./sessions/session.ts";
+import type { SessionStore } from "./sessions/session-store.ts";
+import type { TopicEmitter } from "./topic-emitter.ts";
+
+/** Where aedes sends what it believes to publish: no subscription covers it. */
+const NOWHERE = "$nowhere";
+const NO_LISTENER = { ack: "stored", ackTimeout: 10_000 } as const;
+
+/** What publishing needs. */
+export interface PublishingOptions {
+  readonly port: Port;
+  readonly counters: Counters;
+  readonly clients: ClientDirectory;
+  readonly sessions: SessionStore;
+  readonly ingress: Ingress;
+  readonly emitter: TopicEmitter;
+}
+
+/**
+ * The way of a client's publish: the hub decides first, then the sessions get it, then it is acknowledged. aedes
+ * forwards before anyone is asked; so it is given an empty packet to nowhere, whose acknowledgement the front holds.
+ */
+export interface Publishing {
+  readonly authorize: NonNullable<AedesOptions["authorizePublish"]>;
+  /** Publishes a client's will; resolves when it has been stored or refused. */
+  will(client: AedesClient, will: IPublishPacket): Promise<void>;
+  /** What forwards to sessions. */
+  through(aedes: Aedes): void;
+}
+
+/** One publish at QoS 1 or 2, or a retained one, under way. */
+interface UnderWay {
+  readonly packet: IPublishPacket;
+  readonly client: AedesClient;
+  readonly front: Front | undefined;
+  readonly settle: (verdict: Verdict) => void;
+  readonly session: Session | undefined;
+}
+
+/** Makes the way of publishes. */
+export function createPublishing(options: PublishingOptions): Publishing {
+  const { clients, counters, ingress, port } = options;
+  const lanes = new WeakMap<AedesClient, Lane>();
+  /** Topics with a retained QoS 0 publish under way: what follows at QoS 0 must not overtake it. */
+  const retaining = new Map<string, number>();
+  let aedes: Aedes | undefined;
+
+  const laneOf = (client: AedesClient): Lane => {
+    const lane = lanes.get(client) ?? createLane();
+    lanes.set(client, lane);
+    return lane;
+  };
+  const faultOf = (packet: IPublishPacket, front: Front | undefined): Verdict | undefined => {
+    const fault = publishFault(packet);
+    if (fault !== undefined) return { code: REASON.protocolError, reason: fault };
+    if (!isValidChannel(packet.topic)) return { code: REASON.topicNameInvalid, reason: "channel-invalid" };
+    const principal = front?.principal ?? "anonymous";
+    if (port.may(principal, "publish", packet.topic)) return undefined;
+    recordRefusal(port, { who: principal, action: "publish", name: packet.topic });
+    return { code: REASON.notAuthorized, reason: "access" };
+  };
+  /** Gives the message to the sessions; tells whether there are any. */
+  const forward = (packet: IPublishPacket, clientId: string): boolean => {
+    // aedes' packets carry its own fields beside the protocol's; the client is what No Local asks for.
+    aedes?.publish({ ...packet, clientId } as Parameters<Aedes["publish"]>[0], () => undefined);
+    return options.emitter.reached() + (packet.qos > 0 ? options.sessions.reached() : 0) > 0;
+  };
+  const failed = (error: unknown, front: Front | undefined): void => {
+    port.log.warn("a message could not be published", { error: String(error) });
+    front?.cut(REASON.implementationSpecific, "hub-closed");
+  };
+
+  const handQuick = async (packet: IPublishPacket, client: AedesClient): Promise<void> => {
+    const front = clients.frontOf(client);
+    const from = front?.principal ?? "anonymous";
+    const listener = front?.listener ?? NO_LISTENER;
+    try {
+      const { refusal } = await ingress.publish(packet, { from, listener, late: () => undefined });
+      if (refusal === undefined) forward(packet, client.id);
+    } catch (error) {
+      failed(error, undefined);
+    }
+  };
+  const handInOrder = async (one: UnderWay): Promise<void> => {
+    const { packet, client, front, settle, session } = one;
+    const leave = laneOf(client).enter();
+    let handed: Handed;
+    try {
+      const from = front?.principal ?? "anonymous";
+      const listener = front?.listener ?? NO_LISTENER;
+      const once = session && transferName(session, packet.messageId);
+      handed = await ingress.publish(packet, { from, listener, once, late: settle });
+    } catch (error) {
+      leave(() => undefined);
+      failed(error, packet.qos > 0 ? front : undefined);
+      return;
+    }
+    if (handed.refusal !== undefined) {
+      leave(() => undefined);
+      settle(handed.refusal);
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      leave(() => {
+        const verdict = handed.verdict(forward(packet, client.id));
+        verdict.then(settle, (error: unknown) => failed(error, front)).then(resolve, resolve);
+      });
+    });
+  };
+  const handRetained0 = async (one: UnderWay): Promise<void> => {
+    const { topic } = one.packet;
+    retaining.set(topic, (retaining.get(topic) ?? 0) + 1);
+    await handInOrder(one);
+    const left = (retaining.get(topic) ?? 1) - 1;
+    if (left > 0) retaining.set(topic, left);
+    else retaining.delete(topic);
+  };
+
+  /** The end of a publish: the acknowledgement, on whichever connection waits for it. */
+  const settling = (front: Front | undefined, packet: IPublishPacket, session?: Session) => {
+    const { messageId } = packet;
+    if (messageId === undefined || packet.qos === 0) return () => undefined;
+    if (packet.qos === 1) return (verdict: Verdict): void => front?.settle(messageId, verdict);
+    const transfer = session?.transfers.get(messageId);
+    return (verdict: Verdict): void => {
+      if (transfer === undefined || transfer.verdict !== undefined) return;
+      transfer.verdict = verdict;
+      for (const tell of transfer.waiting) tell(verdict);
+      transfer.waiting.clear();
+      // MQTT 5.0 section 4.3.3: a PUBREC that refuses ends the transfer.
+      if (verdict.code < REASON.unspecified || session?.transfers.get(messageId) !== transfer) return;
+      session.transfers.delete(messageId);
+      port.release(transferName(session, messageId));
+    };
+  };
+  const take = (packet: IPublishPacket, client: AedesClient): void => {
+    const front = clients.frontOf(client);
+    const { messageId } = packet;
+    if (packet.qos === 2 && messageId !== undefined) {
+      const session = options.sessions.session(client.id);
+      // Sent again: aedes asks for it and finds it (session-store.ts).
+      if (session.transfers.has(messageId)) return;
+      session.transfers.set(messageId, { verdict: undefined, waiting: new Set() });
+      const settle = settling(front, packet, session);
+      void ingress.during(handInOrder({ packet, client, front, settle, session }));
+      return;
+    }
+    const one = { packet, client, front, settle: settling(front, packet), session: undefined };
+    const isQuick = packet.qos === 0 && !packet.retain && !retaining.has(packet.topic);
+    if (isQuick) void ingress.during(handQuick(packet, client));
+    else if (packet.qos === 0) void ingress.during(handRetained0(one));
+    else void ingress.during(handInOrder(one));
+  };
+
+  return {
+    authorize(given, packet, done) {
+      if (given === null) {
+        done(null);
+        return;
+      }
+      const client = clientInternals(given);
+      const front = clients.frontOf(client);
+      const fault = faultOf(packet, front);
+      if (fault === undefined) {
+        take(copyOf(packet), client);
+        vanish(packet);
+        done(null);
+        return;
+      }
+      counters.add("messagesRefused", fault.reason ?? "refused");
+      if (fault.code === REASON.protocolError) front?.cut(fault.code, "protocol-error");
+      if (packet.messageId !== undefined && packet.qos > 0) front?.settle(packet.messageId, fault);
+      if (packet.qos > 0 || front?.version === 5) {
+        done(new Error(fault.reason));
+        return;
+      }
+      // MQTT 3.1.1 at QoS 0: aedes would close the connection.
+      vanish(packet);
+      done(null);
+    },
+    async will(client, given) {
+      const front = clients.frontOf(client);
+      const will = copyOf(given);
+      const fault = faultOf(will, front);
+      if (fault !== undefined) {
+        counters.add("messagesRefused", fault.reason ?? "refused");
+        return;
+      }
+      const one = { packet: will, client, front: undefined, settle: () => undefined, session: undefined };
+      await ingress.during(handInOrder(one));
+    },
+    through(made) {
+      aedes = made;
+    },
+  };
+}
+
+function transferName({ id, token }: Session, messageId: number | undefined): string {
+  return `mqtt/${id}/${token}/${messageId}`;
+}
+
+/** The packet for the hub and the sessions. */
+function copyOf(packet: IPublishPacket): IPublishPacket & Pick<QueuedPublish, "messageId"> {
+  const { topic, payload, qos = 0, retain = false, messageId } = packet;
+  const copy = { cmd: "publish" as const, topic, payload, qos, retain, dup: false };
+  // A property of wills, which PUBLISH does not have (section 3.1.3.2.2).
+  const { willDelayInterval: _, ...properties } = { willDelayInterval: undefined, ...packet.properties };
+  return {
+    ...copy,
+    ...(messageId !== undefined && { messageId }),
+    ...(packet.properties !== undefined && { properties }),
+  };
+}
+
+/** What is left for aedes: an id to acknowledge. */
+function vanish(packet: IPublishPacket): void {
+  packet.topic = NOWHERE;
+  packet.payload = "";
+  packet.retain = false;
+  delete packet.properties;
+}
