@@ -12,7 +12,7 @@ import {
   silentLog,
 } from "@nomq/core";
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
-import { type AccessControl, createAccessControl, OWNER } from "./access/index.ts";
+import { type AccessControl, type AccessSettings, createAccessControl, OWNER } from "./access/index.ts";
 import { createApi } from "./api/api.ts";
 import { type Health, healthOf } from "./api/health.ts";
 import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
@@ -20,6 +20,7 @@ import { openControlServer } from "./control/control-server.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
 import { memoryStoreOf, recoverStore, storeOf } from "./open-store.ts";
+import { type AccessReloaded, type AccessReloadUse, reloadAccess } from "./reload-access.ts";
 import { type GatewaySessionLog, gatewaySessionLog } from "./session-log/gateway-facts.ts";
 import type { DurableStore } from "./store/index.ts";
 import { warningOf } from "./weak-keys.ts";
@@ -31,6 +32,8 @@ export interface GatewayOptions {
   readonly log?: Log;
   /** Added to every port that is not 0. Default 0. */
   readonly portOffset?: number;
+  /** Reads the `access` section anew, for a reload; throws what is wrong. Absent: the gateway has no file. */
+  readonly accessSource?: () => AccessSettings | undefined;
 }
 
 /** What a running gateway tells of itself. */
@@ -53,6 +56,8 @@ export interface Gateway extends AsyncDisposable {
   /** Drains and closes; idempotent, also after a failed start. */
   stop(): Promise<void>;
   health(): Health;
+  /** Reads the `access` section again; `by` whom, for the logs. */
+  reloadAccess(by: string): AccessReloaded;
 }
 
 /** Makes a gateway; nothing is opened before `start`. */
@@ -68,6 +73,7 @@ class OneGateway implements Gateway {
   readonly #time: string | undefined;
   readonly #store: DurableStore | undefined;
   readonly #access: AccessControl;
+  readonly #reload: AccessReloadUse;
   readonly #hub: Hub;
   /** What to close, in the order of opening. */
   readonly #closers: (() => PromiseLike<void> | void)[] = [];
@@ -78,7 +84,7 @@ class OneGateway implements Gateway {
   #opening: Promise<Running> | undefined;
   #ending: Promise<void> | undefined;
 
-  constructor({ config, log = silentLog, portOffset = 0 }: GatewayOptions) {
+  constructor({ config, log = silentLog, portOffset = 0, accessSource }: GatewayOptions) {
     this.#config = config;
     this.#log = log;
     this.#listen = {
@@ -91,6 +97,8 @@ class OneGateway implements Gateway {
     const sessionLog = this.#sessionLog;
     this.#store = storeOf(config, { log, sessionLog });
     this.#access = createAccessControl(config.access);
+    const control = this.#access;
+    this.#reload = { control, source: accessSource, log, sessionLog };
     this.#hub = createHub({
       log,
       sessionLog,
@@ -129,6 +137,10 @@ class OneGateway implements Gateway {
       nomq: () => this.#nomq?.counts(),
       mqtt: () => this.#mqtt?.counts(),
     });
+  }
+
+  reloadAccess(by: string): AccessReloaded {
+    return reloadAccess(this.#reload, by);
   }
 
   async #open(): Promise<Running> {

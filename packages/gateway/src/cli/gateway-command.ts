@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { type BannerOptions, banner, readyLine } from "../banner.ts";
+import { loadConfig } from "../config/load.ts";
 import { createGateway, type Running } from "../gateway.ts";
 import { openLog } from "../log.ts";
 import { gatewayVersion } from "../version.ts";
@@ -20,10 +21,19 @@ export async function runGateway(options: GatewayCommandOptions): Promise<number
   // The reader of the banner may leave (`nomq-gateway | head -1`); the gateway stays.
   process.stdout.removeAllListeners("error").on("error", () => undefined);
   const placed = placedConfig(options);
+  const folder = process.cwd();
   const { config } = placed;
   await using log = openLog(config.log);
-  await using gateway = createGateway({ config, log, portOffset: options.portOffset });
+  const { file } = placed;
+  await using gateway = createGateway({
+    config,
+    log,
+    portOffset: options.portOffset,
+    // Relative paths start where they started at first.
+    ...(file === undefined ? {} : { accessSource: () => loadConfig(file, folder).access }),
+  });
   const signal = endSignal();
+  process.on("SIGHUP", () => void gateway.reloadAccess("SIGHUP"));
   const running = await gateway.start();
   if (!signal.aborted) {
     process.stdout.write(
