@@ -13,6 +13,7 @@ import {
 } from "@nomq/core";
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
 import { type AccessControl, type AccessSettings, createAccessControl, OWNER } from "./access/index.ts";
+import { adviseOnRefusals } from "./access-advice.ts";
 import { createApi } from "./api/api.ts";
 import { type Health, healthOf } from "./api/health.ts";
 import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
@@ -101,7 +102,7 @@ class OneGateway implements Gateway {
     this.#reload = { control, source: accessSource, log, sessionLog };
     this.#hub = createHub({
       log,
-      sessionLog,
+      sessionLog: adviseOnRefusals({ log, sessionLog, control }),
       access: this.#access,
       channels: config.nomq.channels.map(({ name }) => name),
       store: this.#store ?? memoryStoreOf(config),

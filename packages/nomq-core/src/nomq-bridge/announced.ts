@@ -9,7 +9,7 @@ import { subscriptionEntry } from "./peer-records.ts";
 
 /** Peers that have said by SUBSCRIBE what they want: each has a volatile attachment, `nomq:HOST:PORT`. */
 export interface Announced {
-  /** False when the table is full. `device`: the peer's attachment from configuration, to which the channel is added. */
+  /** False when its key may not have it, or the table is full. `device`: the peer's attachment from configuration, to which the channel is added. */
   subscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): boolean;
   /** What configuration gives a device stays. */
   unsubscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): void;
@@ -64,6 +64,7 @@ class AnnouncedPeers implements Announced {
   subscribed(peer: NomqPeer, channel: string, device: Attachment | undefined): boolean {
     if (!isValidFilter(channel)) return false;
     if (device !== undefined && this.#configured.get(peer.id)?.includes(channel) === true) return true;
+    if (!this.#mayHave(peer, channel)) return false;
     const entry = this.#entryOf(peer, device);
     if (entry === undefined) return false;
     if (!entry.wanted.has(channel)) this.#record(peer, "subscription.added", channel);
@@ -92,6 +93,15 @@ class AnnouncedPeers implements Announced {
     await Promise.all(entries.flatMap(({ changing }) => changing ?? []));
     await Promise.all(this.all().map((attachment) => attachment[Symbol.asyncDispose]()));
     this.#peers.clear();
+  }
+
+  /** NoMQ has no refusal: without its acknowledgement the peer asks again, and gets it once it may. */
+  #mayHave({ id, key }: NomqPeer, channel: string): boolean {
+    const { port } = this.#use;
+    if (port.extent(`nomq:${key}`, "subscribe", channel) !== "none") return true;
+    const details = { peer: id, filter: channel, reason: "access" };
+    port.sessionLog.record({ who: `nomq:${key}`, what: "subscription.refused", details });
+    return false;
   }
 
   #record(...said: Parameters<typeof subscriptionEntry>): void {

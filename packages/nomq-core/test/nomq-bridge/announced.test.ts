@@ -64,7 +64,7 @@ test("however often a peer changes its mind, the hub is asked once at a time", a
   const peer = { id: "pump-7", known: true, address: pump.at, key: "k", kind: "node" } satisfies NomqPeer;
   const announced = createAnnounced({
     // Of the attachment and the port no more is used here.
-    port: { sessionLog: silentSessionLog } as Port,
+    port: { sessionLog: silentSessionLog, extent: () => "all" } as unknown as Port,
     node: {} as never,
     losses: createMappingLosses(() => undefined),
     devices: [],
