@@ -216,6 +216,24 @@ export interface Bridge extends AsyncDisposable {
   addresses(): readonly string[];
 }
 
+/** Whether messages move at an attachment: looked at every ten seconds, so times are that exact. Unix milliseconds. */
+export interface Progress {
+  /** Calls of {@link Peer.deliver} open now. */
+  readonly open: number;
+  /** When messages were last seen to have come to an end at the peer: delivered, refused or uncertain. Absent: not in this run. */
+  readonly movedAt?: number;
+  /** Since when messages wait, the peer may be called, and none has come to an end. Absent: it moves, or nothing waits. */
+  readonly stillSince?: number;
+}
+
+/** Whether the store takes what it is given. */
+export interface StoreProgress {
+  /** Publishes and changes that wait for a commit. */
+  readonly waiting: number;
+  /** Since when the same commit is open, Unix milliseconds, to within ten seconds. Absent: commits end. */
+  readonly stillSince?: number;
+}
+
 /** One attachment as `/healthz` and the API show it. */
 export interface AttachmentState {
   readonly name: string;
@@ -225,6 +243,7 @@ export interface AttachmentState {
   readonly state: "active" | "paused" | "unclaimed";
   readonly reason?: string;
   readonly ledger: LedgerRow;
+  readonly progress: Progress;
 }
 
 /** In-process router between attachments. */
@@ -236,6 +255,8 @@ export interface Hub extends AsyncDisposable {
   /** A port for an embedded user or a bridge of that name. */
   port(name: string): Port;
   attachments(): readonly AttachmentState[];
+  /** How the store keeps up; nothing waits before `start`. */
+  store(): StoreProgress;
   /** Detaches and deletes interest, rows and counts in one commit. */
   forget(name: string): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import type { AbortOptions, AttachmentState, Bridge, Hub, Port } from "../bridge.ts";
+import type { AbortOptions, AttachmentState, Bridge, Hub, Port, StoreProgress } from "../bridge.ts";
 import { type CancelTimer, type Clock, systemClock } from "../clock.ts";
 import { NomqError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
@@ -12,6 +12,7 @@ import type { Place } from "./place.ts";
 import { createPort, notOpen } from "./port.ts";
 import { followAccess } from "./revocation.ts";
 import type { Store } from "./store.ts";
+import { Watch } from "./watch.ts";
 
 /** What a hub is made of; everything has a default. */
 export interface HubOptions {
@@ -49,6 +50,7 @@ class LocalHub implements Hub {
   private readonly log: Log;
   private readonly bridges: Bridge[] = [];
   private core: Core | undefined;
+  private watch: Watch | undefined;
   private started: Promise<void> | undefined;
   private closed: Promise<void> | undefined;
   private isRunning = false;
@@ -88,7 +90,13 @@ class LocalHub implements Hub {
   }
 
   attachments(): readonly AttachmentState[] {
-    return [...(this.core?.places.values() ?? [])].map((place) => stateOf(place, this.clock));
+    const { watch } = this;
+    if (watch === undefined) return [];
+    return [...(this.core?.places.values() ?? [])].map((place) => stateOf(place, this.clock, watch));
+  }
+
+  store(): StoreProgress {
+    return this.watch?.store() ?? { waiting: 0 };
   }
 
   async forget(name: string): Promise<void> {
@@ -132,6 +140,7 @@ class LocalHub implements Hub {
     const limits = { ...DEFAULT_LIMITS, ...this.options.limits };
     this.core = await openCore({ store, limits, access, clock: this.clock, log: this.log, channels });
     this.unfollow = followAccess(this.core);
+    this.watch = new Watch(this.core);
     this.look();
     for (const bridge of this.bridges) await bridge.attach(this.port(bridge.name));
     for (const bridge of this.bridges) await bridge.start(options);
@@ -192,9 +201,10 @@ async function closeStore(store: Store, clock: Clock): Promise<void> {
   });
 }
 
-function stateOf(place: Place, clock: Clock): AttachmentState {
+function stateOf(place: Place, clock: Clock, watch: Watch): AttachmentState {
   const { name, as, binding } = place;
-  const base = { name, as, filters: [...place.filters], durable: place.isDurable, ledger: place.ledger() };
+  const counted = { ledger: place.ledger(), progress: watch.progressOf(place) };
+  const base = { name, as, filters: [...place.filters], durable: place.isDurable, ...counted };
   if (binding === undefined) {
     const isLong = clock.monotonic() - place.idleSince >= UNCLAIMED_MS;
     return isLong ? { ...base, state: "unclaimed" } : { ...base, state: "paused", reason: "detached" };

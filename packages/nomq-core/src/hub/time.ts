@@ -27,6 +27,8 @@ export class Time {
   isClosed = false;
   private timer: { readonly at: number; readonly cancel: CancelTimer } | undefined;
   private watch: CancelTimer | undefined;
+  /** Called every ten seconds. */
+  looked: () => void = () => undefined;
 
   constructor(options: { clock: Clock; log: Log; seq: () => number }) {
     this.clock = options.clock;
@@ -39,6 +41,7 @@ export class Time {
     if (this.isClosed) return;
     this.watch = this.clock.after(WATCH_MS, () => {
       this.now();
+      this.looked();
       this.open();
     });
   }

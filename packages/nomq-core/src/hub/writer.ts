@@ -79,6 +79,11 @@ export class Writer {
     this.schedule();
   }
 
+  /** The commit that is open, and how many steps wait for theirs. */
+  progress(): { readonly open: object | undefined; readonly waiting: number } {
+    return { open: this.open, waiting: this.steps.length - this.first + (this.open?.taken.length ?? 0) };
+  }
+
   /** Writes that must land sooner or later. */
   fact(write: Write): void {
     this.facts.push(write);
