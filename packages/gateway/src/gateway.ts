@@ -12,12 +12,20 @@ import {
   silentLog,
 } from "@nomq/core";
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
-import { type AccessControl, type AccessSettings, createAccessControl, OWNER } from "./access/index.ts";
+import {
+  type AccessControl,
+  type AccessSettings,
+  type Accounts,
+  createAccessControl,
+  OWNER,
+} from "./access/index.ts";
 import { adviseOnRefusals } from "./access-advice.ts";
-import { createApi } from "./api/api.ts";
+import { type ApiOptions, createApi } from "./api/api.ts";
+import { ALL_SCOPES, type Caller } from "./api/caller.ts";
 import { type Health, healthOf } from "./api/health.ts";
 import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
 import { openControlServer } from "./control/control-server.ts";
+import { type HttpSide, openHttp } from "./http/http-side.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
 import { memoryStoreOf, recoverStore, storeOf } from "./open-store.ts";
@@ -61,6 +69,8 @@ export interface Gateway extends AsyncDisposable {
   reloadAccess(by: string): AccessReloaded;
 }
 
+const ownerOf = (): Caller => ({ principal: OWNER, scopes: ALL_SCOPES });
+
 /** Makes a gateway; nothing is opened before `start`. */
 export function createGateway(options: GatewayOptions): Gateway {
   return new OneGateway(options);
@@ -70,7 +80,7 @@ class OneGateway implements Gateway {
   readonly #config: Config;
   readonly #log: Log;
   readonly #sessionLog: GatewaySessionLog;
-  readonly #listen: Readonly<Record<"nomq" | "mqtt", readonly ListenerConfig[]>>;
+  readonly #listen: Readonly<Record<"nomq" | "mqtt" | "http", readonly ListenerConfig[]>>;
   readonly #time: string | undefined;
   readonly #store: DurableStore | undefined;
   readonly #access: AccessControl;
@@ -91,6 +101,7 @@ class OneGateway implements Gateway {
     this.#listen = {
       nomq: config.nomq.listen.map((each) => shifted(each, portOffset)),
       mqtt: config.mqtt.listen.map((each) => shifted(each, portOffset)),
+      http: config.http.listen.map((each) => shifted(each, portOffset)),
     };
     const { time } = config.nomq;
     this.#time = time === undefined ? undefined : shifted({ url: time }, portOffset).url;
@@ -116,9 +127,9 @@ class OneGateway implements Gateway {
     } catch (error) {
       this.#sessionLog.failed(error);
       await this.stop();
-      const { nomq, mqtt } = this.#listen;
+      const listeners = Object.entries(this.#listen).flatMap(([name, listen]) => keyedUrls(name, listen));
       const time = this.#time === undefined ? [] : [["nomq.time", this.#time] as const];
-      throw namingTheKey(error, [...keyedUrls("nomq", nomq), ...keyedUrls("mqtt", mqtt), ...time]);
+      throw namingTheKey(error, [...listeners, ...time]);
     }
   }
 
@@ -154,8 +165,9 @@ class OneGateway implements Gateway {
       await recoverStore(store, this.#config.data, { log: this.#log, sessionLog: this.#sessionLog });
     }
     this.#closers.push(() => this.#hub[Symbol.asyncDispose]());
-    const control = await openControlServer(folder, this.#api());
+    const control = await openControlServer(folder, createApi({ ...this.#api(), caller: ownerOf }));
     this.#closers.push(() => control[Symbol.asyncDispose]());
+    const http = await this.#openHttp();
     const keys = keysInEffect(this.#config.nomq.keys, this.#config.data);
     for (const key of keys.keys) {
       const warning = warningOf(key);
@@ -168,23 +180,33 @@ class OneGateway implements Gateway {
     this.#sessionLog.started(addressesOf(this.#bridges));
     const time = this.#nomq?.timeAddress();
     return {
-      listen: addressesOf(this.#bridges),
+      listen: { ...addressesOf(this.#bridges), ...(http === undefined ? {} : { http: http.addresses }) },
       ...(time === undefined ? {} : { time }),
       controlSocket: control.path,
       keys,
     };
   }
 
-  #api(): ReturnType<typeof createApi> {
-    return createApi({
+  /** Open from now on for whoever watches; messages are taken once the hub has started. */
+  async #openHttp(): Promise<HttpSide | undefined> {
+    const { http: listen } = this.#listen;
+    if (listen.length === 0) return undefined;
+    const api = this.#api();
+    const accounts = (): Accounts | undefined => (this.#access.isOn() ? this.#access.accounts : undefined);
+    const http = await openHttp({ listen, accounts, api, clock: api.port.clock, log: this.#log });
+    this.#closers.push(() => http[Symbol.asyncDispose]());
+    return http;
+  }
+
+  #api(): Omit<ApiOptions, "caller"> {
+    return {
       port: this.#hub.port("api"),
-      principal: () => OWNER,
       health: () => this.health(),
       attachments: () => this.#hub.attachments(),
       devices: () => this.#nomq?.devices() ?? [],
       names: () => this.#nomq?.names,
       isOpen: () => this.#isOpen,
-    });
+    };
   }
 
   /** A section without listeners has no bridge. */

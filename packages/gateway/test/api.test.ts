@@ -1,6 +1,7 @@
 import { type IncomingMessage, request } from "node:http";
 import { createHub } from "@nomq/core";
 import { describe, expect, test } from "vitest";
+import { ALL_SCOPES } from "../src/api/caller.ts";
 import { createApi } from "../src/index.ts";
 import { names, raw, reading, served } from "./served.ts";
 
@@ -35,7 +36,7 @@ describe("GET /healthz", () => {
     const health = { live: true, ready: false, bridges: {}, unclaimed: [] };
     const app = createApi({
       port: hub.port("api"),
-      principal: () => "token:test",
+      caller: () => ({ principal: "token:test", scopes: ALL_SCOPES }),
       health: () => health,
       attachments: () => hub.attachments(),
       isOpen: () => false,
@@ -264,11 +265,11 @@ describe("what became of it, and what is there", () => {
     expect((await it.client.get("/api/v1/nomq/unknown")).body).toEqual({ channels: [], clocks: [] });
   });
 
-  test("anything else is 404", async () => {
+  test("anything else is 404, and another method 405", async () => {
     await using it = await served();
     expect(await raw(it.socket, { path: "/" })).toMatchObject({ status: 404 });
     expect(await raw(it.socket, { method: "DELETE", path: "/api/v1/publish" })).toMatchObject({
-      status: 404,
+      status: 405,
     });
   });
 });

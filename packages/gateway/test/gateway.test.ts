@@ -9,7 +9,7 @@ import { launchGateway, nomq, testFolder } from "./launch.ts";
 
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
 const ON_ANY_PORT =
-  "nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ['mqtt://127.0.0.1:0', 'ws://127.0.0.1:0'] }\n";
+  "nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ['mqtt://127.0.0.1:0', 'ws://127.0.0.1:0'] }\nhttp: { listen: ['http://127.0.0.1:0'] }\n";
 
 /** A TCP and a UDP port that this test holds. */
 async function takenPorts(): Promise<{ tcp: number; udp: number } & AsyncDisposable> {
@@ -41,6 +41,7 @@ describe("start", () => {
           expect.stringMatching(/^mqtt:\/\/127\.0\.0\.1:[1-9]\d*$/),
           expect.stringMatching(/^ws:\/\/127\.0\.0\.1:[1-9]\d*$/),
         ],
+        http: [expect.stringMatching(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/)],
       },
       control: join(folder.path, "data", "control.sock"),
     });
@@ -146,12 +147,11 @@ describe("refusal to start", () => {
         taken.tcp,
       ],
       [`nomq: { listen: ['udp://127.0.0.1:${taken.udp}'] }`, "nomq.listen[0]", taken.udp],
+      [`http: { listen: ['http://127.0.0.1:${taken.tcp}'] }`, "http.listen[0]", taken.tcp],
     ] as const;
     for (const [config, key, port] of cases) {
-      const other = config.startsWith("mqtt")
-        ? "nomq: { listen: ['udp://127.0.0.1:0'] }"
-        : "mqtt: { listen: ['mqtt://127.0.0.1:0'] }";
-      const file = folder.file("gateway.yaml", `${config}\n${other}\n`);
+      const others = ON_ANY_PORT.split("\n").filter((line) => !line.startsWith(config.slice(0, 4)));
+      const file = folder.file("gateway.yaml", `${config}\n${others.join("\n")}`);
       const { code, stdout, stderr } = await nomq(["gateway", "--config", file]).ended;
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
       expect(stderr).toContain(`port-in-use: ${key}: port ${port}: `);
@@ -164,7 +164,7 @@ describe("refusal to start", () => {
     using folder = testFolder();
     await using taken = await takenPorts();
     const listen = `['mqtt://127.0.0.1:0', 'ws://127.0.0.1:${taken.tcp - 100}']`;
-    const config = `nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ${listen} }\n`;
+    const config = `nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ${listen} }\nhttp: { listen: [] }\n`;
     const file = folder.file("gateway.yaml", config);
     const { code, stderr } = await nomq(["--config", file, "--port-offset", "100"]).ended;
     expect(code).toBe(1);

@@ -142,7 +142,7 @@ export interface LaunchedGateway extends Program {
 export interface LaunchOptions extends ProgramOptions {
   /** Its folder: `gateway.yaml` and `data/` lie there. */
   readonly folder: TestFolder;
-  /** More lines of `gateway.yaml`. The sections `log` and, unless given here, `nomq` and `mqtt` are filled in. */
+  /** More lines of `gateway.yaml`. The sections `log` and, unless given here, `nomq`, `mqtt` and `http` are filled in. */
   readonly config?: string;
   readonly args?: readonly string[];
 }
@@ -151,13 +151,16 @@ export interface LaunchOptions extends ProgramOptions {
 const LISTENERS = {
   nomq: "nomq: { listen: ['udp://127.0.0.1:0'] }\n",
   mqtt: "mqtt: { listen: ['mqtt://127.0.0.1:0', 'ws://127.0.0.1:0'] }\n",
+  http: "http: { listen: ['http://127.0.0.1:0'] }\n",
 };
 
 /** Starts the real gateway and waits until it says that it is ready. */
 export async function launchGateway(options: LaunchOptions): Promise<LaunchedGateway> {
   const { folder, config = "", args = [] } = options;
   const has = (section: string): boolean => new RegExp(`^${section}:`, "m").test(config);
-  const text = `${has("log") ? "" : "log: { format: json, level: debug }\n"}${has("nomq") ? "" : LISTENERS.nomq}${has("mqtt") ? "" : LISTENERS.mqtt}${config}`;
+  const log = has("log") ? "" : "log: { format: json, level: debug }\n";
+  const listeners = Object.entries(LISTENERS).map(([section, line]) => (has(section) ? "" : line));
+  const text = `${log}${listeners.join("")}${config}`;
   const file = folder.file("gateway.yaml", text);
   const program = nomq(["gateway", "--config", file, ...args], options);
   try {

@@ -109,7 +109,10 @@ describe("a store that cannot be opened", () => {
     using folder = testFolder();
     mkdirSync(join(folder.path, "data/store"), { recursive: true });
     writeFileSync(join(folder.path, "data/store/store.json"), mark);
-    const file = folder.file("gateway.yaml", "nomq: { listen: [] }\nmqtt: { listen: [] }\n");
+    const file = folder.file(
+      "gateway.yaml",
+      "nomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: [] }\n",
+    );
     const ended = await nomq(["gateway", "--config", file]).ended;
     expect(ended).toMatchObject({ code: 1, stdout: "" });
     expect(ended.stderr).toMatch(new RegExp(`^${code}: `, "m"));

@@ -30,7 +30,10 @@ export async function served(text = "nomq: { listen: [] }\nmqtt: { listen: [] }"
 }
 
 /** What tests the store names its folder; the others need not wait for a disk. */
-const inMemory = (text: string): string => (/^data:/m.test(text) ? text : `data: memory\n${text}`);
+const inMemory = (text: string): string => {
+  const has = (key: string): boolean => new RegExp(`^${key}:`, "m").test(text);
+  return `${has("data") ? "" : "data: memory\n"}${has("http") ? "" : "http: { listen: [] }\n"}${text}`;
+};
 
 /** An open stream. */
 interface Reading extends AsyncDisposable {

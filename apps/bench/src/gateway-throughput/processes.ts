@@ -25,6 +25,7 @@ export async function startGateway(key: Key, channel: string): Promise<Measured>
       channels: [channel],
     },
     mqtt: { listen: ["mqtt://127.0.0.1:0"] },
+    http: { listen: [] },
     log: { format: "json", level: "warn" },
   };
   // Every JSON text is YAML too.

@@ -1,7 +1,6 @@
 import type { AckPoint, Draft } from "@nomq/core";
 import { z } from "zod";
 import { parseDuration } from "../config/units.ts";
-import { faultText } from "./request-body.ts";
 
 /** The body of `POST /api/v1/publish`. */
 export interface PublishRequest {
@@ -28,7 +27,8 @@ const ttl = z.union(
   TTL,
 );
 
-const request: z.ZodType<PublishRequest> = z.strictObject({
+/** Its schema. */
+export const publishRequest: z.ZodType<PublishRequest> = z.strictObject({
   channel: z.string({ error: "expected a channel name" }),
   payload: z.string({ error: "expected text" }).exactOptional(),
   payloadBase64: z.base64({ error: "expected base64" }).exactOptional(),
@@ -49,13 +49,9 @@ const request: z.ZodType<PublishRequest> = z.strictObject({
 /** A request as the hub takes it, or what is wrong with it. */
 export type ReadRequest = { readonly draft: Draft; readonly until: AckPoint } | { readonly fault: string };
 
-/** Checks the body of a publish. The channel's own rules are the hub's: their breach is a receipt. */
-export function readPublishRequest(body: unknown): ReadRequest {
-  const result = request.safeParse(body);
-  if (!result.success) {
-    return { fault: faultText(result.error, "expected a publish request: an object with channel") };
-  }
-  const { payload, payloadBase64, ttl: life, until = "stored", ...rest } = result.data;
+/** What the schema does not say. The channel's own rules are the hub's: their breach is a receipt. */
+export function readPublishRequest(request: PublishRequest, ack: AckPoint): ReadRequest {
+  const { payload, payloadBase64, ttl: life, until = ack, ...rest } = request;
   if (payload !== undefined && payloadBase64 !== undefined) {
     return { fault: "payloadBase64: give either payload or payloadBase64" };
   }

@@ -8,6 +8,17 @@ export type Secret = string | { readonly file: string } | { readonly env: string
 /** Who may come to a listener without naming themselves. */
 export type AnonymousRule = "loopback" | "none" | readonly string[];
 
+/** The files of a listener's TLS. */
+export interface ListenerTls {
+  /** Certificate chain, PEM; paths are absolute. */
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities of client certificates; absent: those of the machine. */
+  readonly ca?: string;
+  /** Default `none`. */
+  readonly clients?: "none" | "optional" | "required";
+}
+
 /** One listener; the file may give its URL alone. Durations in milliseconds, sizes in bytes. */
 export interface ListenerConfig {
   readonly url: string;
@@ -21,6 +32,8 @@ export interface ListenerConfig {
   readonly origins?: readonly string[];
   /** Larger payloads are refused. */
   readonly maxPayload?: number;
+  /** Only where the URL's scheme says so. */
+  readonly tls?: ListenerTls;
 }
 
 /** A group key of NoMQ v1, its halves as 64 hexadecimal digits. */
@@ -74,6 +87,11 @@ export interface MqttConfig {
   readonly listen: readonly ListenerConfig[];
 }
 
+/** The `http` section. */
+export interface HttpConfig {
+  readonly listen: readonly ListenerConfig[];
+}
+
 /** The `log` section. */
 export interface LogConfig {
   readonly level: "debug" | "info" | "warn" | "error";
@@ -101,5 +119,6 @@ export interface Config {
   readonly keep: KeepConfig;
   /** Absent: NoMQ keys may do everything, and so may anonymous clients where a listener takes them. */
   readonly access?: AccessConfig;
+  readonly http: HttpConfig;
   readonly log: LogConfig;
 }

@@ -78,8 +78,3 @@ export const xmppSection: z.ZodType = z.strictObject({
   component: z.strictObject({ service: xmppUrl, domain: anyText, secret }).nullable().exactOptional(),
   outbox: outbox.exactOptional(),
 });
-
-/** `http`. */
-export const httpSection: z.ZodType = z.strictObject({
-  listen: listeners(["http", "https"], "http://127.0.0.1:8080").exactOptional(),
-});

@@ -6,6 +6,7 @@ import { weaknessOf } from "../weak-keys.ts";
 import { readAccess } from "./access-section.ts";
 import type { AccessConfig, Config, KeyConfig } from "./config.ts";
 import { type Fault, faultsOf, pathText } from "./faults.ts";
+import { httpConfig, httpContradictions } from "./http-section.ts";
 import { configJsonSchema } from "./json-schema.ts";
 import { type NomqSection, nomqContradictions } from "./nomq-section.ts";
 import { notAvailable } from "./not-available.ts";
@@ -73,7 +74,7 @@ export function inspectConfig(source: ConfigSource): Inspected {
   if (raw instanceof Error) return unfit(source.name, [notYaml(raw, lines)]);
   const result = fileSchema.safeParse(raw);
   const wrong = result.success
-    ? nomqContradictions(result.data.nomq)
+    ? [...nomqContradictions(result.data.nomq), ...httpContradictions(result.data.http)]
     : faultsOf(result.error, raw, configJsonSchema());
   const told = new Set(wrong.map(({ path }) => pathText(path)));
   const faults = [...wrong, ...notAvailable(raw).filter(({ path }) => !told.has(pathText(path)))];
@@ -140,6 +141,7 @@ function assemble(file: ConfigFile, { keys, access }: ReadSecrets, folder: strin
     mqtt: { listen: file.mqtt.listen },
     ...(access === undefined ? {} : { access }),
     keep: file.keep,
+    http: httpConfig(file.http, folder),
     log: { ...file.log, file: file.log.file === null ? null : resolve(folder, file.log.file) },
   };
 }

@@ -25,7 +25,6 @@ const LATER: readonly Later[] = [
   { at: ["mqtt", "remotes"], what: "connecting to other MQTT brokers" },
   { at: ["coap"], what: "CoAP" },
   { at: ["xmpp"], what: "XMPP" },
-  { at: ["http"], what: "the HTTP listener" },
 ];
 
 /** Refusals of the parts of a file that ask for something a later version brings. */

@@ -2,8 +2,9 @@ import { z } from "zod";
 import { type AccessSection, accessSection } from "./access-section.ts";
 import type { ListenerConfig, LogConfig } from "./config.ts";
 import { list, oneOf, path } from "./fields.ts";
+import { type HttpSection, httpSection } from "./http-section.ts";
 import { type KeepConfig, keepSection } from "./keep-section.ts";
-import { coapSection, httpSection, remote, xmppSection } from "./later-sections.ts";
+import { coapSection, remote, xmppSection } from "./later-sections.ts";
 import { type NomqSection, nomqSection } from "./nomq-section.ts";
 import { listeners } from "./shared-sections.ts";
 
@@ -16,6 +17,7 @@ export interface ConfigFile {
   readonly mqtt: { readonly listen: readonly ListenerConfig[] };
   readonly access?: AccessSection;
   readonly keep: KeepConfig;
+  readonly http: HttpSection;
   readonly log: LogConfig;
 }
 
@@ -43,7 +45,7 @@ export const fileSchema: z.ZodType<ConfigFile> = z.strictObject(
     mqtt: mqttSection.prefault({}),
     coap: coapSection.nullable().exactOptional(),
     xmpp: xmppSection.nullable().exactOptional(),
-    http: httpSection.nullable().exactOptional(),
+    http: httpSection.prefault({}),
     access: accessSection.exactOptional(),
     keep: keepSection.prefault({}),
     log: logSection.prefault({}),

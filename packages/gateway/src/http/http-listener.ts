@@ -1,0 +1,161 @@
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, type ServerOptions } from "node:https";
+import type { Socket } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { type Clock, NomqError } from "@nomq/core";
+import type { ListenerConfig, ListenerTls } from "../config/config.ts";
+import { codeOf } from "../config/secret.ts";
+import { addressOf } from "./caller.ts";
+import { createGuard } from "./guard.ts";
+import type { HttpLimits } from "./limits.ts";
+import { createPageRules } from "./page-check.ts";
+
+/** An HTTP listener that is open. */
+export interface HttpListener {
+  /** With the real port: `http://127.0.0.1:8080`. */
+  readonly address: string;
+  /** Takes nothing new, lets what is under way end for the grace, then cuts it. */
+  close(): Promise<void>;
+}
+
+/** Options of {@link openHttpListener}. */
+export interface HttpListenerOptions {
+  readonly listener: ListenerConfig;
+  /** `http.listen[0]`. */
+  readonly key: string;
+  readonly fetch: Parameters<typeof getRequestListener>[0];
+  readonly limits: HttpLimits;
+  readonly clock: Clock;
+  /** A request was refused for the page it comes from. */
+  refused(reason: string, address: string): void;
+}
+
+/** Opens one. Rejects with `port-in-use` or `listen-failed`, naming the URL, or `config-invalid` for bad TLS files. */
+export async function openHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
+  const { listener, limits, clock } = options;
+  const rules = createPageRules(listener);
+  const guard = createGuard({ rules, limits, refused: options.refused });
+  const handle = getRequestListener(options.fetch, { overrideGlobalObjects: false });
+  const underWay = new Set<ServerResponse>();
+  const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    underWay.add(outgoing);
+    outgoing.once("close", () => underWay.delete(outgoing));
+    if (guard(incoming, outgoing, underWay.size)) void handle(incoming, outgoing);
+  };
+  const server = serverOf(options, serve);
+  boundConnections(server, limits);
+  await listen(server, listener.url, rules.host);
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const outgoing of underWay) if (!outgoing.headersSent) outgoing.setHeader("connection", "close");
+    const cancel = clock.after(limits.grace, () => server.closeAllConnections());
+    await closed;
+    cancel();
+  };
+  return {
+    address: `${rules.scheme}://${boundTo(server)}`,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function serverOf(
+  { listener, key, limits }: HttpListenerOptions,
+  serve: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
+): Server {
+  const options: ServerOptions = {
+    headersTimeout: limits.headersTimeout,
+    requestTimeout: limits.requestTimeout,
+    keepAliveTimeout: limits.keepAliveTimeout,
+    connectionsCheckingInterval: limits.checkInterval,
+    maxHeaderSize: limits.headerBytes,
+    noDelay: true,
+  };
+  if (listener.tls === undefined) return createServer(options, serve);
+  const tls = tlsOptions(listener.tls, `${key}.tls`);
+  try {
+    return createSecureServer({ ...options, ...tls, handshakeTimeout: limits.headersTimeout }, serve);
+  } catch (error) {
+    throw new NomqError("config-invalid", `${key}.tls: the files do not fit (${codeOf(error)})`, {
+      cause: error,
+    });
+  }
+}
+
+function tlsOptions({ cert, key, ca, clients = "none" }: ListenerTls, path: string): ServerOptions {
+  const read = (file: string, name: string): Buffer => {
+    try {
+      return readFileSync(file);
+    } catch (error) {
+      throw new NomqError("config-invalid", `${path}.${name}: cannot read ${file} (${codeOf(error)})`);
+    }
+  };
+  return {
+    cert: read(cert, "cert"),
+    key: read(key, "key"),
+    ...(ca === undefined ? {} : { ca: read(ca, "ca") }),
+    requestCert: clients !== "none",
+    rejectUnauthorized: clients === "required",
+    minVersion: "TLSv1.2",
+  };
+}
+
+/** A flood of connections, from everywhere or from one address, takes no more than its share. */
+function boundConnections(server: Server, limits: HttpLimits): void {
+  server.maxConnections = limits.connections;
+  server.maxHeadersCount = limits.headers;
+  server.maxRequestsPerSocket = limits.requestsPerConnection;
+  const open = new Map<string, number>();
+  server.on("connection", (socket: Socket) => {
+    const address = addressOf({ socket });
+    const count = (open.get(address) ?? 0) + 1;
+    if (count > limits.connectionsPerAddress) {
+      socket.destroy();
+      return;
+    }
+    open.set(address, count);
+    socket.once("close", () => {
+      const left = (open.get(address) ?? 1) - 1;
+      if (left === 0) open.delete(address);
+      else open.set(address, left);
+    });
+  });
+}
+
+/** Listens on `[::]` for both families; where IPv6 is off, on `0.0.0.0`. */
+async function listen(server: Server, url: string, host: string): Promise<void> {
+  try {
+    await listenOn(server, host, Number(/:(\d+)$/.exec(url)?.[1]));
+  } catch (error) {
+    const code = codeOf(error);
+    if (host === "::" && (code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL")) {
+      return await listen(server, url, "0.0.0.0");
+    }
+    if (code === "EADDRINUSE") {
+      throw new NomqError("port-in-use", `${url} is taken by another program`, { cause: error });
+    }
+    throw new NomqError("listen-failed", `${url} cannot be opened (${code})`, { cause: error });
+  }
+}
+
+async function listenOn(server: Server, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  // Errors of a listening server (too many open files) concern one connection, which never came.
+  server.on("error", () => undefined);
+}
+
+function boundTo(server: Server): string {
+  const bound = server.address();
+  if (bound === null || typeof bound === "string") throw new NomqError("listen-failed", "no port was bound");
+  return `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`;
+}
