@@ -93,13 +93,19 @@ export interface NodePublishOptions {
   readonly priority?: number;
   /**
    * Continues an earlier transfer to a node of ours: its packet id from {@link PublishOutcome}, so that the message
-   * arrives once.
+   * arrives once. Or begins one under an id from {@link NomqNode.newTransfer}.
    */
   readonly packetId?: number;
   /** The session that the earlier transfer began with, also from {@link PublishOutcome}. Default: the one in use. */
   readonly sessionId?: number;
   /** Ends the attempt; the outcome is what is known then. */
   readonly signal?: AbortSignal;
+}
+
+/** Names a transfer among all of its sender. */
+export interface TransferIds {
+  readonly packetId: number;
+  readonly sessionId: number;
 }
 
 /** What became of a published message. */
@@ -176,6 +182,8 @@ export interface NomqNode extends AsyncDisposable {
   local(): Endpoint | undefined;
   /** Resolves with the outcome; never rejects. Order per peer and channel is the caller's. */
   publish(channel: string, payload: Uint8Array, options?: NodePublishOptions): Promise<PublishOutcome>;
+  /** Ids for a transfer to come, for who must remember them before it begins: it can then go on after a crash. */
+  newTransfer(): TransferIds;
   /**
    * Sends a message to everybody who listens at an address, at most `limits.message` and 1,339 bytes. No more than
    * `pace` datagrams a second (and never more than 5) leave towards one port (IPv6: one group), for they cost every

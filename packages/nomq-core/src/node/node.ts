@@ -16,6 +16,7 @@ import type {
   PeerName,
   PresenceChange,
   PublishOutcome,
+  TransferIds,
 } from "./contract.ts";
 import { type PeerEntry, viewOf } from "./peers/peer-entry.ts";
 import { refused } from "./sending/publishing.ts";
@@ -104,6 +105,10 @@ class Node implements NomqNode {
   ): Promise<PublishOutcome> {
     if (this.#transport === undefined || this.#stopped !== undefined) return refused("closed");
     return this.#parts.publishing.publish(channel, payload, options);
+  }
+
+  newTransfer(): TransferIds {
+    return this.#parts.outgoing.newTransfer();
   }
 
   async broadcast(

@@ -5,6 +5,7 @@ import type { MappingLosses } from "../mapping.ts";
 import { isValidChannel } from "../message.ts";
 import type { KnownPeer, NomqNode, PeerKind } from "../node/contract.ts";
 import { nomqMapping } from "./mapping.ts";
+import type { OpenTransfers } from "./open-transfers.ts";
 import type { NomqDeviceOptions } from "./options.ts";
 import { createOutbound } from "./outbound.ts";
 
@@ -14,7 +15,7 @@ export const WINDOW = { device: 4, node: 64 } as const;
 /** Attaches a configured device as `nomq:NAME`, durable, with its `subscribe` as filters. */
 export async function attachDevice(
   port: Port,
-  use: { readonly node: NomqNode; readonly losses: MappingLosses },
+  use: { readonly node: NomqNode; readonly losses: MappingLosses; readonly transfers: OpenTransfers },
   device: NomqDeviceOptions,
 ): Promise<Attachment> {
   const { node, losses } = use;
@@ -26,7 +27,8 @@ export async function attachDevice(
       `the node given does not know the device "${name}" among its peers`,
     );
   }
-  const { deliver } = createOutbound(node, { to: name, binary, losses });
+  const transfers = use.transfers.of(name, kind);
+  const { deliver } = createOutbound(node, { to: name, binary, losses, transfers });
   return port.attach({
     name: `nomq:${name}`,
     as: `nomq:${peer.key}`,

@@ -24,6 +24,7 @@ import { contentTypesOf, type InboundUse, nameOf } from "./inbound.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { createListeners, type Listeners, openUdpListener, pauseUnless } from "./listeners.ts";
 import { createNames, type Names, type NomqNames } from "./names.ts";
+import { createOpenTransfers } from "./open-transfers.ts";
 import type { NomqBridgeOptions } from "./options.ts";
 import { sessionEntry } from "./peer-records.ts";
 import { createDevices, type DevicePresence, type Devices, welcome } from "./presence.ts";
@@ -110,12 +111,16 @@ class NomqSide implements NomqBridge {
     this.#port = port;
     const node = "node" in this.#options ? this.#options.node : createNomqNode(this.#nodeOptions(port));
     this.#node = node;
-    await node.restore(this.names.restore({ node, port }));
+    const transfers = createOpenTransfers();
+    await node.restore(transfers.restore({ node, port }, this.names.restore({ node, port })));
     const isCut = (): boolean => this.#isCut();
     const { devices = [] } = this.#options;
     this.#announced = createAnnounced({ port, node, losses: this.#losses, devices, isCut });
     for (const device of devices) {
-      this.#devices.set(device.name, await attachDevice(port, { node, losses: this.#losses }, device));
+      this.#devices.set(
+        device.name,
+        await attachDevice(port, { node, losses: this.#losses, transfers }, device),
+      );
       for (const filter of device.subscribe ?? []) node.learn(filter);
     }
     for (const channel of this.#options.channels ?? []) node.learn(nameOf(channel));

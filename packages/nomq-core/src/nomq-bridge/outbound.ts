@@ -4,12 +4,15 @@ import type { Message } from "../message.ts";
 import type { NodePublishOptions, NomqNode, PeerKind, PublishOutcome } from "../node/contract.ts";
 import type { Endpoint } from "../transport.ts";
 import { countLosses, payloadFor, publishOptionsFor } from "./mapping.ts";
+import type { PeerTransfers } from "./open-transfers.ts";
 
 /** A peer to which messages of the hub go. */
 export interface OutboundPeer {
   readonly to: string | Endpoint;
   readonly binary: "refuse" | "base64";
   readonly losses: MappingLosses;
+  /** Where a node's QoS 2 transfers are kept over restarts. Absent: nowhere, as its outbox is not either. */
+  readonly transfers?: PeerTransfers;
 }
 
 /** Hands messages of the hub to one peer. */
@@ -25,8 +28,9 @@ const MOST_CONTINUED = 10_000;
 
 /** What is known of a QoS 2 transfer whose call ended without an outcome. */
 interface Open {
-  readonly packetId: number;
-  readonly sessionId: number;
+  /** Absent: refused before it had ids, as by a node that has not started. */
+  readonly packetId?: number;
+  readonly sessionId?: number;
   readonly sent: boolean;
 }
 
@@ -37,8 +41,32 @@ export function createOutbound(node: NomqNode, peer: OutboundPeer): Outbound {
   const keepOpen = (id: string, outcome: PublishOutcome): void => {
     const [oldest] = open.keys();
     if (open.size >= MOST_CONTINUED && oldest !== undefined) open.delete(oldest);
-    const { packetId, sessionId } = outcome;
-    open.set(id, { packetId, sessionId, sent: outcome.sent || open.get(id)?.sent === true });
+    const { packetId, sessionId, sent } = outcome;
+    const before = open.get(id);
+    if (sessionId !== 0) open.set(id, { packetId, sessionId, sent: sent || before?.sent === true });
+    else if (before === undefined) open.set(id, { sent });
+  };
+
+  const end = (message: Message, answer: Outcome): Outcome => {
+    open.delete(message.id);
+    const state = message.qos === 2 ? (peer.transfers?.end(message.id) ?? []) : [];
+    return answer.is === "delivered" && state.length > 0 ? { is: "delivered", state } : answer;
+  };
+  /** Null: it may have been sent before and cannot go on. Undefined: it begins now. */
+  const transferOf = async (
+    { id, qos }: Message,
+    attempt: number,
+    kind: PeerKind,
+  ): Promise<Open | undefined | null> => {
+    if (qos < 2) return undefined;
+    const { transfers } = peer;
+    const known = transfers?.find(id) ?? open.get(id);
+    const isNew = attempt === 1 || transfers?.knows(kind) === true;
+    if (known === undefined) {
+      if (!isNew) return null;
+      return kind === "node" && transfers !== undefined ? await transfers.begin(id) : undefined;
+    }
+    return attempt === 1 || canGoOn(known, kind) ? known : null;
   };
 
   return {
@@ -49,30 +77,34 @@ export function createOutbound(node: NomqNode, peer: OutboundPeer): Outbound {
         peer.losses.add(message.origin, `nomq:${kind}`, "binary");
         return { is: "refused", reason: "binary" };
       }
-      const before = open.get(message.id);
-      if (message.qos === 2 && delivery.attempt > 1 && !canGoOn(before, kind)) {
-        open.delete(message.id);
-        return { is: "uncertain", reason: "sent before, without an answer" };
-      }
+      const before = await transferOf(message, delivery.attempt, kind);
+      if (before === null) return end(message, LOST);
       const options: NodePublishOptions = {
         ...publishOptionsFor(message, delivery, kind),
         to: peer.to,
         signal: delivery.signal,
-        ...(before !== undefined && { packetId: before.packetId, sessionId: before.sessionId }),
+        ...idsOf(before),
       };
       const outcome = await node.publish(message.channel, payload, options);
       const answer = outcomeFor(outcome);
       if (answer.is === "delivered") countLosses(message, delivery, { kind, losses: peer.losses });
-      if (message.qos === 2 && answer.is === "retry") keepOpen(message.id, outcome);
-      else open.delete(message.id);
+      if (answer.is !== "retry") return end(message, answer);
+      if (message.qos === 2) keepOpen(message.id, outcome);
       return answer;
     },
   };
 }
 
+function idsOf(open: Open | undefined): Pick<NodePublishOptions, "packetId" | "sessionId"> {
+  const { packetId, sessionId } = open ?? {};
+  return packetId === undefined || sessionId === undefined ? {} : { packetId, sessionId };
+}
+
+const LOST: Outcome = { is: "uncertain", reason: "sent before, without an answer" };
+
 /** To a device a message that left may only be repeated byte for byte; to a node, under the same packet id. */
-function canGoOn(before: Open | undefined, kind: PeerKind): boolean {
-  return before !== undefined && (!before.sent || kind === "node");
+function canGoOn(before: Open, kind: PeerKind): boolean {
+  return !before.sent || kind === "node";
 }
 
 /** What the hub is told of a publish. */
@@ -89,6 +121,8 @@ export function outcomeFor(outcome: PublishOutcome): Outcome {
     case "unanswered":
       return { is: "retry", reason: outcome.reason, afterMs: UNANSWERED_AGAIN_MS };
     case "refused":
+      // A session of ours so old that its peer has forgotten it too.
+      if (outcome.reason === "session-unknown") return LOST;
       if (outcome.reason !== "busy" && outcome.reason !== "closed") {
         return { is: "refused", reason: outcome.reason };
       }

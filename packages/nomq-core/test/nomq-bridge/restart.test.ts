@@ -90,4 +90,74 @@ describe("over a restart of the gateway with its store kept", () => {
     expect(second.seen).toEqual([]);
     await second.stop();
   });
+
+  test.each([
+    ["before anything of it had left", "none", 0],
+    ["with its PUBLISH lost", "gateway", 0],
+    ["with its PUBREC lost", "node", 1],
+  ] as const)("a QoS 2 message to a node, cut %s, arrives once", async (_, lost, before) => {
+    const store = createMemoryStore();
+    const devices = [{ name: "hall", address: "10.0.0.50:9000", kind: "node", subscribe: ["a/b"] }] as const;
+    const first = await openBridge({ devices, hub: { store } });
+    const { world } = first;
+    const got: string[] = [];
+    const transport = world.network.open({ host: "10.0.0.50", port: 9000 });
+    await world.node(
+      { transport, channels: ["a/b"] },
+      {
+        message: async ({ payload }) => {
+          got.push(Buffer.from(payload).toString());
+          return { is: "accepted" };
+        },
+      },
+    );
+    const from = lost === "gateway" ? GATEWAY.port : 9000;
+    world.network.change({ drop: (_datagram, sender) => lost !== "none" && sender.port === from });
+    await publish(first, { qos: 2 });
+    if (lost !== "none") await world.clock.advance(500);
+    expect(got).toHaveLength(before);
+    let isOver = false;
+    const over = first.hub[Symbol.asyncDispose]().then(() => {
+      isOver = true;
+    });
+    while (!isOver) await world.clock.advance(500);
+    await over;
+    world.network.change({ drop: () => false });
+    const second = await openBridge({ devices, hub: { store }, world });
+    await world.clock.advance(40_000);
+    expect(got).toEqual(["go"]);
+    const row = second.hub.attachments().find(({ name }) => name === "nomq:hall")?.ledger;
+    expect(row).toMatchObject({ delivered: 1, uncertain: 0, pending: 0 });
+    await second.stop();
+  });
+
+  test.each(["device", "node"] as const)(
+    "a QoS 2 message that waited while the bridge was gone reaches a %s: it was never sent",
+    async (kind) => {
+      const store = createMemoryStore();
+      const devices = [{ ...pumpDevice, kind }];
+      const first = await openBridge({ devices, hub: { store } });
+      const { world } = first;
+      await first.hub[Symbol.asyncDispose]();
+      const between = await openBridge({ hub: { store }, world });
+      await publish(between, { qos: 2 });
+      await between.hub[Symbol.asyncDispose]();
+      const got: string[] = [];
+      const transport = world.network.open(pump.at);
+      const device = kind === "device" ? world.device({ transport }) : undefined;
+      if (kind === "node") {
+        const message = async ({ payload }: { payload: Uint8Array }) => {
+          got.push(Buffer.from(payload).toString());
+          return { is: "accepted" } as const;
+        };
+        await world.node({ transport, channels: ["a/b"] }, { message });
+      }
+      const second = await openBridge({ devices, hub: { store }, world });
+      await world.clock.advance(40_000);
+      expect(device?.delivered.map((one) => one.text) ?? got).toEqual(["go"]);
+      const row = second.hub.attachments().find(({ name }) => name === "nomq:pump-7")?.ledger;
+      expect(row).toMatchObject({ delivered: 1, uncertain: 0, pending: 0 });
+      await second.stop();
+    },
+  );
 });

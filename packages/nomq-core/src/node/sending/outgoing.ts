@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../transport.ts";
-import type { NodeLimits, PublishOutcome } from "../contract.ts";
+import type { NodeLimits, PublishOutcome, TransferIds } from "../contract.ts";
 import type { PeerEntry } from "../peers/peer-entry.ts";
 import { type Departure, Transfer, type TransferUse } from "./transfer.ts";
 import type { Wire } from "./wire.ts";
@@ -13,6 +13,8 @@ export interface Answer {
 /** The transfers of one node on their way out. */
 export interface Outgoing {
   send(departure: Departure): Promise<PublishOutcome>;
+  /** Ids that no transfer has had. */
+  newTransfer(): TransferIds;
   /** An ACK, PUBREC or PUBCOMP. */
   answered(packet: Answer, from: Endpoint, peer: PeerEntry): void;
   stop(): void;
@@ -73,6 +75,11 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
   };
   return {
     send: (departure) => new Promise((resolve) => outcomeOf(departure, resolve)),
+    newTransfer() {
+      // A step of our clock found in reading it begins a new session.
+      use.time.seconds();
+      return { packetId: freeId(open, use.wire), sessionId: use.sessions.forMessage() };
+    },
     answered(packet, from, peer) {
       const transfer = open.get(packet.packetId);
       // An answer carries nothing but a number: it must at least come from where the message went, to the port, since
