@@ -3,27 +3,9 @@ import { FORMAT, readMark } from "./disk/folder.ts";
 import { type Level, type OpenLevel, openLevel } from "./disk/level.ts";
 import { entriesOf, type Image, loadImage, type StoreLimits } from "./image/image.ts";
 import { DamagedValue } from "./layout/bytes.ts";
-import {
-  agingRange,
-  dueKey,
-  momentIn,
-  placeIn,
-  receiptKey,
-  retainedKey,
-  Space,
-  seqIn,
-  spaceRange,
-  textIn,
-} from "./layout/keys.ts";
-import {
-  readList,
-  readMessage,
-  readNumber,
-  readOnce,
-  readReceipt,
-  readRow,
-  readState,
-} from "./layout/records.ts";
+import { dueKey, placeIn, retainedKey, Space, seqIn, spaceRange, textIn } from "./layout/keys.ts";
+import { readReceipts } from "./layout/receipts.ts";
+import { readMessage, readNumber, readOnce, readRow, readState } from "./layout/records.ts";
 
 /** What a look through a whole store found. */
 export interface StoreReport {
@@ -185,27 +167,9 @@ class Look {
 
   private async receipts(): Promise<number> {
     let heads = 0;
-    for await (const [key, value] of entriesOf(this.level, spaceRange(Space.receipt))) {
-      const isHead =
-        key[1] === 0 ? key.length === 18 : key.at(-1) === 0 && key.indexOf(0, 2) === key.length - 1;
-      if (!isHead) continue;
-      heads += 1;
-      try {
-        readReceipt(key, value);
-      } catch (error) {
-        if (!(error instanceof DamagedValue)) throw error;
-        this.fault(`a receipt is damaged: ${error.message}`);
-      }
-    }
-    let listed = 0;
-    for await (const [key, value] of entriesOf(this.level, agingRange("receipts"))) {
-      const ids = readList(key, value);
-      listed += ids.length;
-      const known = await this.level.getMany(ids.map((id) => receiptKey(id)));
-      if (known.includes(undefined)) this.fault(`a receipt of ${momentIn(key, 2)} is missing`);
-    }
-    if (heads !== listed || listed !== this.image.commit.receipts)
-      this.fault(`${heads} receipts, ${listed} of them known to age, ${this.image.commit.receipts} counted`);
+    for await (const [, page] of this.each(Space.receipt, readReceipts)) heads += page.heads.length;
+    if (heads !== this.image.commit.receipts)
+      this.fault(`${heads} receipts are there, ${this.image.commit.receipts} counted`);
     return heads;
   }
 

@@ -1,12 +1,10 @@
 import { filterMatches, type Message, type Receipt, type RetainedPage, startAfter } from "@nomq/core";
 import type { Level } from "./disk/level.ts";
-import { keyAfter } from "./image/image.ts";
+import { entriesOf, keyAfter } from "./image/image.ts";
 import { DamagedValue } from "./layout/bytes.ts";
 import {
   bodyKey,
   historyOf,
-  receiptKey,
-  receiptRange,
   retainedKey,
   rowKey,
   rowsOf,
@@ -14,7 +12,15 @@ import {
   stateOf,
   tombstoneKey,
 } from "./layout/keys.ts";
-import { readEnd, readMessage, readNumber, readReceipt, readRow, readState } from "./layout/records.ts";
+import {
+  bucketOf,
+  type End,
+  type ReceiptHead,
+  readReceipts,
+  receiptRange,
+  seqOfId,
+} from "./layout/receipts.ts";
+import { readMessage, readNumber, readRow, readState } from "./layout/records.ts";
 import type { Target } from "./writing/writer.ts";
 
 /** Told of every value that cannot be read; reading goes on without it. */
@@ -145,24 +151,29 @@ async function readValues(
 }
 
 export async function readReceiptOf({ level, image }: Target, id: string): Promise<Receipt | undefined> {
-  const head = receiptKey(id);
-  const entries = new Map<string, readonly [Buffer, Buffer]>();
-  for (const entry of await level.page(receiptRange(id), 100_000))
-    entries.set(entry[0].toString("hex"), entry);
-  const at = (key: Buffer): Buffer | undefined => entries.get(key.toString("hex"))?.[1];
-  const told = readable(head, at(head), readReceipt);
-  if (told === undefined) return undefined;
-  const outcomes = told.to.map(({ place, name }) => {
-    const key = receiptKey(id, place);
-    const end = readable(key, at(key), readEnd);
-    if (end !== undefined) return { attachment: name, ...end };
+  const seq = seqOfId(id);
+  if (seq === undefined) return undefined;
+  let head: (ReceiptHead & { readonly names: ReadonlyMap<number, string> }) | undefined;
+  const ends = new Map<number, End>();
+  for await (const [key, value] of entriesOf(level, receiptRange(bucketOf(seq)))) {
+    const page = readable(key, value, readReceipts);
+    const own = page?.heads.find((each) => each.id === id);
+    if (page !== undefined && own !== undefined) head = { ...own, names: page.names };
+    for (const { seq: of, place, ...end } of page?.ends ?? []) if (of === seq) ends.set(place, end);
+  }
+  if (head === undefined) return undefined;
+  const { names, channel, publishedAt } = head;
+  const outcomes = head.to.map((place) => {
+    const attachment = names.get(place) ?? "";
+    const end = ends.get(place);
+    if (end !== undefined) return { attachment, ...end };
     const doomed = image.doomed.get(place);
     if (doomed !== undefined)
-      return { attachment: name, is: "dropped", reason: "forgotten", at: doomed.at } as const;
-    return { attachment: name, is: "pending", at: told.publishedAt } as const;
+      return { attachment, is: "dropped", reason: "forgotten", at: doomed.at } as const;
+    return { attachment, is: "pending", at: publishedAt } as const;
   });
   const isDelivered = outcomes.length > 0 && outcomes.every((outcome) => outcome.is === "delivered");
-  return { id, channel: told.channel, at: isDelivered ? "delivered" : "stored", outcomes };
+  return { id, channel, at: isDelivered ? "delivered" : "stored", outcomes };
 }
 
 /** The youngest messages, oldest first; nothing is held while the caller is busy with one. */

@@ -3,7 +3,7 @@ import { cp, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Log } from "@nomq/core";
-import { collected, createFakeClock } from "@nomq/core/testing";
+import { collected, createFakeClock, storedMessage } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { type Level, type OpenLevel, openLevel } from "../../src/store/disk/level.ts";
 import { completed, migrated } from "../../src/store/disk/migrate.ts";
@@ -59,6 +59,14 @@ async function expectAll(folder: string): Promise<void> {
   const seqs = (await collected(store.history("a/1", {}))).map(({ seq }) => seq - 1);
   expect(seqs).toEqual([1, 4, 7, 10]);
   expect((await store.latest("a/2"))?.seq).toBe(9);
+  const receipts = await Promise.all(
+    Array.from({ length: 12 }, (_, at) => store.receipt(storedMessage(at + 1).id)),
+  );
+  const outcomes = receipts.flatMap((receipt) =>
+    receipt?.outcomes.map(({ attachment, is }) => `${attachment} ${is}`),
+  );
+  const pending = (name: string): string[] => Array.from({ length: 11 }, () => `${name} pending`);
+  expect(outcomes.sort()).toEqual(["one delivered", ...pending("one"), "two dropped", ...pending("two")]);
   expect(await collected(store.state("nomq"))).toHaveLength(1);
   await store.tidy();
   await store[Symbol.asyncDispose]();

@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Log, NomqError } from "@nomq/core";
-import { DamagedValue } from "../layout/bytes.ts";
-import { bodyKey, metaKey, Space, seqIn } from "../layout/keys.ts";
-import { readList, readMessage, writeList, writeNumber } from "../layout/records.ts";
+import { metaKey } from "../layout/keys.ts";
+import { readList, writeList } from "../layout/records.ts";
 import { type FolderMark, freeBytes, makeFolder, readMark, writeMark } from "./folder.ts";
+import { fromFormat1 } from "./format-1.ts";
 import type { Level, OpenLevel } from "./level.ts";
 
 type Entry = [key: Buffer, value: Buffer];
@@ -14,30 +14,7 @@ type Entry = [key: Buffer, value: Buffer];
 export type Migration = (page: readonly Entry[], from: Level) => Promise<Entry[]>;
 
 /** By the format they start from. */
-export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map([[1, timedHistory]]);
-
-/** Since format 2 a history's entries say when their messages were published. */
-async function timedHistory(page: readonly Entry[], from: Level): Promise<Entry[]> {
-  const past = page.filter(([key]) => key[0] === Space.history);
-  const bodies = await from.getMany(past.map(([key]) => bodyKey(seqIn(key))));
-  const times = new Map(past.map(([key], at) => [key, publishedAt(bodyKey(seqIn(key)), bodies[at])]));
-  return page.flatMap(([key, value]): Entry[] => {
-    if (key[0] !== Space.history) return [[key, value]];
-    const at = times.get(key);
-    return at === undefined ? [] : [[key, writeNumber(key, at)]];
-  });
-}
-
-/** Undefined where the message is damaged or missing: its history has nothing to show. */
-function publishedAt(key: Buffer, value: Buffer | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  try {
-    return readMessage(key, value).publishedAt;
-  } catch (error) {
-    if (error instanceof DamagedValue) return undefined;
-    throw error;
-  }
-}
+export const MIGRATIONS: ReadonlyMap<number, Migration> = new Map([[1, fromFormat1]]);
 
 const copyOf = (folder: string): string => `${folder}.migrating`;
 const PROGRESS = metaKey("migrating");

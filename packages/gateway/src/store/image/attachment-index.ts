@@ -1,5 +1,6 @@
 import type { LedgerDelta, LedgerRow, StoredAttachment } from "@nomq/core";
-import type { End, Interest, Tally } from "../layout/records.ts";
+import type { End } from "../layout/receipts.ts";
+import type { Interest, Tally } from "../layout/records.ts";
 
 /** What is known of one attachment without reading its rows. */
 export interface KnownAttachment extends Tally {

@@ -12,6 +12,7 @@ import {
   spaceRange,
   textIn,
 } from "../layout/keys.ts";
+import { bucketOf, receiptBucketIn } from "../layout/receipts.ts";
 import { readInterest, readNumber, readTally, readText } from "../layout/records.ts";
 import { AttachmentIndex } from "./attachment-index.ts";
 import { type LastCommit, lastCommit } from "./commits.ts";
@@ -46,6 +47,8 @@ export interface Image {
   readonly retained: RetainedIndex;
   readonly limits: StoreLimits;
   commit: LastCommit;
+  /** Receipts of buckets below are gone, or go. */
+  oldestReceipts: number;
   /** The first `seq` of the next run, at least. */
   nextStart: number;
   /** Numbers of attachments and owners are never given twice. */
@@ -82,6 +85,7 @@ export async function loadImage(level: Level, folder: string, limits: StoreLimit
     retained: new RetainedIndex(limits.tombstones),
     limits,
     commit,
+    oldestReceipts: await oldestReceipts(level, commit),
     nextStart: 1,
     nextNumber: 1,
   };
@@ -94,6 +98,11 @@ export async function loadImage(level: Level, folder: string, limits: StoreLimit
     throw new NomqError("store-damaged", text, { cause: error });
   }
   return image;
+}
+
+async function oldestReceipts(level: Level, { highest }: LastCommit): Promise<number> {
+  const [first] = await level.keys(spaceRange(Space.receipt), 1);
+  return first === undefined ? bucketOf(highest) : receiptBucketIn(first);
 }
 
 async function loadNumbers(level: Level, image: Image): Promise<void> {

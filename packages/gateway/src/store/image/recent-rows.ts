@@ -2,18 +2,9 @@ import type { Row } from "../layout/records.ts";
 
 /** A message whose rows are all known. */
 export interface RecentMessage {
-  readonly id: string;
   readonly bytes: number;
-  /** Until then its receipt is kept. */
-  readonly receiptUntil: number;
   /** Attempts committed, by place; what is not here has no row. */
   readonly attempts: Map<number, number>;
-}
-
-/** A row as it lies on disk. */
-export interface FoundRow {
-  readonly row: Row;
-  readonly hasReceipt: boolean;
 }
 
 const MOST_IN_GENERATION = 25_000;
@@ -26,7 +17,7 @@ export class RecentRows {
   private young = new Map<number, RecentMessage>();
   private old = new Map<number, RecentMessage>();
   /** Rows read for the flush that is being built; undefined: there is none. */
-  private readonly read = new Map<string, FoundRow | undefined>();
+  private readonly read = new Map<string, Row | undefined>();
 
   get(seq: number): RecentMessage | undefined {
     return this.young.get(seq) ?? this.old.get(seq);
@@ -40,24 +31,22 @@ export class RecentRows {
     return this.get(seq) !== undefined || this.read.has(`${place}:${seq}`);
   }
 
-  learn(at: { seq: number; place: number }, found: FoundRow | undefined): void {
+  learn(at: { seq: number; place: number }, found: Row | undefined): void {
     this.read.set(`${at.place}:${at.seq}`, found);
   }
 
-  /** The row, and whether its receipt is still there. */
-  find(seq: number, place: number, now: number): FoundRow | undefined {
+  find(seq: number, place: number): Row | undefined {
     const recent = this.get(seq);
     if (recent === undefined) return this.read.get(`${place}:${seq}`);
     const attempt = recent.attempts.get(place);
     if (attempt === undefined) return undefined;
-    const { id, bytes, receiptUntil } = recent;
-    return { row: { id, bytes, attempt }, hasReceipt: now < receiptUntil };
+    return { bytes: recent.bytes, attempt };
   }
 
-  setAttempt(at: { seq: number; place: number }, found: FoundRow): void {
+  setAttempt(at: { seq: number; place: number }, found: Row): void {
     const recent = this.get(at.seq);
     if (recent === undefined) this.learn(at, found);
-    else recent.attempts.set(at.place, found.row.attempt);
+    else recent.attempts.set(at.place, found.attempt);
   }
 
   remove(seq: number, place: number): void {

@@ -12,7 +12,7 @@ export const Space = {
   body: 0x10,
   row: 0x11,
   place: 0x12,
-  receipt: 0x13,
+  receipt: 0x14,
   aging: 0x1e,
   due: 0x1f,
   retained: 0x20,
@@ -29,7 +29,6 @@ export interface Range {
   readonly lt: Buffer;
 }
 
-const HEX_ID = /^[0-9a-f]{32}$/;
 const LAST_U48 = 2 ** 48 - 1;
 
 function numbered(space: number, ...numbers: readonly (readonly ["u32" | "u64" | "u48", number])[]): Buffer {
@@ -105,23 +104,9 @@ export function nameKey(kind: NameKind, name: string): Buffer {
   return Buffer.concat([Buffer.from([Space.name, kind === "attachment" ? 1 : 2]), Buffer.from(name)]);
 }
 
-/** The receipt of a message; with a place, the outcome there. */
-export function receiptKey(id: string, place?: number): Buffer {
-  const isHex = HEX_ID.test(id);
-  const end = isHex ? 18 : 3 + Buffer.byteLength(id);
-  const key = Buffer.allocUnsafe(place === undefined ? end : end + 4);
-  key[0] = Space.receipt;
-  key[1] = isHex ? 0 : 1;
-  key.write(id, 2, isHex ? "hex" : "utf8");
-  if (!isHex) key[end - 1] = 0;
-  if (place !== undefined) writeU32(key, place, end);
-  return key;
-}
-
-/** Things of one commit that end together: receipts, transfers. */
-export type Aging = "receipts" | "once";
-export function agingKey(kind: Aging, at: number, commit: number): Buffer {
-  const rest = numbered(kind === "receipts" ? 1 : 2, ["u48", moment(at)], ["u64", commit]);
+/** Transfers of one commit, which end together. */
+export function agingKey(at: number, commit: number): Buffer {
+  const rest = numbered(2, ["u48", moment(at)], ["u64", commit]);
   return Buffer.concat([Buffer.from([Space.aging]), rest]);
 }
 
@@ -133,7 +118,7 @@ export const quarantineKey = (key: Uint8Array): Buffer =>
   Buffer.concat([Buffer.from([Space.quarantine]), key]);
 
 /** All keys that begin so. */
-function prefixed(prefix: Buffer): Range {
+export function prefixed(prefix: Buffer): Range {
   const lt = Buffer.from(prefix);
   let last = lt.length - 1;
   while (last >= 0 && lt[last] === 0xff) last -= 1;
@@ -147,9 +132,7 @@ export const rowsOf = (place: number): Range => prefixed(numbered(Space.row, ["u
 export const stateOf = (owner: number): Range => prefixed(numbered(Space.state, ["u32", owner]));
 export const historyOf = (channel: string): Range =>
   prefixed(named(Space.history, channel, new Uint8Array(1)));
-export const receiptRange = (id: string): Range => prefixed(receiptKey(id));
-export const agingRange = (kind: Aging): Range =>
-  prefixed(Buffer.from([Space.aging, kind === "receipts" ? 1 : 2]));
+export const agingRange: Range = prefixed(Buffer.from([Space.aging, 2]));
 
 /** The number a body, commit, row or history key ends with. */
 export const seqIn = (key: Uint8Array): number => readU64(key, key.byteLength - 8);

@@ -1,12 +1,4 @@
-import type {
-  FinalOutcome,
-  LedgerRow,
-  Message,
-  Principal,
-  Qos,
-  ReceiptOutcome,
-  StoredAttachment,
-} from "@nomq/core";
+import type { LedgerRow, Message, Principal, Qos, StoredAttachment } from "@nomq/core";
 import { DamagedValue, ValueReader, ValueWriter } from "./bytes.ts";
 
 /** The first byte of every value: how it is written. */
@@ -17,7 +9,6 @@ export type Interest = Omit<StoredAttachment, "row" | "waiting" | "bytes">;
 
 /** What a row says of its message: enough to end it without reading the body. */
 export interface Row {
-  readonly id: string;
   readonly bytes: number;
   attempt: number;
 }
@@ -29,13 +20,6 @@ export interface Tally {
   bytes: number;
   /** No live row lies below. */
   cursor: number;
-}
-
-/** The head of a receipt. */
-export interface ReceiptHead {
-  readonly channel: string;
-  readonly publishedAt: number;
-  readonly to: readonly { readonly place: number; readonly name: string }[];
 }
 
 /** One commit as its record tells it. */
@@ -114,11 +98,11 @@ function pairs(reader: ValueReader): [name: string, value: string][] {
 }
 
 export const writeRow = (key: Uint8Array, row: Row): Buffer =>
-  begin(key).varint(row.attempt).varint(row.bytes).text(row.id).sealed();
+  begin(key).varint(row.attempt).varint(row.bytes).sealed();
 
 export function readRow(key: Uint8Array, value: Uint8Array): Row {
   const reader = begun(key, value);
-  return { attempt: reader.varint(), bytes: reader.varint(), id: reader.text() };
+  return { attempt: reader.varint(), bytes: reader.varint() };
 }
 
 export function writeInterest(key: Uint8Array, interest: Interest): Buffer {
@@ -163,47 +147,6 @@ export function readTally(key: Uint8Array, value: Uint8Array): Tally {
     },
     ...{ waiting, bytes, cursor },
   };
-}
-
-export function writeReceipt(key: Uint8Array, head: ReceiptHead): Buffer {
-  const writer = begin(key).text(head.channel).f64(head.publishedAt).varint(head.to.length);
-  for (const { place, name } of head.to) writer.varint(place).text(name);
-  return writer.sealed();
-}
-
-export function readReceipt(key: Uint8Array, value: Uint8Array): ReceiptHead {
-  const reader = begun(key, value);
-  const [channel, publishedAt] = [reader.text(), reader.f64()];
-  const to = Array.from({ length: reader.varint() }, () => ({
-    place: reader.varint(),
-    name: reader.text(),
-  }));
-  return { channel, publishedAt, to };
-}
-
-/** How a message ended at one place. */
-export interface End {
-  readonly is: FinalOutcome;
-  readonly reason?: string;
-  readonly at: number;
-}
-
-export const writeEnd = (key: Uint8Array, end: End): Buffer =>
-  begin(key)
-    .text(end.is)
-    .f64(end.at)
-    .u8(end.reason === undefined ? 0 : 1)
-    .text(end.reason ?? "")
-    .sealed();
-
-export function readEnd(key: Uint8Array, value: Uint8Array): Omit<ReceiptOutcome, "attachment"> {
-  const reader = begun(key, value);
-  // The checksum vouches that an outcome was written.
-  const is = reader.text() as FinalOutcome;
-  const at = reader.f64();
-  const hasReason = reader.u8() === 1;
-  const reason = reader.text();
-  return { is, ...(hasReason ? { reason } : {}), at };
 }
 
 export const writeCommit = (key: Uint8Array, record: CommitRecord): Buffer =>

@@ -2,7 +2,8 @@ import type { Level } from "../disk/level.ts";
 import type { Image } from "../image/image.ts";
 import { DamagedValue } from "../layout/bytes.ts";
 import { placeIn, quarantineKey, Space, seqIn, textIn } from "../layout/keys.ts";
-import { type Row, readMessage, readNumber, readReceipt, readRow, readState } from "../layout/records.ts";
+import { readReceipts } from "../layout/receipts.ts";
+import { type Row, readMessage, readNumber, readRow, readState } from "../layout/records.ts";
 import type { Flush } from "../writing/apply.ts";
 import type { Job } from "../writing/writer.ts";
 
@@ -12,7 +13,7 @@ const READERS: ReadonlyMap<number, (key: Buffer, value: Buffer) => unknown> = ne
 >([
   [Space.body, readMessage],
   [Space.row, readRow],
-  [Space.receipt, readReceipt],
+  [Space.receipt, readReceipts],
   [Space.retained, readMessage],
   [Space.tombstone, readMessage],
   [Space.state, readState],
@@ -78,7 +79,6 @@ function takeOut(flush: Flush, lost: { readonly key: Buffer; readonly row: Row |
   const attachment = flush.image.attachments.at(placeIn(key));
   if (attachment === undefined) return;
   flush.removeRow(attachment, { seq, bytes: row?.bytes ?? 0 });
-  if (row === undefined) return;
   const end = { is: "dropped", reason: "corrupt", at: flush.now } as const;
-  flush.end({ id: row.id, place: attachment.place }, end);
+  flush.end({ seq, place: attachment.place }, end);
 }

@@ -4,13 +4,11 @@ import type { Gone } from "../image/history-index.ts";
 import type { Image } from "../image/image.ts";
 import { DamagedValue } from "../layout/bytes.ts";
 import {
-  type Aging,
   agingRange,
   bodyKey,
   doomedKey,
   momentIn,
   onceKey,
-  receiptKey,
   retainedKey,
   rowsOf,
   Space,
@@ -18,15 +16,8 @@ import {
   spaceRange,
   textIn,
 } from "../layout/keys.ts";
-import {
-  type ReceiptHead,
-  type Row,
-  readList,
-  readMessage,
-  readOnce,
-  readReceipt,
-  readRow,
-} from "../layout/records.ts";
+import { bucketOf, readReceipts, receiptBucketIn, receiptRange } from "../layout/receipts.ts";
+import { readList, readMessage, readOnce } from "../layout/records.ts";
 import type { Flush } from "../writing/apply.ts";
 import type { Job } from "../writing/writer.ts";
 
@@ -100,7 +91,7 @@ export function sweepOnce(before: number): Sweep {
     ...alone,
     more: () => aged !== undefined,
     async prepare(level: Level) {
-      aged = await oldest(level, "once", before);
+      aged = await oldestOnce(level, before);
       if (aged === undefined) return;
       const { commit } = aged;
       const keys = aged.items.map(onceKey);
@@ -118,34 +109,36 @@ export function sweepOnce(before: number): Sweep {
   };
 }
 
-/** Removes receipts that have been kept long enough, and the oldest of too many. */
+/**
+ * Removes receipts that have been kept long enough, and the oldest of too many: whole buckets, so that fewer than 256
+ * more than the limit may stay.
+ */
 export function sweepReceipts(before: number): Sweep {
-  let aged: AgedPage | undefined;
-  let heads: { readonly id: string; readonly head: ReceiptHead | undefined }[] = [];
+  let gone: readonly Buffer[] = [];
+  let heads = 0;
+  let oldest = 0;
   return {
     ...alone,
-    more: () => aged !== undefined,
+    more: () => gone.length > 0,
     async prepare(level: Level, image: Image) {
-      const isTooMany = image.commit.receipts > image.limits.receipts.most;
-      aged = await oldest(level, "receipts", isTooMany ? Number.POSITIVE_INFINITY : before);
-      const ids = aged?.items ?? [];
-      const values = await level.getMany(ids.map((id) => receiptKey(id)));
-      heads = ids.map((id, at) => {
-        const value = values[at];
-        return {
-          id,
-          head: value === undefined ? undefined : readOr(() => readReceipt(receiptKey(id), value)),
-        };
-      });
+      const { gte } = receiptRange(image.oldestReceipts);
+      const [first] = await level.keys({ gte, lt: spaceRange(Space.receipt).lt }, 1);
+      if (first === undefined) return;
+      const bucket = receiptBucketIn(first);
+      const entries = await level.page(receiptRange(bucket), SWEPT_AT_ONCE);
+      const pages = entries.map(([key, value]) => readOr(() => readReceipts(key, value)));
+      heads = pages.reduce((sum, page) => sum + (page?.heads.length ?? 0), 0);
+      const isYoung = pages.some((page) => page !== undefined && page.heads.length > 0 && page.at > before);
+      if (isYoung && image.commit.receipts - heads < image.limits.receipts.most) return;
+      gone = entries.map(([key]) => key);
+      const isWhole = gone.length < SWEPT_AT_ONCE && bucket < bucketOf(image.commit.highest);
+      oldest = isWhole ? bucket + 1 : bucket;
     },
     build(flush: Flush) {
-      if (aged === undefined) return;
-      flush.batch.del(aged.key);
-      for (const { id, head } of heads) {
-        flush.batch.del(receiptKey(id));
-        for (const { place } of head?.to ?? []) flush.batch.del(receiptKey(id, place));
-      }
-      flush.countReceipts(-heads.length);
+      if (gone.length === 0) return;
+      for (const key of gone) flush.batch.del(key);
+      flush.countReceipts(-heads);
+      flush.image.oldestReceipts = oldest;
     },
   };
 }
@@ -156,8 +149,8 @@ interface AgedPage {
   readonly items: readonly string[];
 }
 
-async function oldest(level: Level, kind: Aging, before: number): Promise<AgedPage | undefined> {
-  const [entry] = await level.page(agingRange(kind), 1);
+async function oldestOnce(level: Level, before: number): Promise<AgedPage | undefined> {
+  const [entry] = await level.page(agingRange, 1);
   if (entry === undefined || momentIn(entry[0], AGING_TIME) > before) return undefined;
   const [key, value] = entry;
   return { key, commit: seqIn(key), items: readOr(() => readList(key, value)) ?? [] };
@@ -165,26 +158,20 @@ async function oldest(level: Level, kind: Aging, before: number): Promise<AgedPa
 
 /** Removes a page of the rows of an attachment that was forgotten; cut off, the next start goes on with it. */
 export function sweepDoomed(place: number): Sweep {
-  let rows: { readonly key: Buffer; readonly row: Row | undefined }[] = [];
-  let known = new Set<string>();
+  let rows: readonly Buffer[] = [];
   return {
     ...alone,
     more: () => rows.length === SWEPT_AT_ONCE,
     async prepare(level: Level) {
-      const entries = await level.page(rowsOf(place), SWEPT_AT_ONCE);
-      rows = entries.map(([key, value]) => ({ key, row: readOr(() => readRow(key, value)) }));
-      const ids = rows.flatMap(({ row }) => row?.id ?? []);
-      const heads = await level.getMany(ids.map((id) => receiptKey(id)));
-      known = new Set(ids.filter((_, at) => heads[at] !== undefined));
+      rows = await level.keys(rowsOf(place), SWEPT_AT_ONCE);
     },
     build(flush: Flush) {
       const at = flush.image.doomed.get(place)?.at ?? flush.now;
-      for (const { key, row } of rows) {
+      for (const key of rows) {
         flush.batch.del(key);
         flush.image.recents.remove(seqIn(key), place);
         flush.release(seqIn(key));
-        if (row !== undefined && known.has(row.id))
-          flush.end({ id: row.id, place }, { is: "dropped", reason: "forgotten", at });
+        flush.end({ seq: seqIn(key), place }, { is: "dropped", reason: "forgotten", at });
       }
       if (rows.length === SWEPT_AT_ONCE) return;
       flush.batch.del(doomedKey(place));

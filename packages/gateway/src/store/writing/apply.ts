@@ -14,25 +14,23 @@ import {
   nameKey,
   onceKey,
   placeKey,
-  receiptKey,
   retainedKey,
   rowKey,
   stateKey,
   tombstoneKey,
 } from "../layout/keys.ts";
+import { bucketOf, type End } from "../layout/receipts.ts";
 import {
-  type End,
-  writeEnd,
   writeInterest,
   writeList,
   writeMessage,
   writeNumber,
   writeOnce,
-  writeReceipt,
   writeRow,
   writeState,
   writeTally,
 } from "../layout/records.ts";
+import { ReceiptPages } from "./receipt-pages.ts";
 
 type Kind<W extends Write["write"]> = Write & { write: W };
 
@@ -43,7 +41,7 @@ export class Flush {
   readonly now: number;
   private readonly number: number;
   private readonly dirty = new Set<KnownAttachment>();
-  private readonly receipts: string[] = [];
+  private readonly receipts: ReceiptPages;
   private readonly onces: string[] = [];
   private highest: number;
   private receiptCount: number;
@@ -63,6 +61,7 @@ export class Flush {
     this.image = image;
     this.batch = batch;
     this.now = now;
+    this.receipts = new ReceiptPages(now);
     this.number = image.commit.number + 1;
     this.highest = image.commit.highest;
     this.receiptCount = image.commit.receipts;
@@ -99,9 +98,9 @@ export class Flush {
     if (this.image.references.release(seq)) this.batch.del(bodyKey(seq));
   }
 
-  end(at: { id: string; place: number }, end: End): void {
-    const key = receiptKey(at.id, at.place);
-    this.batch.put(key, writeEnd(key, end));
+  /** Notes the outcome in the receipt, as long as that is kept. */
+  end(at: { seq: number; place: number }, end: End): void {
+    if (bucketOf(at.seq) >= this.image.oldestReceipts) this.receipts.end(at, end);
   }
 
   /** Removes the row of an attachment that goes on. */
@@ -141,23 +140,21 @@ export class Flush {
   /** Puts what stands for the whole flush; false when there is nothing to write. */
   finish(): boolean {
     const { image, batch, number } = this;
+    this.receipts.put(batch, number);
     const isEmpty = batch.length === 0 && this.dirty.size === 0 && this.highest === image.commit.highest;
     if (isEmpty && this.receiptCount === image.commit.receipts) return false;
     for (const attachment of this.dirty) {
       const key = placeKey(attachment.place, "counts");
       batch.put(key, writeTally(key, attachment));
     }
-    if (this.receipts.length > 0) this.age("receipts", this.receipts);
-    if (this.onces.length > 0) this.age("once", this.onces);
+    if (this.onces.length > 0) {
+      const key = agingKey(this.now, number);
+      batch.put(key, writeList(key, this.onces));
+    }
     const { highest, receiptCount: receipts } = this;
     image.commit = { number, highest, receipts, operations: batch.length };
     nextCommit(batch, image.commit);
     return true;
-  }
-
-  private age(kind: "receipts" | "once", items: readonly string[]): void {
-    const key = agingKey(kind, this.now, this.number);
-    this.batch.put(key, writeList(key, items));
   }
 
   private message({ message, to, once }: Kind<"message">): void {
@@ -172,7 +169,7 @@ export class Flush {
       this.image.references.add(seq, references);
     }
     this.rows(message, attachments);
-    this.openReceipt(message, attachments);
+    if (this.receipts.open(message, attachments)) this.receiptCount += 1;
     if (message.retain && message.payload.byteLength > 0) this.setRetained(message);
     else if (message.retain) this.clearRetained(message);
     if (isKept) this.remember(message);
@@ -183,25 +180,16 @@ export class Flush {
   }
 
   private rows(message: Message, attachments: readonly KnownAttachment[]): void {
-    const { seq, id } = message;
+    const { seq } = message;
     const bytes = messageBytes(message);
     const attempts = new Map<number, number>();
     for (const attachment of attachments) {
       const key = rowKey(attachment.place, seq);
-      this.batch.put(key, writeRow(key, { id, bytes, attempt: 0 }));
+      this.batch.put(key, writeRow(key, { bytes, attempt: 0 }));
       attempts.set(attachment.place, 0);
       accept(attachment, { seq, bytes });
     }
-    const receiptUntil = this.now + this.image.limits.receipts.forMs;
-    this.image.recents.add(seq, { id, bytes, attempts, receiptUntil });
-  }
-
-  private openReceipt({ id, channel, publishedAt }: Message, attachments: readonly KnownAttachment[]): void {
-    const key = receiptKey(id);
-    const to = attachments.map(({ place, name }) => ({ place, name }));
-    this.batch.put(key, writeReceipt(key, { channel, publishedAt, to }));
-    this.receipts.push(id);
-    this.receiptCount += 1;
+    this.image.recents.add(seq, { bytes, attempts });
   }
 
   private remember({ channel, seq, publishedAt: at }: Message): void {
@@ -220,22 +208,22 @@ export class Flush {
   private opened({ name, seq, attempt }: Kind<"open">): void {
     const { recents, attachments } = this.image;
     const attachment = attachments.get(name);
-    const found = attachment && recents.find(seq, attachment.place, this.now);
-    if (attachment === undefined || found === undefined || attempt <= found.row.attempt) return;
-    const row = { ...found.row, attempt };
+    const found = attachment && recents.find(seq, attachment.place);
+    if (attachment === undefined || found === undefined || attempt <= found.attempt) return;
+    const row = { ...found, attempt };
     const key = rowKey(attachment.place, seq);
     this.batch.put(key, writeRow(key, row));
-    recents.setAttempt({ seq, place: attachment.place }, { ...found, row });
+    recents.setAttempt({ seq, place: attachment.place }, row);
   }
 
   private outcome(write: Kind<"outcome">): void {
     const { name, seq } = write;
     const attachment = this.image.attachments.get(name);
-    const found = attachment && this.image.recents.find(seq, attachment.place, this.now);
+    const found = attachment && this.image.recents.find(seq, attachment.place);
     if (attachment === undefined || found === undefined) return;
-    this.removeRow(attachment, { seq, bytes: found.row.bytes });
+    this.removeRow(attachment, { seq, bytes: found.bytes });
     settle(attachment, write);
-    if (found.hasReceipt) this.end({ id: found.row.id, place: attachment.place }, write);
+    this.end({ seq, place: attachment.place }, write);
   }
 
   /** The rows go later, page by page; a new attachment of that name has another number. */

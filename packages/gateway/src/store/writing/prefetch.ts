@@ -2,7 +2,7 @@ import type { Write } from "@nomq/core";
 import type { Level } from "../disk/level.ts";
 import type { Image } from "../image/image.ts";
 import { DamagedValue } from "../layout/bytes.ts";
-import { receiptKey, rowKey } from "../layout/keys.ts";
+import { rowKey } from "../layout/keys.ts";
 import { type Row, readRow } from "../layout/records.ts";
 
 /** Reads the rows that a batch ends or opens and that are no longer in memory. */
@@ -17,13 +17,7 @@ export async function prefetch(level: Level, image: Image, writes: readonly Writ
   const keys = wanted.map(({ seq, place }) => rowKey(place, seq));
   const values = await level.getMany(keys);
   const rows = keys.map((key, at) => rowOf(key, values[at]));
-  const ids = [...new Set(rows.flatMap((row) => (row === undefined || row.id === "" ? [] : [row.id])))];
-  const heads = await level.getMany(ids.map((id) => receiptKey(id)));
-  const known = new Set(ids.filter((_, at) => heads[at] !== undefined));
-  for (const [at, place] of wanted.entries()) {
-    const row = rows[at];
-    image.recents.learn(place, row === undefined ? undefined : { row, hasReceipt: known.has(row.id) });
-  }
+  for (const [at, place] of wanted.entries()) image.recents.learn(place, rows[at]);
 }
 
 /** A damaged row still stands for a message that waited. */
@@ -32,7 +26,7 @@ function rowOf(key: Buffer, value: Buffer | undefined): Row | undefined {
   try {
     return readRow(key, value);
   } catch (error) {
-    if (error instanceof DamagedValue) return { id: "", bytes: 0, attempt: 0 };
+    if (error instanceof DamagedValue) return { bytes: 0, attempt: 0 };
     throw error;
   }
 }
