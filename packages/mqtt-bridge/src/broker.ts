@@ -25,6 +25,7 @@ import { mayFilter } from "./rights.ts";
 import { sessionRefusal } from "./session-rights.ts";
 import type { SessionStore } from "./sessions/session-store.ts";
 import { createSessionStore } from "./sessions/session-store.ts";
+import { createSlowClients, type SlowClients } from "./slow-clients.ts";
 import { createTopicEmitter } from "./topic-emitter.ts";
 
 /** Sessions that wait to end; beyond that they end at once. */
@@ -44,6 +45,8 @@ export interface Broker {
   idle(): Promise<void>;
   /** What clients did not get of messages. */
   lost(): readonly MappingLoss[];
+  /** Clients that take nothing. */
+  readonly slow: Pick<SlowClients, "list" | "count">;
   /** Ends all connections. */
   close(): Promise<void>;
 }
@@ -68,6 +71,7 @@ export function createBroker(options: BrokerOptions): Broker {
   const ingress = createIngress(port, (reason) => counters.add("messagesRefused", reason));
   const sessions: SessionStore = makeSessions(options, clients, losses);
   const live = createLiveClients(port, clients);
+  const slow = createSlowClients({ clock: port.clock, records: options.records });
   let unfollow = (): void => undefined;
   let aedes: Aedes | undefined;
   let isStopping = false;
@@ -135,6 +139,7 @@ export function createBroker(options: BrokerOptions): Broker {
         sessionPresent: (connect) => connect.clean !== true && sessions.has(connect.clientId),
         accepted(front, frame) {
           options.records.connected(front, arrival);
+          slow.add(front, arrival);
           accepted(front, frame);
         },
         subscriptions: (front, principal) => ({
@@ -145,7 +150,9 @@ export function createBroker(options: BrokerOptions): Broker {
         failed,
         closed(front) {
           connections.delete(connection);
-          if (front !== undefined) options.records.disconnected(front, arrival);
+          if (front === undefined) return;
+          slow.remove(front);
+          options.records.disconnected(front, arrival);
         },
       });
       connections.add(connection);
@@ -164,8 +171,10 @@ export function createBroker(options: BrokerOptions): Broker {
       }),
     idle: () => ingress.idle(),
     lost: () => losses.read(),
+    slow,
     async close() {
       isStopping = true;
+      slow.close();
       unfollow();
       const closing = aedes;
       if (closing !== undefined) await new Promise<void>((resolve) => closing.close(() => resolve()));

@@ -8,6 +8,9 @@ import type { RefusedClient } from "./refusal-log.ts";
 export interface ClientRecords {
   connected(front: Front, arrival: Arrival): void;
   disconnected(front: Front, arrival: Arrival): void;
+  /** It takes nothing, or does again. */
+  slowed(front: Front, arrival: Arrival, reason: string): void;
+  recovered(front: Front, arrival: Arrival): void;
   refused(reason: string, client: RefusedClient): void;
   subscribed(front: Front, filter: string, qos: number): void;
   unsubscribed(front: Front, filter: string): void;
@@ -25,6 +28,17 @@ export function createClientRecords(log: SessionLog): ClientRecords {
     disconnected({ principal, connect, endReason }, { address }) {
       const details = { client: connect.clientId, address, reason: endReason() };
       log.record({ who: principal, what: "client.disconnected", details });
+    },
+    slowed({ principal, connect }, { address }, reason) {
+      const details = { client: connect.clientId, address, reason };
+      log.record({ who: principal, what: "client.slowed", details });
+    },
+    recovered({ principal, connect }, { address }) {
+      log.record({
+        who: principal,
+        what: "client.recovered",
+        details: { client: connect.clientId, address },
+      });
     },
     refused(reason, { address, listener, who }) {
       const what = reason === "credentials" || reason === "throttled" ? "login.refused" : "client.refused";

@@ -16,6 +16,8 @@ export interface MqttSums {
 export interface MqttCounts extends MqttSums {
   /** What MQTT 3.1.1 clients did not get of messages, from whom (docs/mapping.md). */
   readonly lost: readonly MappingLoss[];
+  /** Clients that are connected and take nothing, now. */
+  readonly slowClients: number;
 }
 
 /** Counts; reasons are a fixed set of words, so the sums stay few. */

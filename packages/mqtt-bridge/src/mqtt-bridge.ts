@@ -14,11 +14,14 @@ import { createEntrance } from "./login.ts";
 import type { MqttBridgeOptions } from "./options.ts";
 import { listenerSettings } from "./options.ts";
 import { createRefusalLog } from "./refusal-log.ts";
+import type { SlowClient } from "./slow-clients.ts";
 
 /** The MQTT side of a hub. */
 export interface MqttBridge extends Bridge {
   /** What it has refused, dropped and cut since it was made. */
   counts(): MqttCounts;
+  /** Clients that are connected and take nothing of what they are sent; those for longest first, at most 100. */
+  slowClients(): readonly SlowClient[];
 }
 
 /** Calls of `deliver` open at once. Sessions have queues of their own, so each is short. */
@@ -142,7 +145,12 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
     status: () => feed.current(),
     statusChanges: (abort?: AbortOptions) => feed.changes(abort),
     addresses: () => open.map(({ address }) => address),
-    counts: () => ({ ...counters.read(), lost: lost() }),
+    counts: () => ({
+      ...counters.read(),
+      lost: lost(),
+      slowClients: attached?.broker.slow.count() ?? 0,
+    }),
+    slowClients: () => attached?.broker.slow.list() ?? [],
     [Symbol.asyncDispose]: stop,
   };
 }

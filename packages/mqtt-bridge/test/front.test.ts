@@ -32,6 +32,7 @@ function makeFront(): Rig {
     writer: {
       write: (frame) => void written.push(frame),
       hasRoom: () => !rig.isBehind,
+      behindSince: () => undefined,
       flush: () => undefined,
       close: () => undefined,
     },

@@ -8,7 +8,7 @@ import { createFrameCutter } from "./frames.ts";
 import { createInboundWindow } from "./inbound-window.ts";
 import type { Input, PauseReason } from "./input.ts";
 import { createInput } from "./input.ts";
-import { createOutbound } from "./outbound.ts";
+import { createOutbound, type OutboundProgress } from "./outbound.ts";
 import type { ProtocolVersion, Verdict } from "./packets.ts";
 import { acknowledgement, disconnectFrame, REASON } from "./packets.ts";
 import type { DeskOptions } from "./subscriptions.ts";
@@ -29,6 +29,7 @@ export interface Front extends Omit<Input, "close">, Ending {
   readonly listener: ListenerSettings;
   /** Resolves when there is room for one more stored or retained message, or the connection is over. */
   room(): Promise<void>;
+  progress(): OutboundProgress;
   /** The socket takes data again. */
   drained(): void;
   /** Says why (MQTT 5) and ends the connection. */
@@ -59,7 +60,7 @@ export interface FrontOptions {
 
 /** Makes the front of a connection whose CONNECT has been accepted. */
 export function createFront(options: FrontOptions): Front {
-  const { connect, version, counters, listener, principal, writer } = options;
+  const { connect, version, counters, listener, principal, isValid, writer } = options;
   let over = false;
   const ending = createEnding();
   const pausedBy = new Set<PauseReason>();
@@ -125,14 +126,10 @@ export function createFront(options: FrontOptions): Front {
   });
 
   return {
-    stream,
-    version,
-    principal,
-    isValid: options.isValid,
-    connect,
-    listener,
+    ...{ stream, version, principal, isValid, connect, listener },
     ...input,
     room: outbound.room,
+    progress: outbound.progress,
     drained() {
       pause("behind", false);
       outbound.drained();

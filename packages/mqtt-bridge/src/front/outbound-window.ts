@@ -16,6 +16,8 @@ export interface OutboundWindow {
   /** Sends what has room now. */
   pump(): void;
   waiting(): number;
+  /** Sent and not acknowledged. */
+  inFlight(): number;
 }
 
 /** Makes a window of `limit` messages; `hasRoom` is false while the socket is behind. */
@@ -58,5 +60,6 @@ export function createOutboundWindow(
     },
     pump,
     waiting: () => queue.length - head,
+    inFlight: () => inFlight.size,
   };
 }

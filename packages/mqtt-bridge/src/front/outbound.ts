@@ -15,6 +15,18 @@ const WINDOW_5 = 1000;
 /** Stored and retained messages are read ahead this far. */
 const READ_AHEAD = 100;
 
+/** Whether messages move towards one client. */
+export interface OutboundProgress {
+  /** At QoS 1 and 2: sent and not acknowledged, waiting to be sent, acknowledged so far. */
+  readonly inFlight: number;
+  readonly waiting: number;
+  readonly acknowledged: number;
+  /** At QoS 0: not sent because the socket was behind. */
+  readonly dropped: number;
+  /** Since when the socket takes nothing, monotonic milliseconds. */
+  readonly behindSince: number | undefined;
+}
+
 /** The way of packets from aedes to one client. */
 export interface Outbound {
   /** A packet that aedes has written. */
@@ -23,6 +35,7 @@ export interface Outbound {
   acknowledged(id: number): void;
   /** CONNACK with success has left. */
   isConnected(): boolean;
+  progress(): OutboundProgress;
   room(): Promise<void>;
   drained(): void;
   close(): void;
@@ -56,6 +69,8 @@ export function createOutbound(options: OutboundOptions): Outbound {
   /** QoS 2 messages too large for the client, whose PUBREL aedes will write. */
   const skipped = new Set<number>();
   let roomers: (() => void)[] = [];
+  let acknowledged = 0;
+  let dropped = 0;
   let connected = false;
   let over = false;
 
@@ -82,7 +97,10 @@ export function createOutbound(options: OutboundOptions): Outbound {
     }
     if (head.qos === 0) {
       if (writer.hasRoom()) writer.write(frame);
-      else counters.add("messagesDropped", "slow-reader");
+      else {
+        dropped += 1;
+        counters.add("messagesDropped", "slow-reader");
+      }
       return;
     }
     if (head.retain) options.retainedSent(frame, head.id);
@@ -131,10 +149,18 @@ export function createOutbound(options: OutboundOptions): Outbound {
       toClient(frame);
     },
     acknowledged(id) {
+      acknowledged += 1;
       window.release(id);
       tellRoom();
     },
     isConnected: () => connected,
+    progress: () => ({
+      inFlight: window.inFlight(),
+      waiting: window.waiting(),
+      acknowledged,
+      dropped,
+      behindSince: writer.behindSince(),
+    }),
     room: () => (hasRoom() ? Promise.resolve() : new Promise((resolve) => roomers.push(resolve))),
     drained() {
       window.pump();

@@ -34,6 +34,8 @@ export interface Writer {
   write(frame: Buffer): void;
   /** False while so much is unsent that only what must go should be written. */
   hasRoom(): boolean;
+  /** Since when the socket takes nothing, monotonic milliseconds; undefined: it does. */
+  behindSince(): number | undefined;
   /** Writes what is gathered now. */
   flush(): void;
   /** No timer stays behind. */
@@ -55,6 +57,7 @@ export function createWriter(socket: Duplex, options: WriterOptions): Writer {
   let frames: Buffer[] = [];
   let bytes = 0;
   let cancelStall: CancelTimer | undefined;
+  let behindSince: number | undefined;
   let closed = false;
 
   const flush = (): void => {
@@ -64,11 +67,14 @@ export function createWriter(socket: Duplex, options: WriterOptions): Writer {
     bytes = 0;
     if (closed || !socket.writable) return;
     const isTaken = socket.write(data);
-    if (!isTaken && cancelStall === undefined) cancelStall = options.clock.after(STALLED_MS, options.stalled);
+    if (isTaken || cancelStall !== undefined) return;
+    behindSince = options.clock.monotonic();
+    cancelStall = options.clock.after(STALLED_MS, options.stalled);
   };
   socket.on("drain", () => {
     cancelStall?.();
     cancelStall = undefined;
+    behindSince = undefined;
     if (!closed) options.drained();
   });
 
@@ -81,6 +87,7 @@ export function createWriter(socket: Duplex, options: WriterOptions): Writer {
       if (bytes >= FLUSH_BYTES) flush();
     },
     hasRoom: () => bytes + socket.writableLength < BEHIND_BYTES,
+    behindSince: () => behindSince,
     flush,
     close() {
       closed = true;
