@@ -29,7 +29,7 @@ const pub = (gateway: LaunchedGateway, ...args: string[]): Program =>
 
 const idIn = (stdout: string): string => /^message ([0-9a-f]{32})$/m.exec(stdout)?.[1] ?? "";
 
-describe("nomq pub --receipt", () => {
+describe.concurrent("nomq pub --receipt", () => {
   test("says pending, waits, and says delivered when the device has answered", async () => {
     using folder = testFolder();
     await using board = await openBoard();

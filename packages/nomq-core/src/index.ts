@@ -10,6 +10,7 @@ export { messageBytes } from "./hub/lane.ts";
 export { SortedNames, startAfter } from "./hub/memory/sorted-names.ts";
 export { createMemoryStore, type MemoryStoreOptions } from "./hub/memory-store.ts";
 export * from "./hub/store.ts";
+export { type ClockStep, movedExpiry } from "./hub/time.ts";
 export * from "./log.ts";
 export * from "./mapping.ts";
 export * from "./message.ts";

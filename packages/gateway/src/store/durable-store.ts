@@ -1,6 +1,7 @@
 import {
   type Batch,
   type Clock,
+  type ClockStep,
   DEFAULT_HISTORY,
   type HistoryRange,
   type HistoryRule,
@@ -169,6 +170,7 @@ export class LevelStore implements DurableStore {
     const once: { key: string; id: string; seq: number }[] = [];
     for await (const [key, value] of entriesOf(level, spaceRange(Space.once)))
       once.push({ key: textIn(key), ...readOnce(key, value) });
+    this.upkeep.steps ??= [];
     once.sort((one, other) => one.seq - other.seq);
     return {
       seq,
@@ -200,6 +202,10 @@ export class LevelStore implements DurableStore {
         for (const write of writes) flush.apply(write);
       },
     });
+  }
+
+  clockWasSet(steps: readonly ClockStep[]): void {
+    this.upkeep.steps = steps;
   }
 
   async waiting(name: string, afterSeq: number, limit: number): ReturnType<Store["waiting"]> {

@@ -111,6 +111,8 @@ export interface Core {
   readonly numbers: Numbers;
   readonly limits: HubLimits;
   readonly engine: Engine;
+  /** When the clock was written down last, monotonic. */
+  clockSavedAt: number;
   /** The highest `seq` whose commit has been delivered to the outboxes. */
   appliedSeq: number;
 }

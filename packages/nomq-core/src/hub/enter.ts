@@ -1,4 +1,5 @@
 import type { Core, End } from "./core.ts";
+import { paid } from "./keeper.ts";
 import { type Arrival, Entry } from "./lane.ts";
 import type { Place } from "./place.ts";
 
@@ -46,6 +47,7 @@ export function finish(core: Core, place: Place, { entry, end }: { entry: Entry;
   if (entry.cause !== "live" && end.is === "delivered") place.owed.failures.delete(message.channel);
   if (message.retain && isLost && place.goneAs === undefined)
     core.engine.owe(place, message.channel, "repair");
+  if (message.retain && end.is === "delivered" && place.keptOwed.size > 0) paid(core, place, message.channel);
   if (lane === undefined) {
     if (entry.isStored) leaveUnread(core, place, message.seq);
     return;

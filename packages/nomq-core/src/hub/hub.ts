@@ -6,6 +6,7 @@ import { type Access, allowAll } from "../principal.ts";
 import { type SessionLog, silentSessionLog } from "../session-log.ts";
 import { detach, forget } from "./attach/detach.ts";
 import { type Core, DEFAULT_LIMITS, type HubLimits } from "./core.ts";
+import { awayMs, saveAway, saveClock } from "./keeper.ts";
 import { createMemoryStore } from "./memory-store.ts";
 import { openCore } from "./open.ts";
 import type { Place } from "./place.ts";
@@ -141,7 +142,7 @@ class LocalHub implements Hub {
     this.core = await openCore({ store, limits, access, clock: this.clock, log: this.log, channels });
     this.unfollow = followAccess(this.core);
     this.watch = new Watch(this.core);
-    this.look();
+    this.look(UNCLAIMED_MS);
     for (const bridge of this.bridges) await bridge.attach(this.port(bridge.name));
     for (const bridge of this.bridges) await bridge.start(options);
     this.isRunning = true;
@@ -156,10 +157,13 @@ class LocalHub implements Hub {
     this.core = undefined;
   }
 
-  private look(): void {
-    this.cancelLook = this.clock.after(LOOK_MS, () => {
-      if (this.core !== undefined) forgetUnclaimed(this.core);
-      this.look();
+  private look(inMs: number): void {
+    this.cancelLook = this.clock.after(inMs, () => {
+      if (this.core !== undefined) {
+        saveAway(this.core);
+        forgetUnclaimed(this.core);
+      }
+      this.look(LOOK_MS);
     });
   }
 }
@@ -173,6 +177,7 @@ async function stopOne(bridge: Bridge, log: Log): Promise<void> {
 }
 
 async function closeCore(core: Core): Promise<void> {
+  saveClock(core);
   await Promise.all([...core.places.values()].map((place) => detach(core, place, place.binding)));
   const late = new NomqError("closed", "the hub was closed while the store had not answered");
   const cancel = core.time.clock.after(FLUSH_MS, () => core.writer.abandon(late));
@@ -217,7 +222,7 @@ function stateOf(place: Place, clock: Clock, watch: Watch): AttachmentState {
 function forgetUnclaimed(core: Core): void {
   for (const place of core.places.values()) {
     if (place.binding !== undefined || core.claimed.has(place.name)) continue;
-    if (core.time.monotonic() - place.idleSince < FORGET_MS) continue;
+    if (awayMs(core, place) < FORGET_MS) continue;
     core.log.warn("nobody claimed a durable attachment for 30 days; it is forgotten", {
       attachment: place.name,
     });

@@ -8,9 +8,11 @@ import { Changes, type Core, type Engine, type HubLimits, type Numbers } from ".
 import { call, pump } from "./delivery.ts";
 import { Prints } from "./echo.ts";
 import { enter, finish } from "./enter.ts";
+import { recallPlace, saveClock, saveClockInTime, stepsFrom } from "./keeper.ts";
 import type { Entry } from "./lane.ts";
 import { Counts } from "./ledger.ts";
 import { OnceKeys } from "./once.ts";
+import { type OwnState, readOwnState } from "./own-state.ts";
 import { Place } from "./place.ts";
 import { Receipts } from "./receipts.ts";
 import { owe, route, scan } from "./repairs.ts";
@@ -40,9 +42,19 @@ export async function openCore(options: {
 }): Promise<Core> {
   const { store, limits, access, clock, log } = options;
   const opened = await store.open();
+  const own = await readOwnState(store);
   const numbers = createNumbers(opened.seq, (seq) => writer.fact({ write: "seq", seq }));
   const turn = new Turn();
-  const time = new Time({ clock, log, seq: () => numbers.last() + 1 });
+  const time = new Time({
+    ...{ clock, log, steps: stepsFrom(own, { clock, log, firstSeq: opened.seq }) },
+    seq: () => numbers.last() + 1,
+    watched: () => saveClockInTime(core),
+    stepped: () => {
+      store.clockWasSet?.(time.steps);
+      saveClock(core);
+    },
+  });
+  store.clockWasSet?.(time.steps);
   const bounds = { messages: limits.waiting, bytes: limits.waitingBytes };
   const writer = new Writer({ store, time, turn, log, limits: bounds });
   const once = new OnceKeys({
@@ -63,9 +75,11 @@ export async function openCore(options: {
     prints: new Prints(),
     engine: createEngine(() => core),
     appliedSeq: opened.seq - 1,
+    clockSavedAt: Number.NEGATIVE_INFINITY,
   };
   time.open();
-  restore(core, opened);
+  restore(core, opened, own);
+  if (time.steps.length > (own.clock?.steps.length ?? 0)) saveClock(core);
   void learnChannels(core);
   return core;
 }
@@ -147,8 +161,8 @@ function remember(core: Core, name: string, counts: Counts): void {
   }
 }
 
-function restore(core: Core, opened: Opened): void {
-  for (const stored of opened.attachments) restorePlace(core, stored);
+function restore(core: Core, opened: Opened, own: OwnState): void {
+  for (const stored of opened.attachments) recallPlace(core, restorePlace(core, stored), own);
   for (const [name, row] of opened.rows ?? []) {
     const counts = new Counts();
     counts.add(row);
@@ -159,7 +173,7 @@ function restore(core: Core, opened: Opened): void {
   for (const [key, id] of opened.once) core.once.begin(key, { scope: "", now, id });
 }
 
-function restorePlace(core: Core, stored: StoredAttachment): void {
+function restorePlace(core: Core, stored: StoredAttachment): Place {
   const counts = new Counts();
   counts.add(stored.row);
   balance(core, { name: stored.name, counts, rows: stored.waiting });
@@ -177,6 +191,7 @@ function restorePlace(core: Core, stored: StoredAttachment): void {
   place.outbox.tail.messages = stored.waiting;
   place.outbox.tail.bytes = stored.bytes;
   core.places.set(place.name, place);
+  return place;
 }
 
 /** What the last run had accepted, not finished and not stored went with it. */

@@ -58,6 +58,12 @@ export class Place {
   /** Rows below this `seq` may have been sent by an earlier run. */
   readonly firstOfRun: number;
   idleSince: number;
+  /** How long it had been away when this run began, milliseconds. */
+  awayBefore = 0;
+  /** What is written down of since when it is away, Unix milliseconds; undefined: nothing. */
+  keptAway: number | undefined = undefined;
+  /** Channels it is owed whatever the store holds; written down. */
+  readonly keptOwed: Set<string> = new Set();
   /** Set while a match collects each place once. */
   stamp = 0;
   isPumping = false;

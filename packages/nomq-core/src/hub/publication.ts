@@ -3,6 +3,7 @@ import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import { isFull, targetsOf } from "./admission.ts";
 import type { Core } from "./core.ts";
+import { oweForGood } from "./keeper.ts";
 import type { Place } from "./place.ts";
 import type { ReceiptRecord } from "./receipts.ts";
 import type { Step } from "./step.ts";
@@ -98,6 +99,7 @@ export class Publication implements Step {
     const { channel } = message;
     if (source !== undefined && owesSource && source.wants(channel) && core.engine.mayGet(source, channel)) {
       core.engine.owe(source, channel, "repair");
+      if (this.record.at === "refused") oweForGood(core, source, channel);
     }
     for (const place of core.changes.end(message.channel)) {
       core.engine.route(place, message.channel);

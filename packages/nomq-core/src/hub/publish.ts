@@ -5,6 +5,7 @@ import { isFull, targetsOf } from "./admission.ts";
 import type { Core } from "./core.ts";
 import { areTextsValid } from "./draft-texts.ts";
 import { printOf } from "./echo.ts";
+import { oweForGood } from "./keeper.ts";
 import { messageBytes } from "./lane.ts";
 import type { Place } from "./place.ts";
 import { Publication } from "./publication.ts";
@@ -154,6 +155,7 @@ function refuse(core: Core, at: { draft: Draft; source: Place | undefined; reaso
   const { draft, source, reason } = at;
   if (draft.retain === true && source !== undefined && reason !== "channel-invalid") {
     oweSource(core, source, draft.channel);
+    if (source.wants(draft.channel)) oweForGood(core, source, draft.channel);
   }
   const id = core.numbers.idOf(core.numbers.next());
   return { id, channel: draft.channel, at: "refused", reason, outcomes: [] };

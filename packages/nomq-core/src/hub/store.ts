@@ -1,6 +1,7 @@
 import type { FinalOutcome, HistoryRange, LedgerRow, OutboxLimits, Receipt } from "../bridge.ts";
 import type { Message } from "../message.ts";
 import type { Principal } from "../principal.ts";
+import type { ClockStep } from "./time.ts";
 
 /** What a store keeps of one durable attachment. */
 export interface StoredAttachment {
@@ -99,5 +100,7 @@ export interface Store extends AsyncDisposable {
   receipt(id: string): Promise<Receipt | undefined>;
   /** Oldest first. */
   history(channel: string, range: HistoryRange): AsyncIterable<Message>;
+  /** Told after `open` and after each step of the wall clock: its own sweeps must not end what has not expired. */
+  clockWasSet?(steps: readonly ClockStep[]): void;
   state(owner: string): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
 }

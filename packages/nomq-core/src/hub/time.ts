@@ -4,8 +4,16 @@ import type { Message } from "../message.ts";
 import { Heap } from "./heap.ts";
 
 /** A wall clock that moved by more than this against monotonic time was set, not drifting (docs/hub.md). */
-const STEP_MS = 30_000;
+export const STEP_MS = 30_000;
 const WATCH_MS = 10_000;
+/** Older ones are joined: what was published before them has mostly expired. */
+const MOST_STEPS = 64;
+
+/** The wall clock was set: what is numbered below expires `by` milliseconds later than it says. */
+export interface ClockStep {
+  readonly below: number;
+  readonly by: number;
+}
 
 /** Something that happens at a monotonic time unless it is settled before. */
 export interface Due {
@@ -14,13 +22,23 @@ export interface Due {
   due(): void;
 }
 
+/** When a message expires in the wall time of today, after these steps. */
+export function movedExpiry(message: Message, steps: readonly ClockStep[]): number | undefined {
+  if (message.expiresAt === undefined || steps.length === 0) return message.expiresAt;
+  let at = message.expiresAt;
+  for (const step of steps) if (message.seq < step.below) at += step.by;
+  return at;
+}
+
 /** Wall time, its steps, and all that must happen at a time: one timer for the whole hub. */
 export class Time {
   readonly clock: Clock;
   private readonly log: Log;
   private readonly seq: () => number;
   private offset: number;
-  private readonly steps: { readonly below: number; readonly by: number }[] = [];
+  private known: readonly ClockStep[];
+  private readonly watched: (() => void) | undefined;
+  private readonly stepped: (() => void) | undefined;
   private readonly heap = new Heap<Due>((a, b) => a.deadline < b.deadline);
   private stale = 0;
   /** No timer is set any more. */
@@ -30,7 +48,20 @@ export class Time {
   /** Called every ten seconds. */
   looked: () => void = () => undefined;
 
-  constructor(options: { clock: Clock; log: Log; seq: () => number }) {
+  constructor(options: {
+    clock: Clock;
+    log: Log;
+    seq: () => number;
+    /** Of earlier runs. */
+    steps?: readonly ClockStep[];
+    /** Told every ten seconds. */
+    watched?: () => void;
+    /** Told when the wall clock was set. */
+    stepped?: () => void;
+  }) {
+    this.known = options.steps ?? [];
+    this.watched = options.watched;
+    this.stepped = options.stepped;
     this.clock = options.clock;
     this.log = options.log;
     this.seq = options.seq;
@@ -42,6 +73,7 @@ export class Time {
     this.watch = this.clock.after(WATCH_MS, () => {
       this.now();
       this.looked();
+      this.watched?.();
       this.open();
     });
   }
@@ -52,6 +84,11 @@ export class Time {
     this.timer?.cancel();
     this.timer = undefined;
     this.heap.retain(() => false);
+  }
+
+  /** Every step that expiries still need, oldest first. */
+  get steps(): readonly ClockStep[] {
+    return this.known;
   }
 
   monotonic(): number {
@@ -70,10 +107,7 @@ export class Time {
 
   /** When the message expires in today's wall time: what was said before a step moves with it. */
   expiresAt(message: Message): number | undefined {
-    if (message.expiresAt === undefined || this.steps.length === 0) return message.expiresAt;
-    let at = message.expiresAt;
-    for (const step of this.steps) if (message.seq < step.below) at += step.by;
-    return at;
+    return movedExpiry(message, this.known);
   }
 
   isExpired(message: Message): boolean {
@@ -129,7 +163,15 @@ export class Time {
 
   private rebase(by: number): void {
     this.offset += by;
-    this.steps.push({ below: this.seq(), by });
+    this.known = joined([...this.known, { below: this.seq(), by }]);
     this.log.warn("the wall clock was set; expiries move with it", { byMs: Math.round(by) });
+    this.stepped?.();
   }
+}
+
+/** At most so many steps: of the oldest two the later bound stands for both. */
+function joined(steps: readonly ClockStep[]): readonly ClockStep[] {
+  const [first, second, ...rest] = steps;
+  if (steps.length <= MOST_STEPS || first === undefined || second === undefined) return steps;
+  return [{ below: second.below, by: first.by + second.by }, ...rest];
 }

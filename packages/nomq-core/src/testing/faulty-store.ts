@@ -113,6 +113,9 @@ function wrap(inner: Store, before: Promise<void>): FaultyStore {
     latest: (channel) => read(() => inner.latest(channel)),
     receipt: (id) => read(() => inner.receipt(id)),
     history: (channel, range) => each(() => inner.history(channel, range)),
+    clockWasSet: (steps) => {
+      if (!dead) inner.clockWasSet?.(steps);
+    },
     state: (owner) => each(() => inner.state(owner)),
     [Symbol.asyncDispose]: () => (dead ? Promise.resolve() : inner[Symbol.asyncDispose]()),
   };

@@ -7,6 +7,7 @@ import {
   agingRange,
   bodyKey,
   doomedKey,
+  dueKey,
   momentIn,
   onceKey,
   retainedKey,
@@ -42,10 +43,11 @@ function readOr<T>(read: () => T): T | undefined {
   }
 }
 
-/** Turns retained values that have expired into tombstones. */
-export function sweepDue(now: number): Sweep {
+/** Turns retained values that have expired into tombstones; `expiresAt` says when, where the clock was set since. */
+export function sweepDue(now: number, expiresAt: (message: Message) => number | undefined): Sweep {
   let due: Buffer[] = [];
   let expired: Message[] = [];
+  let later: Buffer[] = [];
   return {
     ...alone,
     more: () => due.length === SWEPT_AT_ONCE,
@@ -53,18 +55,23 @@ export function sweepDue(now: number): Sweep {
       const keys = await level.keys(spaceRange(Space.due), SWEPT_AT_ONCE);
       due = keys.filter((key) => momentIn(key, 1) <= now);
       const channels = [...new Set(due.map((key) => textIn(key, 7)))].map(retainedKey);
-      const values = await level.getMany(channels);
+      const read = await level.getMany(channels);
       const messages = channels.map((key, at) => {
-        const value = values[at];
+        const value = read[at];
         return value === undefined ? undefined : readOr(() => readMessage(key, value));
       });
+      const values = messages.filter((message) => message !== undefined);
       // A later value has its own time.
-      expired = messages
-        .filter((message) => message !== undefined)
-        .filter(({ expiresAt = now + 1 }) => expiresAt <= now);
+      expired = values.filter((message) => (expiresAt(message) ?? now + 1) <= now);
+      later = values.flatMap((message) => {
+        const { expiresAt: said = now + 1, channel } = message;
+        const at = expiresAt(message);
+        return said <= now && at !== undefined && at > now ? [dueKey(at, channel)] : [];
+      });
     },
     build(flush: Flush) {
       for (const key of due) flush.batch.del(key);
+      for (const key of later) flush.batch.put(key, Buffer.alloc(0));
       for (const message of expired) flush.clearRetained(message);
     },
   };

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { type Clock, type Log, NomqError } from "@nomq/core";
+import { type Clock, type ClockStep, type Log, movedExpiry, NomqError } from "@nomq/core";
 import type { DiskSpace } from "../disk/disk-space.ts";
 import type { KnownAttachment } from "../image/attachment-index.ts";
 import { bodyKey, rowKey, rowsOf, Space, spaceRange } from "../layout/keys.ts";
@@ -44,6 +44,8 @@ export class Upkeep {
   private running: Promise<void> | undefined;
   private cancel: (() => void) | undefined;
   private isStopped = true;
+  /** Steps of the wall clock since what is stored was said; undefined: not known yet, and nothing expires. */
+  steps: readonly ClockStep[] | undefined;
 
   constructor(options: UpkeepOptions) {
     this.options = options;
@@ -132,7 +134,10 @@ export class Upkeep {
     await space.tend();
     for (const place of [...database.target().image.doomed.keys()])
       await this.sweep(() => sweepDoomed(place));
-    await this.sweep(() => sweepDue(clock.now()));
+    const { steps } = this;
+    if (steps !== undefined) {
+      await this.sweep(() => sweepDue(clock.now(), (message) => movedExpiry(message, steps)));
+    }
     await this.sweep(() => sweepHistory(clock.now()));
     await this.sweep(() => sweepOnce(clock.now() - ONCE_MS));
     await this.sweep(() => sweepReceipts(clock.now() - receiptsForMs));

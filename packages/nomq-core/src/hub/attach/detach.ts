@@ -1,5 +1,6 @@
 import type { Core } from "../core.ts";
 import { endCalls } from "../delivery.ts";
+import { forgetKept } from "../keeper.ts";
 import type { Binding, Place } from "../place.ts";
 import { dropFilter } from "./steps.ts";
 
@@ -43,6 +44,7 @@ export async function forget(core: Core, name: string): Promise<void> {
         // Somebody may have attached the name meanwhile.
         if (core.places.get(name)?.binding !== undefined) return "commit";
         if (place !== undefined && place.goneAs === undefined) end(core, place, "forgotten");
+        if (place !== undefined) forgetKept(core, place);
         for (const filter of [...(place?.filters ?? [])])
           if (place !== undefined) dropFilter(core, place, filter);
         core.past.delete(name);

@@ -2,6 +2,7 @@ import type { OutboxLimits, Peer } from "../../bridge.ts";
 import { NomqError } from "../../errors.ts";
 import { filterMatches } from "../../message.ts";
 import type { Core } from "../core.ts";
+import { claim } from "../keeper.ts";
 import { Counts } from "../ledger.ts";
 import { DEFAULT_OUTBOX } from "../outbox.ts";
 import { Binding, Place } from "../place.ts";
@@ -84,10 +85,14 @@ export class AttachStep implements Step {
     const { core, peer } = this;
     place.isTentative = false;
     place.binding = new Binding(peer, this.owner);
+    claim(core, place);
     for (const lane of place.outbox.lanes.values()) place.outbox.offer(lane, place.binding.isOrdered);
     // What was lost while it was away, or with the last run, is not known: all of it is owed.
     if (peer.retained === "deliver") {
       core.engine.scan(place, [...place.filters], peer.durable && !this.isNew ? "repair" : "retained");
+    }
+    for (const channel of place.keptOwed) {
+      if (place.wants(channel)) core.engine.owe(place, channel, "repair");
     }
     this.done({ place });
     core.engine.readTail(place);
