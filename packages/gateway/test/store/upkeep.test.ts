@@ -60,28 +60,6 @@ describe("what has expired", () => {
     ]);
   });
 
-  test("moves with the wall clock: what has not expired stays, and expires in its own time", async () => {
-    await using folder = await testFolder();
-    const clock = createFakeClock();
-    await using store = makeStore(folder.path, { clock });
-    const { seq } = await store.open();
-    const expiresAt = clock.now() + HOUR_MS;
-    const offers = many(seq, 2, (at) => ({ channel: `c/${at}`, retain: true, expiresAt }));
-    await store.commit(batchOf(offers.map((one) => messageWrite(one))));
-    clock.step(DAY_MS);
-    store.clockWasSet?.([{ below: seq + 1, by: DAY_MS }]);
-    await store.tidy();
-    const kept = async (): Promise<unknown> =>
-      (await store.retained(["#"], { limit: 9 })).map(({ channel }) => channel);
-    expect(await kept()).toEqual(["c/0"]);
-    await clock.advance(HOUR_MS - 1);
-    await store.tidy();
-    expect(await kept()).toEqual(["c/0"]);
-    await clock.advance(1);
-    await store.tidy();
-    expect(await kept()).toEqual([]);
-  });
-
   test("is gone when it expired while the store was closed", async () => {
     await using folder = await testFolder();
     const clock = createFakeClock();

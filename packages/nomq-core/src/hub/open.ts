@@ -19,7 +19,7 @@ import { owe, route, scan } from "./repairs.ts";
 import { Routes } from "./routes.ts";
 import type { Opened, Store, StoredAttachment } from "./store.ts";
 import { readTail } from "./tail.ts";
-import { Time } from "./time.ts";
+import { type ClockStep, Time } from "./time.ts";
 import { Turn } from "./turn.ts";
 import { Writer } from "./writer.ts";
 
@@ -45,22 +45,11 @@ export async function openCore(options: {
   const own = await readOwnState(store);
   const numbers = createNumbers(opened.seq, (seq) => writer.fact({ write: "seq", seq }));
   const turn = new Turn();
-  const time = new Time({
-    ...{ clock, log, steps: stepsFrom(own, { clock, log, firstSeq: opened.seq }) },
-    seq: () => numbers.last() + 1,
-    watched: () => saveClockInTime(core),
-    stepped: () => {
-      store.clockWasSet?.(time.steps);
-      saveClock(core);
-    },
-  });
-  store.clockWasSet?.(time.steps);
+  const steps = stepsFrom(own, { clock, log, firstSeq: opened.seq });
+  const time = makeTime({ store, clock, log, steps, seq: () => numbers.last() + 1, core: () => core });
   const bounds = { messages: limits.waiting, bytes: limits.waitingBytes };
   const writer = new Writer({ store, time, turn, log, limits: bounds });
-  const once = new OnceKeys({
-    most: limits.once,
-    forgotten: (key) => writer.fact({ write: "release", once: key }),
-  });
+  const once = makeOnce(limits, writer);
   const past = new Map<string, Counts>();
   const core: Core = {
     ...{ store, access, log, time, turn, writer, once, past, limits, numbers },
@@ -82,6 +71,31 @@ export async function openCore(options: {
   if (time.steps.length > (own.clock?.steps.length ?? 0)) saveClock(core);
   void learnChannels(core);
   return core;
+}
+
+function makeOnce({ once: most }: HubLimits, writer: Writer): OnceKeys {
+  return new OnceKeys({ most, forgotten: (key) => writer.fact({ write: "release", once: key }) });
+}
+
+/** The hub's time, whose steps the store is told of and which is written down now and then. */
+function makeTime(of: {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  steps: readonly ClockStep[];
+  seq: () => number;
+  core: () => Core;
+}): Time {
+  const time = new Time({
+    ...of,
+    watched: () => saveClockInTime(of.core()),
+    stepped: () => {
+      of.store.clockWasSet?.(time.steps);
+      saveClock(of.core());
+    },
+  });
+  of.store.clockWasSet?.(time.steps);
+  return time;
 }
 
 function createNumbers(first: number, say: (seq: number) => void): Numbers {
