@@ -12,6 +12,8 @@ import {
   silentLog,
 } from "@nomq/core";
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
+import { adviseOnRefusals } from "./access/advice.ts";
+import { answerOf } from "./access/answer.ts";
 import {
   type AccessControl,
   type AccessSettings,
@@ -19,7 +21,7 @@ import {
   createAccessControl,
   OWNER,
 } from "./access/index.ts";
-import { adviseOnRefusals } from "./access-advice.ts";
+import { type AccessReloaded, type AccessReloadUse, reloadAccess } from "./access/reload.ts";
 import { type ApiOptions, createApi } from "./api/api.ts";
 import { ALL_SCOPES, type Caller } from "./api/caller.ts";
 import { type Health, healthOf } from "./api/health.ts";
@@ -29,7 +31,6 @@ import { type HttpSide, openHttp } from "./http/http-side.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
 import { memoryStoreOf, recoverStore, storeOf } from "./open-store.ts";
-import { type AccessReloaded, type AccessReloadUse, reloadAccess } from "./reload-access.ts";
 import { type GatewaySessionLog, gatewaySessionLog } from "./session-log/gateway-facts.ts";
 import type { DurableStore } from "./store/index.ts";
 import { warningOf } from "./weak-keys.ts";
@@ -205,6 +206,10 @@ class OneGateway implements Gateway {
       attachments: () => this.#hub.attachments(),
       devices: () => this.#nomq?.devices() ?? [],
       names: () => this.#nomq?.names,
+      access: {
+        reload: (by) => this.reloadAccess(by),
+        explain: (question) => answerOf(this.#access, question),
+      },
       isOpen: () => this.#isOpen,
     };
   }

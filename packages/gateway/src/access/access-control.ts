@@ -35,6 +35,8 @@ export interface AccessControl extends Access {
   readonly authenticate: (user: string, password: string, from: string) => Promise<Login> | undefined;
   /** The rule that allows it. Undefined without an `access` section, and for the control socket. */
   explain(who: Principal, action: Action, channel: string): Explanation | undefined;
+  /** What the rules let somebody do, as filters. */
+  filtersOf(who: Principal, action: Action): readonly string[];
   /** Takes another section, all of it; throws `config-invalid` and keeps the old one when one part is wrong. */
   replace(settings: AccessSettings): AccessChange;
 }
@@ -58,6 +60,7 @@ export function createAccessControl(
     extent: (who, action, filter) => (isFree(who) ? "all" : rules.extent(who, action, filter)),
     onChange: (changed) => rules.onChange(changed),
     explain: (who, action, channel) => (isFree(who) ? undefined : rules.explain(who, action, channel)),
+    filtersOf: (who, action) => rules.filtersOf(who, action),
     replace(next) {
       // Whatever is wrong is found before anything is taken.
       createAccessRules(next.rules);

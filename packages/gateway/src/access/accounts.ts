@@ -217,7 +217,8 @@ function faultsAt(
 
 const twice = (all: readonly { name: string }[], name: string, at: number): string | undefined =>
   all.findIndex((other) => other.name === name) === at ? undefined : `"${name}" is there twice`;
-const nameFault = (name: string): string | undefined =>
+/** What is wrong with the name of a user or a token; undefined: nothing. */
+export const nameFault = (name: string): string | undefined =>
   name === "" || name.length > MOST_PASSWORD_LENGTH ? "is empty or longer than 256 characters" : undefined;
 const reserved = (name: string): string | undefined =>
   name === RESERVED_TOKEN ? `"${name}" is the name of the control socket's owner` : undefined;

@@ -30,7 +30,10 @@ export interface Explanation {
 export interface AccessRules extends Access {
   /** A subscription to a filter: `some` may be granted, as every delivery is asked for again. */
   extent(who: Principal, action: Action, filter: string): Extent;
+  /** Of a channel, or of a filter: then the rule that allows most of it comes first. */
   explain(who: Principal, action: Action, channel: string): Explanation;
+  /** What somebody may do, as the filters of the rules that speak of them, in order. */
+  filtersOf(who: Principal, action: Action): readonly string[];
   /** Takes other rules, at once and all of them; throws `config-invalid` and keeps the old ones when one is wrong. */
   replace(rules: readonly AccessRule[]): void;
   /** Calls back after every {@link replace}, for what must end a running subscription. */
@@ -89,8 +92,15 @@ class Rules implements AccessRules {
   }
 
   explain(who: Principal, action: Action, channel: string): Explanation {
-    const grant = this.#grantsOf(who).filters[action].find(({ filter }) => filterMatches(filter, channel));
+    const grants = this.#grantsOf(who).filters[action];
+    const grant =
+      grants.find(({ filter }) => filterCovers(filter, channel)) ??
+      grants.find(({ filter }) => filtersOverlap(filter, channel));
     return grant === undefined ? { allowed: false } : { allowed: true, ...grant };
+  }
+
+  filtersOf(who: Principal, action: Action): readonly string[] {
+    return this.#grantsOf(who).filters[action].map(({ filter }) => filter);
   }
 
   replace(rules: readonly AccessRule[]): void {

@@ -1,4 +1,6 @@
 import type { AckPoint, AttachmentState, DevicePresence, NomqNames, Port } from "@nomq/core";
+import type { AccessAnswer, AccessQuestion } from "../access/answer.ts";
+import type { AccessReloaded } from "../access/reload.ts";
 import type { Health } from "./health.ts";
 import type { Streams } from "./streams.ts";
 
@@ -11,6 +13,12 @@ export interface ApiSources {
   devices?(): readonly DevicePresence[];
   /** Names that NoMQ channels get at run time. Undefined without a NoMQ side; absent: there is none. */
   names?(): NomqNames | undefined;
+  /** The rules of a gateway. Absent: 404. */
+  readonly access?: {
+    /** Reads them again; `by` whom, for the logs. */
+    reload(by: string): AccessReloaded;
+    explain(question: AccessQuestion): AccessAnswer;
+  };
   /** The text of `/metrics`. Absent: 404. */
   metrics?(): string;
   /** The streams that are open. Default: their own. */

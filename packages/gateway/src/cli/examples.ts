@@ -15,6 +15,10 @@ interface Examples {
   readonly name: string;
   readonly storeCheck: string;
   readonly storeExport: string;
+  readonly passwd: string;
+  readonly tokenNew: string;
+  readonly accessExplain: string;
+  readonly accessReload: string;
 }
 
 /** What `--help` shows below each command. */
@@ -60,5 +64,16 @@ export const EXAMPLES: Examples = {
     "nomq name --forget greenhouse/temperature",
   ),
   storeCheck: examples("nomq store check", "nomq store check ./second --json"),
+  passwd: examples("nomq passwd --user ann", "nomq passwd --user ann < ann.password"),
+  tokenNew: examples(
+    "nomq token new grafana --scope subscribe",
+    "nomq token new deploy --scope publish admin --out deploy.token",
+  ),
+  accessExplain: examples(
+    "nomq access explain user:ann publish cmd/valve",
+    "nomq access explain nomq:site subscribe 'factory/#' --config ./gateway.yaml --json",
+    "nomq access explain anonymous subscribe news --running",
+  ),
+  accessReload: examples("nomq access reload", "nomq access reload --data ./second --json"),
   storeExport: examples("nomq store export > store.jsonl", "nomq store export ./second | grep retained"),
 };

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { nearest } from "../config/nearest.ts";
 import { parseDuration } from "../config/units.ts";
 import { gatewayVersion } from "../version.ts";
+import { addAccessCommands } from "./access-program.ts";
 import { EXAMPLES } from "./examples.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -42,6 +43,7 @@ export function createProgram(finish: Finish): Command {
   addUnknown(program, finish);
   addName(program, finish);
   addStore(program, finish);
+  addAccessCommands(program, finish, atGateway);
   return program;
 }
 

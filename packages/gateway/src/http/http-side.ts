@@ -1,11 +1,11 @@
 import { IncomingMessage } from "node:http";
-import type { Clock, Log } from "@nomq/core";
+import type { Clock, Log, Port } from "@nomq/core";
 import type { Context } from "hono";
 import type { Accounts } from "../access/index.ts";
 import { type ApiOptions, createApi } from "../api/api.ts";
 import type { Caller, TurnedAway } from "../api/caller.ts";
 import type { ListenerConfig } from "../config/config.ts";
-import { createFindCaller, type FindCaller } from "./caller.ts";
+import { addressOf, createFindCaller, type FindCaller } from "./caller.ts";
 import { type HttpListener, openHttpListener } from "./http-listener.ts";
 import { HTTP_LIMITS, type HttpLimits } from "./limits.ts";
 import { createRateLimit, type RateLimit } from "./rate-limit.ts";
@@ -60,7 +60,7 @@ async function openOne(options: HttpOptions, { listener, key, limits, rate }: On
   const app = createApi({
     ...options.api,
     ...askedOf(listener),
-    caller: (context) => callerOf(context, find, rate),
+    caller: (context) => callerOf(context, { find, rate, record: recordTo(options.api.port, key) }),
   });
   return await openHttpListener({
     ...{ listener, key, limits, clock: options.clock, fetch: app.fetch },
@@ -83,12 +83,30 @@ const MAX_PAYLOAD = 1_048_576;
 /** Of a publish request, all but the payload: the longest channel name in escapes, and the rest. */
 const BODY_REST = 6 * 65_535 + 65_536;
 
+interface Asking {
+  readonly find: FindCaller;
+  readonly rate: RateLimit;
+  readonly record: (request: IncomingMessage, turned: TurnedAway) => void;
+}
+
+/** Who was turned away goes into the session log; the token never does. */
+const recordTo =
+  ({ sessionLog }: Pick<Port, "sessionLog">, listener: string): Asking["record"] =>
+  (request, { error }) => {
+    const address = addressOf(request);
+    const what = error.code === "token-missing" ? "client.refused" : "login.refused";
+    sessionLog.record({ who: `addr:${address}`, what, details: { reason: error.code, address, listener } });
+  };
+
 /** Who asks, unless it asks too often. */
-function callerOf(context: Context, find: FindCaller, rate: RateLimit): Caller | TurnedAway {
+function callerOf(context: Context, { find, rate, record }: Asking): Caller | TurnedAway {
   const incoming: unknown = Reflect.get(Object(context.env), "incoming");
   if (!(incoming instanceof IncomingMessage)) throw new TypeError("the request came over no connection");
   const found = find(incoming);
-  if ("turned" in found) return found;
+  if ("turned" in found) {
+    record(incoming, found);
+    return found;
+  }
   const afterMs = rate.take(found.principal);
   if (afterMs === 0) return found;
   return { turned: 429, error: { code: "too-many-requests", text: "slow down" }, afterMs };

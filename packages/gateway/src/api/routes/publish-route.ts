@@ -45,7 +45,12 @@ export function publishRoute(sources: ApiSources): Route {
       const until = request.until === "accepted" ? "accepted" : "stored";
       const { signal } = context.req.raw;
       const first = await port.publish(request.draft, caller.principal, { until, signal });
-      if (first.at === "refused") return refused(context, first);
+      if (first.at === "refused") {
+        const { channel, reason = "refused" } = first;
+        const details = { channel, reason, protocol: "http" };
+        port.sessionLog.record({ who: caller.principal, what: "publish.refused", details });
+        return refused(context, first);
+      }
       if (request.until !== "delivered") return context.json(first);
       const final = await whenFinal(port, first, ackTimeout);
       return context.json(final, final.outcomes.every(({ is }) => is === "delivered") ? 200 : 504);

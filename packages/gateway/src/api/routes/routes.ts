@@ -1,6 +1,7 @@
 import type { Route } from "../route.ts";
 import type { ApiSources } from "../sources.ts";
 import { createStreams } from "../streams.ts";
+import { accessRoutes } from "./access-routes.ts";
 import { attachmentsRoute } from "./attachment-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { messageRoutes } from "./message-routes.ts";
@@ -20,5 +21,6 @@ export function routesOf(sources: ApiSources): readonly Route[] {
     streamRoute(sources, streams),
     attachmentsRoute(sources),
     ...nameRoutes(sources),
+    ...accessRoutes(sources),
   ];
 }

@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { z } from "zod";
 import type { Caller } from "../caller.ts";
+import { fail } from "../failure.ts";
 import { messageJson } from "../message-json.ts";
 import { type Route, route } from "../route.ts";
 import { filterSchema, messageSchema } from "../schemas.ts";
@@ -45,12 +46,26 @@ export const streamRoute = ({ port }: ApiSources, streams: Streams): Route =>
     async serve({ query, caller, context }) {
       if (context.req.method === "HEAD")
         return context.body(null, 200, { "content-type": "text/event-stream" });
+      // What is allowed in part goes on: every message is asked for again.
+      const none = query.filter.find(
+        (filter) => port.extent(caller.principal, "subscribe", filter) === "none",
+      );
+      if (none !== undefined) return mayNot(context, { port, caller, filter: none });
       const reader = new Reader(port, context);
       const place = streams.open(caller, () => reader.end());
       if (place === undefined) return tooManyStreams(context, streams);
       return await serveStream(reader, place, { ...query, caller });
     },
   });
+
+function mayNot(
+  context: Context,
+  { port, caller, filter }: { port: Port; caller: Caller; filter: string },
+): Response {
+  const details = { filter, reason: "access", protocol: "http" };
+  port.sessionLog.record({ who: caller.principal, what: "subscription.refused", details });
+  return fail(context, 403, { code: "access", text: `no rule lets the caller subscribe to ${filter}` });
+}
 
 interface Wanted {
   readonly filter: readonly string[];

@@ -1,5 +1,5 @@
 import { type Log, NomqError, type SessionLog } from "@nomq/core";
-import type { AccessChange, AccessControl, AccessSettings } from "./access/index.ts";
+import type { AccessChange, AccessControl, AccessSettings } from "./access-control.ts";
 
 /** What became of reading the `access` section again. */
 export type AccessReloaded =

@@ -1,5 +1,5 @@
 import type { Log, SessionEntry, SessionLog } from "@nomq/core";
-import type { AccessControl } from "./access/index.ts";
+import type { AccessControl } from "./access-control.ts";
 
 /** Refusals remembered until the rules change; beyond that they are in the session log only. */
 const MOST_SAID = 1_000;
