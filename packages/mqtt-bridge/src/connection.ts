@@ -195,18 +195,16 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
     else refuse("connect-malformed");
   };
 
-  const cutter = createFrameCutter(
-    () =>
-      front === undefined && held === undefined
-        ? Math.min(CONNECT_BYTES, listener.maxPayload)
-        : listener.maxPayload,
-    (frame) => {
-      if (hasHungUp) return;
-      if (held !== undefined) held.push(frame);
-      else if (front === undefined) connect(frame);
-      else front.receive(frame);
-    },
-  );
+  const mostBytes = (): number => {
+    const isBefore = front === undefined && held === undefined;
+    return isBefore ? Math.min(CONNECT_BYTES, listener.maxPayload) : listener.maxPayload;
+  };
+  const cutter = createFrameCutter(mostBytes, (frame) => {
+    if (hasHungUp) return;
+    if (held !== undefined) held.push(frame);
+    else if (front === undefined) connect(frame);
+    else front.receive(frame);
+  });
   const cancelConnect = clock.after(CONNECT_MS, () => refuse("connect-late"));
 
   socket.on("data", (chunk: Buffer) => {

@@ -32,7 +32,10 @@ export interface Access {
 export const allowAll: Access = { may: () => true };
 
 /** How much of a filter is allowed; without an `extent` of its own, any filter with wildcards may get something. */
-export function extentOf(access: Access, who: Principal, action: Action, filter: string): Extent {
+export function extentOf(
+  access: Access,
+  { who, action, filter }: { readonly who: Principal; readonly action: Action; readonly filter: string },
+): Extent {
   if (access === allowAll) return "all";
   if (access.extent !== undefined) return access.extent(who, action, filter);
   if (/[+#]/.test(filter)) return "some";

@@ -20,7 +20,8 @@ export function addAccessCommands(
     });
   addToken(program, finish);
   const access = program.command("access").description("who may do what");
-  atGateway(access.command("explain"))
+  const explain = atGateway(access.command("explain"));
+  explain
     .description("say which rule lets somebody publish or subscribe, or which line would")
     .argument("<who>", "user:NAME, nomq:KEYID, token:NAME, addr:IP or anonymous")
     .argument("<action>", "publish or subscribe")
@@ -28,9 +29,9 @@ export function addAccessCommands(
     .option("--running", "ask the running gateway, not the configuration file")
     .option("--json", "one JSON object")
     .addHelpText("after", EXAMPLES.accessExplain)
-    .action(async (who: string, action: string, channel: string, options) => {
+    .action(async (who: string, action: string, channel: string) => {
       const { runAccessExplain } = await import("./access-command.ts");
-      finish(await runAccessExplain({ who, action, channel }, options));
+      finish(await runAccessExplain({ who, action, channel }, explain.opts()));
     });
   atGateway(access.command("reload"))
     .description("let the running gateway read the access section of its file again, as SIGHUP does")

@@ -40,7 +40,7 @@ export function createPort(
     history: (channel, range, as) => history(hub.core(), { channel, range }, as),
     channels: (filter, options) => channels(hub.core(), filter, options),
     may: (who, action, channel) => hub.access.may(who, action, channel),
-    extent: (who, action, filter) => extentOf(hub.access, who, action, filter),
+    extent: (who, action, filter) => extentOf(hub.access, { who, action, filter }),
     onAccessChange: (changed) => hub.access.onChange?.(changed) ?? (() => undefined),
     receipt: async (id) => {
       const core = hub.core();
