@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<boolean>>> = {
   gateway: async () => (await import("./gateway-throughput/gateway-throughput.ts")).benchGateway(),
   "round-trips": async () => (await import("./round-trips/round-trips.ts")).benchRoundTrips(),
   "stored-acks": async () => (await import("./stored-acks/stored-acks.ts")).benchStoredAcks(),
+  recovery: async () => (await import("./recovery/recovery.ts")).benchRecovery(),
   memory: async () => (await import("./memory/memory.ts")).benchMemory(),
   "channels-and-peers": async () =>
     (await import("./channels-and-peers/channels-and-peers.ts")).benchChannelsAndPeers(),

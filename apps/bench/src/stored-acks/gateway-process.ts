@@ -1,13 +1,23 @@
 // A gateway, or without a configuration an idle loop, that measures how late its own event loop is.
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Log } from "@nomq/core";
 import { createGateway, type Gateway, parseConfig } from "@nomq/gateway";
 import type { FromMeasured, Load, ToMeasured } from "./messages.ts";
 
 const say = (message: FromMeasured): void => void process.send?.(message);
 const portOf = (url: string | undefined): number => Number(url?.slice(url.lastIndexOf(":") + 1));
 
+const ignore = (): void => undefined;
+/** Its store is fully recovered when it has read itself through. */
+const log: Log = {
+  ...{ debug: ignore, warn: ignore, error: ignore },
+  info: (text) => {
+    if (text === "the store has been read through") say({ is: "recovered" });
+  },
+};
+
 async function startGateway(text: string): Promise<Gateway> {
-  const gateway = createGateway({ config: parseConfig({ name: "bench", text, folder: process.cwd() }) });
+  const gateway = createGateway({ log, config: parseConfig({ name: "bench", text, folder: process.cwd() }) });
   const { listen } = await gateway.start();
   say({ is: "ready", nomqPort: portOf(listen["nomq"]?.[0]), mqttPort: portOf(listen["mqtt"]?.[0]) });
   return gateway;

@@ -6,7 +6,8 @@ import type { FromMeasured, Load, ToMeasured } from "./messages.ts";
 export interface MeasuredProcess extends AsyncDisposable {
   readonly nomqPort: number;
   readonly mqttPort: number;
-  readonly pid: number;
+  /** Resolves when its store has been read through. */
+  readonly recovered: Promise<unknown>;
   /** Measures while the work runs. */
   during(work: Promise<unknown>): Promise<Load>;
 }
@@ -18,12 +19,15 @@ export async function startMeasured(config?: string): Promise<MeasuredProcess> {
     execArgv: ["--conditions=@nomq/source"],
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
+  const recovered = answer(child, "recovered");
+  // Nobody may wait for it.
+  recovered.catch(() => undefined);
   const ready = await answer(child, "ready");
   const tell = (message: ToMeasured): void => void child.send(message);
   return {
     nomqPort: ready.nomqPort,
     mqttPort: ready.mqttPort,
-    pid: child.pid ?? 0,
+    recovered,
     during: async (work) => {
       tell({ is: "begin" });
       await work;

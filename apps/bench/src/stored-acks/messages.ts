@@ -13,4 +13,5 @@ export type ToMeasured = { readonly is: "begin" } | { readonly is: "end" };
 /** What it answers. */
 export type FromMeasured =
   | { readonly is: "ready"; readonly nomqPort: number; readonly mqttPort: number }
+  | { readonly is: "recovered" }
   | ({ readonly is: "load" } & Load);

@@ -26,7 +26,7 @@ export interface Network extends AsyncDisposable {
 }
 
 /** What a sensor says. */
-const PAYLOAD: Buffer = Buffer.from(
+export const PAYLOAD: Buffer = Buffer.from(
   JSON.stringify({ t: 21.53, rh: 48.2, seq: 123_456, id: "pump-7", ok: true }),
 );
 /** To one device one message of a channel is on the way at a time: as many channels as messages in flight. */
@@ -126,7 +126,8 @@ const publishMqtt =
   (index, acknowledged) =>
     client.publish(downward(index), acknowledged);
 
-async function sizeOf(folder: string): Promise<number> {
+/** Bytes of the files in a folder, without what a store keeps back. */
+export async function sizeOf(folder: string): Promise<number> {
   let bytes = 0;
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || entry.name === "reserve") continue;
