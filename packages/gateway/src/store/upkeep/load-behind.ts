@@ -1,12 +1,13 @@
 import type { Moment } from "../disk/level.ts";
 import type { Past } from "../image/history-index.ts";
 import { keyAfter } from "../image/image.ts";
+import { SeqCounts } from "../image/seq-counts.ts";
 import { DamagedValue } from "../layout/bytes.ts";
 import { type Range, Space, seqIn, spaceRange, textIn } from "../layout/keys.ts";
 import { readMessage, readNumber } from "../layout/records.ts";
 import type { Target } from "../writing/writer.ts";
 
-const PAGE = 4_096;
+const PAGE = 2_048;
 /** Space byte, then the name, then a zero and the number. */
 const HISTORY_END = 9;
 
@@ -26,15 +27,19 @@ export async function loadBehind(
   try {
     await loadRetained(seen);
     options.retainedKnown();
-    const counts = new Map<number, number>();
-    for await (const key of keysOf(seen, spaceRange(Space.row))) add(counts, seqIn(key));
+    const counts = new SeqCounts();
+    await eachKey(seen, Space.row, (key) => counts.add(seqIn(key)));
     const history = await loadHistory(seen, counts);
     const orphans: number[] = [];
-    for await (const key of keysOf(seen, spaceRange(Space.body)))
-      if (!counts.has(seqIn(key))) orphans.push(seqIn(key));
+    await eachKey(seen, Space.body, (key) => {
+      const seq = seqIn(key);
+      if (counts.get(seq) === undefined) orphans.push(seq);
+    });
+    for (const _ of counts.forgetSingles()) await turn();
     if (!isWanted()) return [];
     target.image.history.load(history);
-    return [...orphans, ...target.image.references.counted(counts)];
+    for (const seq of target.image.references.counted(counts)) orphans.push(seq);
+    return orphans;
   } finally {
     await moment.close();
   }
@@ -46,17 +51,13 @@ interface Seen {
   readonly isWanted: () => boolean;
 }
 
-const add = (counts: Map<number, number>, seq: number): void =>
-  void counts.set(seq, (counts.get(seq) ?? 0) + 1);
-
 async function loadRetained(seen: Seen): Promise<void> {
   const { retained } = seen.target.image;
-  for await (const key of keysOf(seen, spaceRange(Space.retained))) retained.loadValue(textIn(key));
+  await eachKey(seen, Space.retained, (key) => retained.loadValue(textIn(key)));
   const tombstones: { channel: string; seq: number }[] = [];
-  for await (const [key, value] of pagesOf(seen, spaceRange(Space.tombstone), (...page) =>
-    seen.target.level.page(...page),
-  ))
-    tombstones.push({ channel: textIn(key), seq: seqOf(key, value) });
+  await eachEntry(seen, Space.tombstone, (key, value) =>
+    tombstones.push({ channel: textIn(key), seq: seqOf(key, value) }),
+  );
   if (!seen.isWanted()) return;
   tombstones.sort((one, other) => one.seq - other.seq);
   retained.loaded(tombstones.map(({ channel }) => channel));
@@ -71,17 +72,15 @@ function seqOf(key: Buffer, value: Buffer): number {
   }
 }
 
-async function loadHistory(seen: Seen, counts: Map<number, number>): Promise<Map<string, Past[]>> {
+async function loadHistory(seen: Seen, counts: SeqCounts): Promise<Map<string, Past[]>> {
   const history = new Map<string, Past[]>();
-  for await (const [key, value] of pagesOf(seen, spaceRange(Space.history), (...page) =>
-    seen.target.level.page(...page),
-  )) {
+  await eachEntry(seen, Space.history, (key, value) => {
     const channel = textIn(key, 1, HISTORY_END);
     const past = history.get(channel) ?? [];
     past.push({ seq: seqIn(key), at: timeOf(key, value) });
     history.set(channel, past);
-    add(counts, seqIn(key));
-  }
+    counts.add(seqIn(key));
+  });
   return history;
 }
 
@@ -95,26 +94,40 @@ function timeOf(key: Buffer, value: Buffer): number {
   }
 }
 
-async function* keysOf(seen: Seen, range: Range): AsyncGenerator<Buffer> {
-  const keys = async (...wanted: [Range, number, Moment]): Promise<[Buffer, Buffer][]> => {
-    const page = await seen.target.level.keys(...wanted);
-    return page.map((key) => [key, key]);
-  };
-  for await (const [key] of pagesOf(seen, range, keys)) yield key;
+async function eachKey(seen: Seen, space: number, take: (key: Buffer) => void): Promise<void> {
+  const { level } = seen.target;
+  await paged(seen, space, async (range, at) => {
+    const keys = await level.keys(range, PAGE, at);
+    for (const key of keys) take(key);
+    return keys;
+  });
 }
 
-async function* pagesOf(
+async function eachEntry(
+  seen: Seen,
+  space: number,
+  take: (key: Buffer, value: Buffer) => void,
+): Promise<void> {
+  const { level } = seen.target;
+  await paged(seen, space, async (range, at) => {
+    const entries = await level.page(range, PAGE, at);
+    for (const [key, value] of entries) take(key, value);
+    return entries.map(([key]) => key);
+  });
+}
+
+/** Page by page, with a turn of the loop between them; `read` answers the keys of its page. */
+async function paged(
   { moment, isWanted }: Seen,
-  range: Range,
-  read: (range: Range, limit: number, at: Moment) => Promise<[Buffer, Buffer][]>,
-): AsyncGenerator<[key: Buffer, value: Buffer]> {
-  let from = range.gte;
-  while (isWanted()) {
-    const page = await read({ gte: from, lt: range.lt }, PAGE, moment);
-    yield* page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
-    from = keyAfter(last[0]);
+  space: number,
+  read: (range: Range, at: Moment) => Promise<readonly Buffer[]>,
+): Promise<void> {
+  const { gte, lt } = spaceRange(space);
+  for (let from = gte; isWanted(); ) {
+    const keys = await read({ gte: from, lt }, moment);
+    const last = keys.at(-1);
+    if (last === undefined || keys.length < PAGE) return;
+    from = keyAfter(last);
     await turn();
   }
 }
