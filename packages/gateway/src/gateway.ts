@@ -13,21 +13,12 @@ import {
 } from "@nomq/core";
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
 import { adviseOnRefusals } from "./access/advice.ts";
-import { answerOf } from "./access/answer.ts";
-import {
-  type AccessControl,
-  type AccessSettings,
-  type Accounts,
-  createAccessControl,
-  OWNER,
-} from "./access/index.ts";
+import { type AccessControl, type AccessSettings, createAccessControl } from "./access/index.ts";
 import { type AccessReloaded, type AccessReloadUse, reloadAccess } from "./access/reload.ts";
-import { type ApiOptions, createApi } from "./api/api.ts";
-import { ALL_SCOPES, type Caller } from "./api/caller.ts";
-import { type Health, healthOf } from "./api/health.ts";
+import type { Health } from "./api/health.ts";
+import { type ApiSide, createApiSide } from "./api-side.ts";
 import type { Config, ListenerConfig, NomqConfig } from "./config/config.ts";
 import { openControlServer } from "./control/control-server.ts";
-import { type HttpSide, openHttp } from "./http/http-side.ts";
 import { bytesOfKey, type KeysInEffect, keysInEffect, makeFolder } from "./keys.ts";
 import { keyedUrls, namingTheKey, shifted } from "./listen.ts";
 import { memoryStoreOf, recoverStore, storeOf } from "./open-store.ts";
@@ -70,8 +61,6 @@ export interface Gateway extends AsyncDisposable {
   reloadAccess(by: string): AccessReloaded;
 }
 
-const ownerOf = (): Caller => ({ principal: OWNER, scopes: ALL_SCOPES });
-
 /** Makes a gateway; nothing is opened before `start`. */
 export function createGateway(options: GatewayOptions): Gateway {
   return new OneGateway(options);
@@ -87,6 +76,7 @@ class OneGateway implements Gateway {
   readonly #access: AccessControl;
   readonly #reload: AccessReloadUse;
   readonly #hub: Hub;
+  readonly #api: ApiSide;
   /** What to close, in the order of opening. */
   readonly #closers: (() => PromiseLike<void> | void)[] = [];
   #bridges: readonly Bridge[] = [];
@@ -119,6 +109,14 @@ class OneGateway implements Gateway {
       channels: config.nomq.channels.map(({ name }) => name),
       store: this.#store ?? memoryStoreOf(config),
     });
+    this.#api = createApiSide({
+      ...{ hub: this.#hub, access: this.#access, store: this.#store, log },
+      bridges: () => this.#bridges,
+      nomq: () => this.#nomq,
+      mqtt: () => this.#mqtt,
+      reloadAccess: (by) => this.reloadAccess(by),
+      isOpen: () => this.#isOpen,
+    });
   }
 
   async start(): Promise<Running> {
@@ -144,12 +142,7 @@ class OneGateway implements Gateway {
   }
 
   health(): Health {
-    return healthOf({
-      bridges: this.#bridges,
-      attachments: () => this.#hub.attachments(),
-      nomq: () => this.#nomq?.counts(),
-      mqtt: () => this.#mqtt?.counts(),
-    });
+    return this.#api.health();
   }
 
   reloadAccess(by: string): AccessReloaded {
@@ -166,9 +159,12 @@ class OneGateway implements Gateway {
       await recoverStore(store, this.#config.data, { log: this.#log, sessionLog: this.#sessionLog });
     }
     this.#closers.push(() => this.#hub[Symbol.asyncDispose]());
-    const control = await openControlServer(folder, createApi({ ...this.#api(), caller: ownerOf }));
+    const control = await openControlServer(folder, this.#api.owners());
     this.#closers.push(() => control[Symbol.asyncDispose]());
-    const http = await this.#openHttp();
+    // Open from now on for whoever watches; messages are taken once the hub has started.
+    const http = await this.#api.open(this.#listen.http);
+    this.#closers.push(() => http[Symbol.asyncDispose]());
+    this.#closers.push(() => this.#api[Symbol.asyncDispose]());
     const keys = keysInEffect(this.#config.nomq.keys, this.#config.data);
     for (const key of keys.keys) {
       const warning = warningOf(key);
@@ -181,36 +177,13 @@ class OneGateway implements Gateway {
     this.#sessionLog.started(addressesOf(this.#bridges));
     const time = this.#nomq?.timeAddress();
     return {
-      listen: { ...addressesOf(this.#bridges), ...(http === undefined ? {} : { http: http.addresses }) },
+      listen: {
+        ...addressesOf(this.#bridges),
+        ...(http.addresses.length === 0 ? {} : { http: http.addresses }),
+      },
       ...(time === undefined ? {} : { time }),
       controlSocket: control.path,
       keys,
-    };
-  }
-
-  /** Open from now on for whoever watches; messages are taken once the hub has started. */
-  async #openHttp(): Promise<HttpSide | undefined> {
-    const { http: listen } = this.#listen;
-    if (listen.length === 0) return undefined;
-    const api = this.#api();
-    const accounts = (): Accounts | undefined => (this.#access.isOn() ? this.#access.accounts : undefined);
-    const http = await openHttp({ listen, accounts, api, clock: api.port.clock, log: this.#log });
-    this.#closers.push(() => http[Symbol.asyncDispose]());
-    return http;
-  }
-
-  #api(): Omit<ApiOptions, "caller"> {
-    return {
-      port: this.#hub.port("api"),
-      health: () => this.health(),
-      attachments: () => this.#hub.attachments(),
-      devices: () => this.#nomq?.devices() ?? [],
-      names: () => this.#nomq?.names,
-      access: {
-        reload: (by) => this.reloadAccess(by),
-        explain: (question) => answerOf(this.#access, question),
-      },
-      isOpen: () => this.#isOpen,
     };
   }
 

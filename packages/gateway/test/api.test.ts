@@ -20,6 +20,8 @@ describe("GET /healthz", () => {
         mqtt: { state: "ready", since: expect.any(Number) },
       },
       unclaimed: [],
+      still: [],
+      store: { state: "memory", damaged: 0, waiting: 0 },
       nomq: expect.objectContaining({
         accepted: 0,
         rejected: expect.objectContaining({ replay: 0, "bad-mac": 0, "unknown-channel": 0 }),
@@ -33,7 +35,8 @@ describe("GET /healthz", () => {
 
   test("before every bridge has claimed its interest nothing else is answered", async () => {
     await using hub = createHub();
-    const health = { live: true, ready: false, bridges: {}, unclaimed: [] };
+    const store = { state: "memory", damaged: 0, waiting: 0 } as const;
+    const health = { live: true, ready: false, bridges: {}, unclaimed: [], still: [], store };
     const app = createApi({
       port: hub.port("api"),
       caller: () => ({ principal: "token:test", scopes: ALL_SCOPES }),

@@ -6,7 +6,7 @@ import type { MessageJson } from "./message-json.ts";
 export const named: z.core.$ZodRegistry<{ id: string }> = z.registry<{ id: string }>();
 
 /** Unix milliseconds. */
-const time: z.ZodNumber = z.number().describe("Unix milliseconds");
+export const timeSchema: z.ZodNumber = z.number().describe("Unix milliseconds");
 
 const errorSchema: z.ZodType = z
   .strictObject({ error: z.strictObject({ code: z.string(), text: z.string() }) })
@@ -36,7 +36,7 @@ export const receiptSchema: z.ZodType<Receipt> = z.strictObject({
       attachment: z.string(),
       is: z.enum(["pending", "delivered", "expired", "dropped", "refused", "uncertain"]),
       reason: z.string().exactOptional(),
-      at: time,
+      at: timeSchema,
     }),
   ),
 });
@@ -49,7 +49,7 @@ export const messageSchema: z.ZodType<MessageJson> = z.strictObject({
   qos: z.literal([0, 1, 2]),
   retain: z.boolean(),
   contentType: z.string().exactOptional(),
-  expiresAt: time.exactOptional(),
+  expiresAt: timeSchema.exactOptional(),
   priority: z.int().min(0).max(15),
   id: z.string(),
   origin: z.string().describe("The attachment, or else the bridge, through which it came in"),
@@ -74,7 +74,7 @@ named.add(ledgerSchema, { id: "Ledger" });
 const presenceSchema = z.strictObject({
   state: z.enum(["online", "offline"]),
   reason: z.string(),
-  since: time,
+  since: timeSchema,
   address: z.string().exactOptional(),
 });
 
@@ -87,6 +87,13 @@ export const attachmentSchema: z.ZodType = z.looseObject({
   state: z.enum(["active", "paused", "unclaimed"]),
   reason: z.string().exactOptional(),
   ledger: ledgerSchema,
+  progress: z
+    .strictObject({
+      open: count.describe("Messages on their way to the peer now"),
+      movedAt: timeSchema.exactOptional().describe("When one last came to an end there"),
+      stillSince: timeSchema.exactOptional().describe("Since when some wait and none does"),
+    })
+    .describe("Looked at every ten seconds"),
   presence: presenceSchema.exactOptional().describe("Of NoMQ peers: whether the peer is there"),
 });
 named.add(attachmentSchema, { id: "Attachment" });
@@ -94,6 +101,6 @@ named.add(attachmentSchema, { id: "Attachment" });
 export const bridgeStatusSchema: z.ZodType<BridgeStatus> = z.strictObject({
   state: z.enum(["starting", "ready", "degraded", "reconnecting", "closed"]),
   reason: z.string().exactOptional(),
-  since: time,
+  since: timeSchema,
 });
 named.add(bridgeStatusSchema, { id: "BridgeStatus" });

@@ -20,7 +20,9 @@ export interface ApiSources {
     explain(question: AccessQuestion): AccessAnswer;
   };
   /** The text of `/metrics`. Absent: 404. */
-  metrics?(): string;
+  metrics?(): string | undefined;
+  /** Told of every publish that the hub refused. */
+  refused?(reason: string): void;
   /** The streams that are open. Default: their own. */
   readonly streams?: Streams;
   /** When a publish is answered that says nothing of it. Default `stored`. */

@@ -1,4 +1,4 @@
-import type { Port } from "@nomq/core";
+import type { LedgerRow, Port } from "@nomq/core";
 import type { Context } from "hono";
 import type { Caller } from "./caller.ts";
 import { failFor } from "./failure.ts";
@@ -16,11 +16,14 @@ export interface Streams {
   /** Ends all; resolves when they are gone. */
   end(): Promise<void>;
   readonly count: number;
+  /** What became of messages at streams that have ended. */
+  ended(): LedgerRow;
 }
 
-/** A stream's place; `close` gives it back. */
+/** A stream's place. */
 export interface OpenStream {
-  close(): void;
+  /** Gives it back; `row`: what its attachment counted. */
+  close(row?: LedgerRow): void;
 }
 
 /** What is open at most unless said otherwise. */
@@ -50,7 +53,9 @@ export function createStreams(
   });
   const of = (principal: string): number =>
     [...places].filter(({ caller }) => caller.principal === principal).length;
+  let ended = NOTHING;
   return {
+    ended: () => ended,
     get count() {
       return places.size;
     },
@@ -60,7 +65,8 @@ export function createStreams(
       const place = { caller, end, gone: gone.promise };
       places.add(place);
       return {
-        close() {
+        close(row) {
+          if (row !== undefined && places.has(place)) ended = sumOf(ended, row);
           places.delete(place);
           gone.resolve();
         },
@@ -71,5 +77,25 @@ export function createStreams(
       for (const place of meant) place.end();
       await Promise.all(meant.map(({ gone }) => gone));
     },
+  };
+}
+
+const NOTHING: LedgerRow = {
+  ...{ accepted: 0, delivered: 0, expired: 0, refused: 0, uncertain: 0, pending: 0 },
+  dropped: {},
+};
+
+function sumOf(a: LedgerRow, b: LedgerRow): LedgerRow {
+  const reasons = [...new Set([...Object.keys(a.dropped), ...Object.keys(b.dropped)])];
+  return {
+    accepted: a.accepted + b.accepted,
+    delivered: a.delivered + b.delivered,
+    expired: a.expired + b.expired,
+    dropped: Object.fromEntries(
+      reasons.map((each) => [each, (a.dropped[each] ?? 0) + (b.dropped[each] ?? 0)]),
+    ),
+    refused: a.refused + b.refused,
+    uncertain: a.uncertain + b.uncertain,
+    pending: 0,
   };
 }

@@ -8,7 +8,7 @@ import { isAllowedOrigin, type PageRules, pageFault } from "./page-check.ts";
 export interface GuardOptions {
   readonly rules: PageRules;
   readonly limits: HttpLimits;
-  refused(reason: string, address: string): void;
+  refused(error: ApiError, address: string): void;
 }
 
 /** Whether the handlers get the request; if not, it has been answered. */
@@ -36,7 +36,7 @@ export function createGuard({ rules, limits, refused }: GuardOptions): Guard {
     const isAllowed = setHeaders(incoming, outgoing, rules);
     const fault = pageFault(incoming, rules);
     if (fault !== undefined) {
-      refused(fault.code, addressOf(incoming));
+      refused(fault, addressOf(incoming));
       return answer(outgoing, 403, fault);
     }
     if (underWay > limits.requests) {

@@ -4,6 +4,7 @@ import { createServer as createSecureServer, type ServerOptions } from "node:htt
 import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { type Clock, NomqError } from "@nomq/core";
+import type { ApiError } from "../api/failure.ts";
 import type { ListenerConfig, ListenerTls } from "../config/config.ts";
 import { codeOf } from "../config/secret.ts";
 import { addressOf } from "./caller.ts";
@@ -28,7 +29,9 @@ export interface HttpListenerOptions {
   readonly limits: HttpLimits;
   readonly clock: Clock;
   /** A request was refused for the page it comes from. */
-  refused(reason: string, address: string): void;
+  refused(error: ApiError, address: string): void;
+  /** An answer has been sent. */
+  answered(status: number): void;
 }
 
 /** Opens one. Rejects with `port-in-use` or `listen-failed`, naming the URL, or `config-invalid` for bad TLS files. */
@@ -41,6 +44,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     underWay.add(outgoing);
     outgoing.once("close", () => underWay.delete(outgoing));
+    outgoing.once("finish", () => options.answered(outgoing.statusCode));
     if (guard(incoming, outgoing, underWay.size)) void handle(incoming, outgoing);
   };
   const server = serverOf(options, serve);

@@ -1,14 +1,16 @@
 import { IncomingMessage } from "node:http";
-import type { Clock, Log, Port } from "@nomq/core";
+import type { Clock, Log, SessionLog } from "@nomq/core";
 import type { Context } from "hono";
 import type { Accounts } from "../access/index.ts";
 import { type ApiOptions, createApi } from "../api/api.ts";
 import type { Caller, TurnedAway } from "../api/caller.ts";
 import type { ListenerConfig } from "../config/config.ts";
 import { addressOf, createFindCaller, type FindCaller } from "./caller.ts";
+import type { HttpCounters } from "./http-counts.ts";
 import { type HttpListener, openHttpListener } from "./http-listener.ts";
 import { HTTP_LIMITS, type HttpLimits } from "./limits.ts";
 import { createRateLimit, type RateLimit } from "./rate-limit.ts";
+import { createRefusals, type Refusals } from "./refusals.ts";
 
 /** Options of {@link openHttp}. */
 export interface HttpOptions {
@@ -19,6 +21,8 @@ export interface HttpOptions {
   readonly api: Omit<ApiOptions, "caller">;
   readonly clock: Clock;
   readonly log: Log;
+  readonly sessionLog: SessionLog;
+  readonly counters: HttpCounters;
   readonly limits?: Partial<HttpLimits>;
 }
 
@@ -57,15 +61,16 @@ interface One {
 async function openOne(options: HttpOptions, { listener, key, limits, rate }: One): Promise<HttpListener> {
   const { anonymous = "loopback" } = listener;
   const find = createFindCaller({ accounts: options.accounts, anonymous, key });
+  const tell = createRefusals({ ...options, key });
   const app = createApi({
     ...options.api,
     ...askedOf(listener),
-    caller: (context) => callerOf(context, { find, rate, record: recordTo(options.api.port, key) }),
+    caller: (context) => callerOf(incomingOf(context), { find, rate, tell }),
   });
   return await openHttpListener({
     ...{ listener, key, limits, clock: options.clock, fetch: app.fetch },
-    refused: (reason, address) =>
-      options.log.debug("an HTTP request was refused", { listener: key, reason, address }),
+    refused: tell,
+    answered: (status) => options.counters.add("answers", String(status)),
   });
 }
 
@@ -83,31 +88,28 @@ const MAX_PAYLOAD = 1_048_576;
 /** Of a publish request, all but the payload: the longest channel name in escapes, and the rest. */
 const BODY_REST = 6 * 65_535 + 65_536;
 
-interface Asking {
-  readonly find: FindCaller;
-  readonly rate: RateLimit;
-  readonly record: (request: IncomingMessage, turned: TurnedAway) => void;
+function incomingOf(context: Context): IncomingMessage {
+  const incoming: unknown = Reflect.get(Object(context.env), "incoming");
+  if (incoming instanceof IncomingMessage) return incoming;
+  throw new TypeError("the request came over no connection");
 }
 
-/** Who was turned away goes into the session log; the token never does. */
-const recordTo =
-  ({ sessionLog }: Pick<Port, "sessionLog">, listener: string): Asking["record"] =>
-  (request, { error }) => {
-    const address = addressOf(request);
-    const what = error.code === "token-missing" ? "client.refused" : "login.refused";
-    sessionLog.record({ who: `addr:${address}`, what, details: { reason: error.code, address, listener } });
-  };
+interface CallerUse {
+  readonly find: FindCaller;
+  readonly rate: RateLimit;
+  readonly tell: Refusals;
+}
 
 /** Who asks, unless it asks too often. */
-function callerOf(context: Context, { find, rate, record }: Asking): Caller | TurnedAway {
-  const incoming: unknown = Reflect.get(Object(context.env), "incoming");
-  if (!(incoming instanceof IncomingMessage)) throw new TypeError("the request came over no connection");
+function callerOf(incoming: IncomingMessage, { find, rate, tell }: CallerUse): Caller | TurnedAway {
   const found = find(incoming);
   if ("turned" in found) {
-    record(incoming, found);
+    tell(found.error, addressOf(incoming));
     return found;
   }
   const afterMs = rate.take(found.principal);
   if (afterMs === 0) return found;
-  return { turned: 429, error: { code: "too-many-requests", text: "slow down" }, afterMs };
+  const error = { code: "too-many-requests", text: "slow down" };
+  tell(error, addressOf(incoming));
+  return { turned: 429, error, afterMs };
 }

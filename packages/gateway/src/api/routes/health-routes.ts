@@ -2,7 +2,7 @@ import { z } from "zod";
 import { fail } from "../failure.ts";
 import type { Health } from "../health.ts";
 import { type Route, route } from "../route.ts";
-import { bridgeStatusSchema, named } from "../schemas.ts";
+import { bridgeStatusSchema, named, timeSchema } from "../schemas.ts";
 import type { ApiSources } from "../sources.ts";
 
 /** Bridges add counts of their own. */
@@ -10,6 +10,15 @@ const healthSchema: z.ZodType = z.looseObject({
   live: z.boolean().describe("The process answers"),
   ready: z.boolean().describe("Every bridge does its work, if only in part"),
   bridges: z.record(z.string(), bridgeStatusSchema),
+  still: z
+    .array(z.strictObject({ attachment: z.string(), since: timeSchema, pending: z.int().min(0) }))
+    .describe("Peers that are connected, have had messages waiting for a minute, and take none"),
+  store: z.strictObject({
+    state: z.enum(["memory", "ready", "full", "failing"]),
+    damaged: z.int().min(0).describe("Values found damaged and put aside since the start"),
+    waiting: z.int().min(0).describe("Publishes and changes that wait for a commit"),
+    stillSince: timeSchema.exactOptional().describe("Since when the same commit is open"),
+  }),
   unclaimed: z.array(z.string()).describe("Durable attachments of an earlier run that nobody has claimed"),
 });
 named.add(healthSchema, { id: "Health" });

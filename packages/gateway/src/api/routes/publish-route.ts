@@ -49,6 +49,7 @@ export function publishRoute(sources: ApiSources): Route {
         const { channel, reason = "refused" } = first;
         const details = { channel, reason, protocol: "http" };
         port.sessionLog.record({ who: caller.principal, what: "publish.refused", details });
+        sources.refused?.(reason);
         return refused(context, first);
       }
       if (request.until !== "delivered") return context.json(first);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { ServerResponse } from "node:http";
-import type { Attachment, Message, Outcome, Port } from "@nomq/core";
+import type { Attachment, LedgerRow, Message, Outcome, Port } from "@nomq/core";
 import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { z } from "zod";
@@ -84,7 +84,7 @@ async function serveStream(reader: Reader, place: OpenStream, wanted: Wanted): P
     try {
       await reader.serve(stream);
     } finally {
-      place.close();
+      place.close(reader.row());
     }
   });
 }
@@ -138,6 +138,10 @@ class Reader {
       await this.#attachment?.[Symbol.asyncDispose]();
       last();
     }
+  }
+
+  row(): LedgerRow | undefined {
+    return this.#attachment?.ledger();
   }
 
   /** Ends the stream from our side. */

@@ -1,0 +1,22 @@
+import type { AttachmentState, BridgeStatus, LedgerRow, NomqBridgeCounts } from "@nomq/core";
+import type { MqttCounts } from "@nomq/mqtt-bridge";
+import type { StoreHealth } from "../api/health.ts";
+import type { HttpCounts } from "../http/http-counts.ts";
+import type { ProcessFacts } from "./process-facts.ts";
+
+/** Everything that metrics are read from, at one moment. */
+export interface Facts {
+  readonly version: string;
+  /** Unix milliseconds. */
+  readonly now: number;
+  readonly ready: boolean;
+  readonly bridges: Readonly<Record<string, BridgeStatus>>;
+  readonly attachments: readonly AttachmentState[];
+  /** What became of messages at streams that have ended. */
+  readonly streamsEnded: LedgerRow;
+  readonly nomq: NomqBridgeCounts | undefined;
+  readonly mqtt: MqttCounts | undefined;
+  readonly http: HttpCounts;
+  readonly store: StoreHealth;
+  readonly process: ProcessFacts;
+}
