@@ -27,6 +27,8 @@ export interface Handed {
   readonly refusal: Verdict | undefined;
   /** What to answer once the sessions have it; `hasReaders`: some MQTT session gets it. */
   verdict(hasReaders: boolean): Promise<Verdict>;
+  /** What to answer once every outcome is final, however late. */
+  final(): Promise<Verdict>;
 }
 
 /** The way of publishes from MQTT clients into the hub. */
@@ -48,7 +50,11 @@ interface Deadline {
   readonly cancel: () => void;
 }
 
-const LATE: Verdict = { code: REASON.quotaExceeded, reason: "not delivered in time" };
+/** What is said when the time is over, or not everyone has it; the message goes on, and its receipt tells. */
+function lateOf(id?: string): Verdict {
+  const more = id === undefined ? "" : `; its receipt is ${id}`;
+  return { code: REASON.quotaExceeded, reason: `not delivered in time${more}`, isLate: true };
+}
 
 /** Makes the way in; `refused` counts by reason. */
 export function createIngress(port: Port, refused: (reason: string) => void): Ingress {
@@ -69,15 +75,15 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
   const verdictOf = async (receipt: Receipt, hasReaders: boolean, wait?: Deadline): Promise<Verdict> => {
     const last = wait === undefined ? receipt : await lastOf(receipt, wait);
     const hasOutcomes = last.outcomes.length > 0 || last.reason === "echo";
-    if (wait !== undefined && last.outcomes.length > 0 && last.at !== "delivered") return LATE;
+    if (wait !== undefined && last.outcomes.length > 0 && last.at !== "delivered") return lateOf(last.id);
     return { code: hasOutcomes || hasReaders ? REASON.success : REASON.noMatchingSubscribers };
   };
   /** Runs the acknowledgement's deadline from now on. */
-  const deadline = ({ listener, late }: IngressOptions): Deadline => {
+  const deadline = ({ listener, late }: IngressOptions, id: () => string | undefined): Deadline => {
     const giveUp = new AbortController();
     const cancel = port.clock.after(listener.ackTimeout, () => {
       giveUp.abort();
-      late(LATE);
+      late(lateOf(id()));
     });
     return { signal: giveUp.signal, cancel };
   };
@@ -94,6 +100,10 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
     return {
       id: receipt.id,
       refusal,
+      final: async () => {
+        const last = await lastOf(receipt, { signal: new AbortController().signal, cancel: () => undefined });
+        return last.at === "delivered" ? { code: REASON.success } : lateOf(last.id);
+      },
       verdict: (hasReaders) => verdictOf(receipt, hasReaders, wait).finally(() => wait?.cancel()),
     };
   };
@@ -101,9 +111,12 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
   return {
     async publish(packet, options) {
       const isAwaited = packet.qos > 0 && options.listener.ack === "delivered";
-      const wait = isAwaited ? deadline(options) : undefined;
+      let id: string | undefined;
+      const wait = isAwaited ? deadline(options, () => id) : undefined;
       try {
-        return await hand(packet, options, wait);
+        const handed = await hand(packet, options, wait);
+        id = handed.id;
+        return handed;
       } catch (error) {
         wait?.cancel();
         throw error;

@@ -118,6 +118,8 @@ export function createPublishing(options: PublishingOptions): Publishing {
       leave(() => {
         const verdict = handed.verdict(forward(packet, client.id));
         verdict.then(settle, (error: unknown) => failed(error, front)).then(resolve, resolve);
+        if (session !== undefined && front?.version !== 5)
+          void verdict.then(whenLate(handed, settle), () => undefined);
       });
     });
   };
@@ -138,9 +140,12 @@ export function createPublishing(options: PublishingOptions): Publishing {
     const transfer = session?.transfers.get(messageId);
     return (verdict: Verdict): void => {
       if (transfer === undefined || transfer.verdict !== undefined) return;
-      transfer.verdict = verdict;
+      // MQTT 3.1.1 is told nothing, and sends the same transfer again: it is answered once all have the message.
+      const isOpen = verdict.isLate === true && front?.version !== 5;
+      if (!isOpen) transfer.verdict = verdict;
       for (const tell of transfer.waiting) tell(verdict);
       transfer.waiting.clear();
+      if (isOpen) return;
       // MQTT 5.0 section 4.3.3: a PUBREC that refuses ends the transfer.
       if (verdict.code < REASON.unspecified || session?.transfers.get(messageId) !== transfer) return;
       session.transfers.delete(messageId);
@@ -206,6 +211,13 @@ export function createPublishing(options: PublishingOptions): Publishing {
     through(made) {
       aedes = made;
     },
+  };
+}
+
+/** The transfer may be acknowledged later: what sends it again is answered then. */
+function whenLate(handed: Handed, settle: (verdict: Verdict) => void) {
+  return (verdict: Verdict): void => {
+    if (verdict.isLate === true) void handed.final().then(settle, () => undefined);
   };
 }
 

@@ -32,6 +32,8 @@ export const REASON = {
 export interface Verdict {
   readonly code: number;
   readonly reason?: string;
+  /** The message was taken: only `ack: delivered` was not reached. */
+  readonly isLate?: true;
 }
 
 /** Decodes one whole frame; undefined when it is not what the protocol allows. Never throws. */
