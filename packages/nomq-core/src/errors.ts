@@ -17,6 +17,7 @@ export type ErrorCode =
   | "store-damaged"
   | "store-newer"
   | "data-in-use"
+  | "import-invalid"
   | "gateway-unreachable"
   | "request-refused";
 

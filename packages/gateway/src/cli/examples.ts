@@ -19,6 +19,7 @@ interface Examples {
   readonly tokenNew: string;
   readonly accessExplain: string;
   readonly accessReload: string;
+  readonly storeImport: string;
 }
 
 /** What `--help` shows below each command. */
@@ -75,5 +76,10 @@ export const EXAMPLES: Examples = {
     "nomq access explain anonymous subscribe news --running",
   ),
   accessReload: examples("nomq access reload", "nomq access reload --data ./second --json"),
-  storeExport: examples("nomq store export > store.jsonl", "nomq store export ./second | grep retained"),
+  storeExport: examples(
+    "nomq store export > store.jsonl",
+    "nomq store export ./second | grep retained",
+    "nomq store export --salvage > rescued.jsonl",
+  ),
+  storeImport: examples("nomq store import < store.jsonl", "nomq store import ./second < store.jsonl"),
 };

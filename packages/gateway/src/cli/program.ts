@@ -237,10 +237,20 @@ function addStore(program: Command, finish: Finish): void {
     .description("write all that a store holds to standard output, one JSON object per line")
     .argument("[dir]", "data folder (default: the configuration's, else ./data)")
     .option("--json", "the same: an export is JSON lines")
+    .option("--salvage", "of a damaged store: what can be read, from a copy made beside it")
     .addHelpText("after", EXAMPLES.storeExport)
     .action(async (dir: string | undefined, options) => {
       const { runStoreExport } = await import("./store-command.ts");
       finish(await runStoreExport(dir, options));
+    });
+  placed(store.command("import"))
+    .description("make a store out of an export on standard input, where there is none yet")
+    .argument("[dir]", "data folder (default: the configuration's, else ./data)")
+    .option("--json", "one JSON object")
+    .addHelpText("after", EXAMPLES.storeImport)
+    .action(async (dir: string | undefined, options) => {
+      const { runStoreImport } = await import("./store-command.ts");
+      finish(await runStoreImport(dir, options));
     });
 }
 

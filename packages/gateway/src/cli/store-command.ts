@@ -2,13 +2,22 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { NomqError } from "@nomq/core";
 import { inUse, storeFolderIn } from "../open-store.ts";
-import { checkStore, exportStore, type StoreReport } from "../store/index.ts";
+import {
+  checkStore,
+  type ExportLine,
+  exportStore,
+  importStore,
+  type StoreReport,
+  salvageStore,
+} from "../store/index.ts";
 import { type PlaceOptions, placedConfig } from "./place.ts";
+import { stdinLines } from "./stdin.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Options of `nomq store check` and `nomq store export`. */
+/** Options of `nomq store check`, `nomq store export` and `nomq store import`. */
 export interface StoreCommandOptions extends PlaceOptions {
   readonly json?: boolean;
+  readonly salvage?: boolean;
 }
 
 /** `nomq store check`: 0 for a sound store, 1 for one with faults, or that cannot be read. */
@@ -28,14 +37,27 @@ export async function runStoreCheck(dir: string | undefined, options: StoreComma
 /** `nomq store export`: JSON lines; 1 where a value was damaged, or nothing can be read. */
 export async function runStoreExport(dir: string | undefined, options: StoreCommandOptions): Promise<number> {
   const data = dataOf(dir, options);
-  return await naming(data, () => written(storeFolderIn(data)));
+  const folder = storeFolderIn(data);
+  return await naming(data, () =>
+    written(options.salvage === true ? salvageStore(folder) : exportStore(folder)),
+  );
 }
 
-async function written(folder: string): Promise<number> {
+/** `nomq store import`: everything that standard input holds, or nothing. */
+export async function runStoreImport(dir: string | undefined, options: StoreCommandOptions): Promise<number> {
+  const folder = storeFolderIn(dataOf(dir, options));
+  const imported = await importStore(folder, stdinLines());
+  const { lines, damaged } = imported;
+  const text = `${folder}: ${lines} lines imported${damaged === 0 ? "" : `, ${damaged} of them name what was lost`}`;
+  process.stdout.write(`${options.json === true ? JSON.stringify({ folder, ...imported }) : text}\n`);
+  return 0;
+}
+
+async function written(lines: AsyncIterable<ExportLine>): Promise<number> {
   let damaged = 0;
-  for await (const line of exportStore(folder)) {
-    if (line.startsWith('{"kind":"damaged"')) damaged += 1;
-    if (!process.stdout.write(`${line}\n`)) await once(process.stdout, "drain");
+  for await (const { kind, text } of lines) {
+    if (kind === "damaged") damaged += 1;
+    if (!process.stdout.write(`${text}\n`)) await once(process.stdout, "drain");
   }
   if (damaged === 0) return 0;
   process.stderr.write(`${damaged} damaged values could not be read; each is a line of kind damaged\n`);

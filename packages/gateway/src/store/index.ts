@@ -5,4 +5,5 @@ export {
   type DurableStoreOptions,
   type Recovered,
 } from "./durable-store.ts";
-export { exportStore } from "./export.ts";
+export { type ExportLine, exportStore, salvageStore } from "./export.ts";
+export { type Imported, importStore } from "./import.ts";

@@ -153,7 +153,7 @@ async function readValues(
 export async function readReceiptOf({ level, image }: Target, id: string): Promise<Receipt | undefined> {
   const seq = seqOfId(id);
   if (seq === undefined) return undefined;
-  let head: (ReceiptHead & { readonly names: ReadonlyMap<number, string> }) | undefined;
+  let head: NamedHead | undefined;
   const ends = new Map<number, End>();
   for await (const [key, value] of entriesOf(level, receiptRange(bucketOf(seq)))) {
     const page = readable(key, value, readReceipts);
@@ -161,9 +161,19 @@ export async function readReceiptOf({ level, image }: Target, id: string): Promi
     if (page !== undefined && own !== undefined) head = { ...own, names: page.names };
     for (const { seq: of, place, ...end } of page?.ends ?? []) if (of === seq) ends.set(place, end);
   }
-  if (head === undefined) return undefined;
-  const { names, channel, publishedAt } = head;
-  const outcomes = head.to.map((place) => {
+  return head === undefined ? undefined : receiptOf(image, head, ends);
+}
+
+/** The head of a receipt, and who its places are. */
+export type NamedHead = ReceiptHead & { readonly names: ReadonlyMap<number, string> };
+
+/** A receipt as it is told; `ends` are its own, by place. */
+export function receiptOf(
+  image: Target["image"],
+  { id, to, names, channel, publishedAt }: NamedHead,
+  ends: ReadonlyMap<number, End>,
+): Receipt {
+  const outcomes = to.map((place) => {
     const attachment = names.get(place) ?? "";
     const end = ends.get(place);
     if (end !== undefined) return { attachment, ...end };

@@ -220,15 +220,13 @@ describe("a damaged value", () => {
     await spoil(folder.path, `payload-${seq + 2}-payload-${seq + 2}-`);
     const { faults } = await checkStore(folder.path);
     expect(faults.join()).toContain("damaged");
-    const lines = (await collected(exportStore(folder.path))).map((line): { kind: string } =>
-      JSON.parse(line),
-    );
+    const lines = await collected(exportStore(folder.path));
     const kinds = lines.map(({ kind }) => kind);
     expect(kinds[0]).toBe("store");
     expect(kinds.filter((kind) => kind === "waiting")).toHaveLength(4);
     expect(kinds.filter((kind) => kind === "retained")).toHaveLength(4);
     expect(kinds.filter((kind) => kind === "damaged")).toHaveLength(3);
-    expect(lines.at(-1)).toMatchObject({ kind: "end", lines: lines.length - 1 });
+    expect(JSON.parse(lines.at(-1)?.text ?? "")).toMatchObject({ kind: "end", lines: lines.length - 1 });
   });
 });
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { NomqError } from "@nomq/core";
-import { WAYS_OUT } from "./level.ts";
+import { untouched } from "./ways-out.ts";
 
 /** How this version lays a store out. */
 export const FORMAT = 2;
@@ -26,7 +26,8 @@ export async function readMark(folder: string): Promise<FolderMark | undefined> 
   });
   if (text === undefined) return undefined;
   const mark = parseMark(text);
-  if (mark === undefined) throw new NomqError("store-damaged", `${path} is not a store's mark. ${WAYS_OUT}`);
+  if (mark === undefined)
+    throw new NomqError("store-damaged", `${path} is not a store's mark. ${untouched(folder)}`);
   if (mark.format > FORMAT)
     throw new NomqError(
       "store-newer",

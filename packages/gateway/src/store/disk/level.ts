@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { NomqError } from "@nomq/core";
 import { ClassicLevel } from "classic-level";
 import type { Range } from "../layout/keys.ts";
+import { opened, untouched } from "./ways-out.ts";
 
 /** What the writer puts into one atomic batch. */
 export interface Operations {
@@ -36,6 +37,8 @@ export interface Level {
   close(): Promise<void>;
 }
 
+export type RawLevel = ClassicLevel<Buffer, Buffer>;
+
 /** Opens the database of a folder. Tests hand in one that fails. */
 export type OpenLevel = (folder: string, options: { readonly create: boolean }) => Promise<Level>;
 
@@ -45,14 +48,14 @@ const CACHE = 8 * 1024 * 1024;
 const HANDED_OVER = 65_536;
 
 /** Where LevelDB's own files lie. */
-const levelFolder = (folder: string): string => join(folder, "level");
+export const levelFolder = (folder: string): string => join(folder, "level");
 
 export const openLevel: OpenLevel = async (folder, { create }) => {
   const location = levelFolder(folder);
   if (!existsSync(join(location, "CURRENT")) && (!create || hasTables(location)))
     throw new NomqError(
       "store-damaged",
-      `${join(location, "CURRENT")} is missing: LevelDB would start empty. ${WAYS_OUT}`,
+      `${join(location, "CURRENT")} is missing: LevelDB would start empty. ${untouched(folder)}`,
     );
   const level = new ClassicLevel<Buffer, Buffer>(location, {
     keyEncoding: "buffer",
@@ -75,11 +78,6 @@ export const openLevel: OpenLevel = async (folder, { create }) => {
 const hasTables = (location: string): boolean =>
   existsSync(location) && readdirSync(location).some((file) => file.endsWith(".ldb"));
 
-/** What an operator can do about a damaged store. */
-export const WAYS_OUT: string =
-  "Nothing was changed. Put a backup in its place, or rescue what is readable with an export, or move the folder " +
-  "away to start empty.";
-
 function translated(error: unknown, folder: string): NomqError {
   const { code, text } = causeOf(error);
   if (code === "LEVEL_LOCKED")
@@ -89,7 +87,7 @@ function translated(error: unknown, folder: string): NomqError {
       { cause: error },
     );
   if (code === "LEVEL_CORRUPTION" || (code === "LEVEL_IO_ERROR" && /No such file/.test(text)))
-    return new NomqError("store-damaged", `the store in ${folder} is damaged: ${text}. ${WAYS_OUT}`, {
+    return new NomqError("store-damaged", `the store in ${folder} is damaged: ${text}. ${opened(folder)}`, {
       cause: error,
     });
   return new NomqError("store-failed", `the store in ${folder} could not be opened: ${text}`, {
@@ -98,14 +96,14 @@ function translated(error: unknown, folder: string): NomqError {
 }
 
 /** LevelDB's own code and words stand in the cause. */
-function causeOf(error: unknown): { code: string; text: string } {
+export function causeOf(error: unknown): { code: string; text: string } {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (!(inner instanceof Error)) return { code: "", text: String(inner) };
   const code = "code" in inner && typeof inner.code === "string" ? inner.code : "";
   return { code, text: inner.message };
 }
 
-function overLevel(level: ClassicLevel<Buffer, Buffer>): Level {
+export function overLevel(level: RawLevel): Level {
   const options = { highWaterMarkBytes: HANDED_OVER };
   // What `moment` hands out is LevelDB's snapshot; nothing else makes one.
   const seenAt = (at: Moment | undefined) =>

@@ -1,20 +1,24 @@
 import { NomqError } from "@nomq/core";
-import { type Level, type Operations, WAYS_OUT } from "../disk/level.ts";
+import type { Level, Operations } from "../disk/level.ts";
+import { opened } from "../disk/ways-out.ts";
 import { DamagedValue } from "../layout/bytes.ts";
 import { commitKey, Space, seqIn, spaceRange } from "../layout/keys.ts";
 import { type CommitRecord, readCommit, writeCommit } from "../layout/records.ts";
 
 /** So many commit records are kept; a hole among them shows a batch that the disk lost. */
-const KEPT_COMMITS = 4_096;
+export const KEPT_COMMITS = 4_096;
 
 /** The last commit and its number. */
 export interface LastCommit extends CommitRecord {
   readonly number: number;
 }
 
-/** The records of a new store, as if it had committed that often. */
-export function firstCommits(operations: Operations): LastCommit {
-  const record = { operations: 0, highest: 0, receipts: 0 };
+/** The records of a new store, as if it had committed that often; `given` is what it holds already. */
+export function firstCommits(
+  operations: Operations,
+  given: { readonly highest: number; readonly receipts: number } = { highest: 0, receipts: 0 },
+): LastCommit {
+  const record = { operations: 0, ...given };
   for (let number = 1; number <= KEPT_COMMITS; number += 1) putCommit(operations, { ...record, number });
   return { ...record, number: KEPT_COMMITS };
 }
@@ -39,21 +43,21 @@ export async function lastCommit(level: Level, folder: string): Promise<LastComm
   const first = entries[0];
   const last = entries.at(-1);
   if (first === undefined || last === undefined)
-    throw new NomqError("store-damaged", `the store in ${folder} holds no commits. ${WAYS_OUT}`);
+    throw new NomqError("store-damaged", `the store in ${folder} holds no commits. ${opened(folder)}`);
   const expected = seqIn(last[0]) - KEPT_COMMITS + 1;
   const gap = entries.findIndex(([key], at) => seqIn(key) !== expected + at);
   if (entries.length !== KEPT_COMMITS || gap !== -1) {
     const number = gap === -1 ? expected : expected + gap;
     throw new NomqError(
       "store-damaged",
-      `the store in ${folder} has lost commit ${number}: its log is damaged. ${WAYS_OUT}`,
+      `the store in ${folder} has lost commit ${number}: its log is damaged. ${opened(folder)}`,
     );
   }
   try {
     return { ...readCommit(...last), number: seqIn(last[0]) };
   } catch (error) {
     if (!(error instanceof DamagedValue)) throw error;
-    const text = `the last commit of the store in ${folder} is damaged: ${error.message}. ${WAYS_OUT}`;
+    const text = `the last commit of the store in ${folder} is damaged: ${error.message}. ${opened(folder)}`;
     throw new NomqError("store-damaged", text, { cause: error });
   }
 }

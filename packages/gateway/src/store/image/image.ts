@@ -1,5 +1,6 @@
 import { NomqError } from "@nomq/core";
-import { type Level, WAYS_OUT } from "../disk/level.ts";
+import type { Level } from "../disk/level.ts";
+import { opened } from "../disk/ways-out.ts";
 import { DamagedValue } from "../layout/bytes.ts";
 import {
   doomedKey,
@@ -74,8 +75,41 @@ export const keyAfter = (key: Buffer): Buffer => Buffer.concat([key, Buffer.allo
 
 /** Reads what must be known before the first commit. Refuses a store that it cannot rely on. */
 export async function loadImage(level: Level, folder: string, limits: StoreLimits): Promise<Image> {
-  const commit = await lastCommit(level, folder);
-  const image: Image = {
+  const image = emptyImage(await lastCommit(level, folder), limits);
+  image.oldestReceipts = await oldestReceipts(level, image.commit);
+  try {
+    await loadNumbers(level, image, strictly);
+    await loadShelves(level, image, strictly);
+  } catch (error) {
+    if (!(error instanceof DamagedValue)) throw error;
+    const text = `the store in ${folder} cannot be relied on: ${error.message}. ${opened(folder)}`;
+    throw new NomqError("store-damaged", text, { cause: error });
+  }
+  return image;
+}
+
+/** As much of a damaged store's image as can be read; `told` hears what cannot. */
+export async function readableImage(
+  level: Level,
+  limits: StoreLimits,
+  told: (key: Buffer, reason: string) => void,
+): Promise<Image> {
+  const image = emptyImage({ number: 0, highest: 0, receipts: 0, operations: 0 }, limits);
+  const leniently: Reading = (key, read) => {
+    try {
+      read();
+    } catch (error) {
+      if (!(error instanceof DamagedValue)) throw error;
+      told(key, error.message);
+    }
+  };
+  await loadNumbers(level, image, leniently);
+  await loadShelves(level, image, leniently);
+  return image;
+}
+
+function emptyImage(commit: LastCommit, limits: StoreLimits): Image {
+  return {
     attachments: new AttachmentIndex(),
     owners: new Map(),
     doomed: new Map(),
@@ -85,19 +119,10 @@ export async function loadImage(level: Level, folder: string, limits: StoreLimit
     retained: new RetainedIndex(limits.tombstones),
     limits,
     commit,
-    oldestReceipts: await oldestReceipts(level, commit),
+    oldestReceipts: 0,
     nextStart: 1,
     nextNumber: 1,
   };
-  try {
-    await loadNumbers(level, image);
-    await loadShelves(level, image);
-  } catch (error) {
-    if (!(error instanceof DamagedValue)) throw error;
-    const text = `the store in ${folder} cannot be relied on: ${error.message}. ${WAYS_OUT}`;
-    throw new NomqError("store-damaged", text, { cause: error });
-  }
-  return image;
 }
 
 async function oldestReceipts(level: Level, { highest }: LastCommit): Promise<number> {
@@ -105,32 +130,41 @@ async function oldestReceipts(level: Level, { highest }: LastCommit): Promise<nu
   return first === undefined ? bucketOf(highest) : receiptBucketIn(first);
 }
 
-async function loadNumbers(level: Level, image: Image): Promise<void> {
+/** Reads one entry; what becomes of a damaged one is its caller's. */
+type Reading = (key: Buffer, read: () => void) => void;
+const strictly: Reading = (_key, read) => read();
+
+async function loadNumbers(level: Level, image: Image, reading: Reading): Promise<void> {
   for (const [name, put] of [
     ["start", (value: number) => (image.nextStart = value)],
     ["next", (value: number) => (image.nextNumber = value)],
   ] as const) {
     const key = metaKey(name);
     const value = await level.get(key);
-    if (value !== undefined) put(readNumber(key, value));
+    if (value !== undefined) reading(key, () => void put(readNumber(key, value)));
   }
   for await (const [key, value] of entriesOf(level, spaceRange(Space.doomed)))
-    image.doomed.set(placeIn(key), { at: readNumber(doomedKey(placeIn(key)), value) });
+    reading(
+      key,
+      () => void image.doomed.set(placeIn(key), { at: readNumber(doomedKey(placeIn(key)), value) }),
+    );
 }
 
-async function loadShelves(level: Level, image: Image): Promise<void> {
-  for await (const [key, value] of entriesOf(level, spaceRange(Space.name))) {
-    const kind: NameKind = key[1] === 1 ? "attachment" : "owner";
-    const number = readNumber(key, value);
-    if (kind === "owner") image.owners.set(textIn(key, 2), number);
-    else image.attachments.add(textIn(key, 2), number);
-  }
-  for await (const [key, value] of entriesOf(level, spaceRange(Space.place))) {
-    const attachment = image.attachments.at(placeIn(key));
-    if (attachment === undefined) throw new DamagedValue("counts belong to an attachment without a name");
-    if (key.equals(placeKey(attachment.place, "interest"))) attachment.interest = readInterest(key, value);
-    else Object.assign(attachment, readTally(key, value));
-  }
+async function loadShelves(level: Level, image: Image, reading: Reading): Promise<void> {
+  for await (const [key, value] of entriesOf(level, spaceRange(Space.name)))
+    reading(key, () => {
+      const kind: NameKind = key[1] === 1 ? "attachment" : "owner";
+      const number = readNumber(key, value);
+      if (kind === "owner") image.owners.set(textIn(key, 2), number);
+      else image.attachments.add(textIn(key, 2), number);
+    });
+  for await (const [key, value] of entriesOf(level, spaceRange(Space.place)))
+    reading(key, () => {
+      const attachment = image.attachments.at(placeIn(key));
+      if (attachment === undefined) throw new DamagedValue("counts belong to an attachment without a name");
+      if (key.equals(placeKey(attachment.place, "interest"))) attachment.interest = readInterest(key, value);
+      else Object.assign(attachment, readTally(key, value));
+    });
 }
 
 /** The store's own number, under which its folder knows it. */
