@@ -81,6 +81,7 @@ class OneApiSide implements ApiSide {
       attachments: () => hub.attachments(),
       nomq: () => nomq()?.counts(),
       mqtt: () => mqtt()?.counts(),
+      slowClients: () => mqtt()?.slowClients() ?? [],
       storeProgress: () => hub.store(),
       store,
       clock: systemClock,
@@ -126,6 +127,7 @@ class OneApiSide implements ApiSide {
       streamsEnded: this.#streams.ended(),
       nomq: this.#options.nomq()?.counts(),
       mqtt: this.#options.mqtt()?.counts(),
+      slowClients: this.#options.mqtt()?.slowClients() ?? [],
       http: this.#counters.read(this.#streams.count),
       process: watch.read(),
     };

@@ -6,7 +6,7 @@ import type {
   NomqBridgeCounts,
   StoreProgress,
 } from "@nomq/core";
-import type { MqttCounts } from "@nomq/mqtt-bridge";
+import type { MqttCounts, SlowClient } from "@nomq/mqtt-bridge";
 import type { DurableStore } from "../store/index.ts";
 
 /** How the store does. `failing`: the same commit has been open for long. */
@@ -23,8 +23,11 @@ export interface StoreHealth {
 /** An attachment that may get messages and takes none. */
 export interface Still {
   readonly attachment: string;
+  /** Of the embedded broker: which of its clients. */
+  readonly client?: string;
   /** Unix milliseconds. */
   readonly since: number;
+  /** Messages that wait. */
   readonly pending: number;
 }
 
@@ -37,7 +40,7 @@ export interface Health {
   readonly bridges: Readonly<Record<string, BridgeStatus>>;
   /** Durable attachments of an earlier run that nobody has claimed. */
   readonly unclaimed: readonly string[];
-  /** Peers that are connected, have messages waiting for longer than a minute, and take none. */
+  /** Peers that are connected, have had messages waiting for a minute (MQTT clients: for ten seconds) and take none. */
   readonly still: readonly Still[];
   readonly store: StoreHealth;
   /**
@@ -55,6 +58,7 @@ export interface HealthSources {
   attachments(): readonly AttachmentState[];
   nomq(): NomqBridgeCounts | undefined;
   mqtt(): MqttCounts | undefined;
+  slowClients(): readonly SlowClient[];
   storeProgress(): StoreProgress;
   /** Undefined: the store is in memory. */
   readonly store: Pick<DurableStore, "isFull" | "damaged"> | undefined;
@@ -77,7 +81,7 @@ export function healthOf(sources: HealthSources): Health {
     ready: Object.values(bridges).every(({ state }) => state !== "starting" && state !== "closed"),
     bridges,
     unclaimed: attachments.filter(({ state }) => state === "unclaimed").map(({ name }) => name),
-    still,
+    still: [...still, ...sources.slowClients().map(stillClient)],
     store: storeHealthOf(sources),
     ...(nomq === undefined ? {} : { nomq }),
     ...(mqtt === undefined ? {} : { mqtt }),
@@ -91,6 +95,14 @@ function stillOf(attachments: readonly AttachmentState[], now: number): readonly
       : [{ attachment: name, since: stillSince, pending }],
   );
 }
+
+/** One client that takes nothing does not make the broker that serves all others degraded. */
+const stillClient = ({ client, since, waiting }: SlowClient): Still => ({
+  attachment: "mqtt:broker",
+  client,
+  since,
+  pending: waiting,
+});
 
 /** A bridge that says it is well while messages to one of its peers do not move is degraded. */
 function bridgesOf(

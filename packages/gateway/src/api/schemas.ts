@@ -2,13 +2,17 @@ import { type BridgeStatus, isValidFilter, type LedgerRow, type Receipt } from "
 import { z } from "zod";
 import type { MessageJson } from "./message-json.ts";
 
-/** Schemas with a name of their own in the OpenAPI document. */
-export const named: z.core.$ZodRegistry<{ id: string }> = z.registry<{ id: string }>();
+/** Schemas with a name of their own in the OpenAPI document; their descriptions lie in the same register. */
+export const named: { add(schema: z.ZodType, name: { readonly id: string }): void } = {
+  add(schema, { id }) {
+    z.globalRegistry.add(schema, { ...z.globalRegistry.get(schema), id });
+  },
+};
 
 /** Unix milliseconds. */
 export const timeSchema: z.ZodNumber = z.number().describe("Unix milliseconds");
 
-const errorSchema: z.ZodType = z
+export const errorSchema: z.ZodType = z
   .strictObject({ error: z.strictObject({ code: z.string(), text: z.string() }) })
   .describe("Why a request was refused; docs/errors.md explains the codes");
 named.add(errorSchema, { id: "Error" });

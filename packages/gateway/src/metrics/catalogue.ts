@@ -178,6 +178,21 @@ const MQTT: readonly Metric<Facts>[] = [
     labels: ["reason"],
     read: ({ mqtt }) => byReason(mqtt?.connectionsCut),
   },
+  {
+    name: "nomq_mqtt_slow_clients",
+    type: "gauge",
+    help: "MQTT clients that are connected and take nothing",
+    labels: [],
+    read: ({ mqtt }) => (mqtt === undefined ? [] : one(mqtt.slowClients)),
+  },
+  {
+    name: "nomq_mqtt_slow_client_seconds",
+    type: "gauge",
+    help: "For how long an MQTT client has taken nothing; the longest, at most 100",
+    labels: ["client", "reason"],
+    read: ({ slowClients, now }) =>
+      slowClients.map(({ client, reason, since }) => [[client, reason], Math.max(0, now - since) / 1_000]),
+  },
 ];
 
 /** Every metric of `/metrics`, in the order of docs/metrics.md. */

@@ -1,5 +1,5 @@
 import type { AttachmentState, BridgeStatus, LedgerRow, NomqBridgeCounts } from "@nomq/core";
-import type { MqttCounts } from "@nomq/mqtt-bridge";
+import type { MqttCounts, SlowClient } from "@nomq/mqtt-bridge";
 import type { StoreHealth } from "../api/health.ts";
 import type { HttpCounts } from "../http/http-counts.ts";
 import type { ProcessFacts } from "./process-facts.ts";
@@ -16,6 +16,7 @@ export interface Facts {
   readonly streamsEnded: LedgerRow;
   readonly nomq: NomqBridgeCounts | undefined;
   readonly mqtt: MqttCounts | undefined;
+  readonly slowClients: readonly SlowClient[];
   readonly http: HttpCounts;
   readonly store: StoreHealth;
   readonly process: ProcessFacts;

@@ -11,7 +11,14 @@ const healthSchema: z.ZodType = z.looseObject({
   ready: z.boolean().describe("Every bridge does its work, if only in part"),
   bridges: z.record(z.string(), bridgeStatusSchema),
   still: z
-    .array(z.strictObject({ attachment: z.string(), since: timeSchema, pending: z.int().min(0) }))
+    .array(
+      z.strictObject({
+        attachment: z.string(),
+        client: z.string().exactOptional().describe("Of the embedded broker: which of its clients"),
+        since: timeSchema,
+        pending: z.int().min(0).describe("Messages that wait"),
+      }),
+    )
     .describe("Peers that are connected, have had messages waiting for a minute, and take none"),
   store: z.strictObject({
     state: z.enum(["memory", "ready", "full", "failing"]),

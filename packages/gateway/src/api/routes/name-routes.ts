@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
 import { fail } from "../failure.ts";
 import { type Route, route } from "../route.ts";
+import { errorSchema } from "../schemas.ts";
 import type { ApiSources } from "../sources.ts";
 
 /** The body of `POST /api/v1/nomq/names`. */
@@ -74,7 +75,10 @@ const giveRoute = (sources: ApiSources): Route =>
     scopes: ["admin"],
     body: naming,
     bodyWanted: "{ hash, channel }",
-    answers: { 200: { description: "In force and stored", schema: named } },
+    answers: {
+      200: { description: "In force and stored", schema: named },
+      409: { description: "It is not that hash's name, or there are too many names", schema: errorSchema },
+    },
     async serve({ body, context }) {
       const names = sources.names?.();
       if (names === undefined) return noNomq(context);

@@ -6,6 +6,7 @@ import { attachmentsRoute } from "./attachment-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { messageRoutes } from "./message-routes.ts";
 import { nameRoutes } from "./name-routes.ts";
+import { openApiRoute } from "./openapi-route.ts";
 import { publishRoute } from "./publish-route.ts";
 import { receiptRoute } from "./receipt-route.ts";
 import { streamRoute } from "./stream-route.ts";
@@ -13,7 +14,7 @@ import { streamRoute } from "./stream-route.ts";
 /** Everything the API serves. */
 export function routesOf(sources: ApiSources): readonly Route[] {
   const { streams = createStreams(sources.port) } = sources;
-  return [
+  const routes = [
     ...healthRoutes(sources),
     publishRoute(sources),
     ...messageRoutes(sources),
@@ -23,4 +24,5 @@ export function routesOf(sources: ApiSources): readonly Route[] {
     ...nameRoutes(sources),
     ...accessRoutes(sources),
   ];
+  return [...routes, openApiRoute(routes)];
 }
