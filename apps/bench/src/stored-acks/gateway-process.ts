@@ -24,6 +24,13 @@ async function startGateway(text: string): Promise<Gateway> {
 }
 
 let before = process.cpuUsage();
+let longest = 0;
+let worked = mainThread();
+setInterval(() => {
+  const now = mainThread();
+  longest = Math.max(longest, now - worked);
+  worked = now;
+}, 1);
 const histogram = monitorEventLoopDelay({ resolution: 1 });
 histogram.enable();
 const config = process.argv[2];
@@ -33,8 +40,16 @@ process.on("message", (message: ToMeasured) => {
   if (message.is === "begin") {
     histogram.reset();
     before = process.cpuUsage();
+    longest = 0;
+    worked = mainThread();
   } else say({ is: "load", ...load() });
 });
+
+/** Milliseconds of processor time so far, of the thread that runs the event loop. */
+function mainThread(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
+}
 
 function load(): Load {
   const ms = (nanos: number): number => nanos / 1e6;
@@ -43,6 +58,7 @@ function load(): Load {
     p50: ms(histogram.percentile(50)),
     p99: ms(histogram.percentile(99)),
     max: ms(histogram.max),
+    longest,
     cpu: user + system,
   };
 }

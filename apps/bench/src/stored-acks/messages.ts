@@ -3,6 +3,8 @@ export interface Load {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** Milliseconds that the loop itself worked in its longest turn: the rest of a delay is the machine's. */
+  readonly longest: number;
   /** Microseconds of processor time, of all threads. */
   readonly cpu: number;
 }
