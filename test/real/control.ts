@@ -24,11 +24,16 @@ function get(socketPath: string, path: string): Promise<IncomingMessage> {
   });
 }
 
-/** GET on the control socket; the answer's JSON. */
-export async function askControl(socketPath: string, path: string): Promise<unknown> {
+/** GET on the control socket; the answer's text. */
+export async function askControlText(socketPath: string, path: string): Promise<string> {
   let text = "";
   for await (const chunk of await get(socketPath, path)) text += String(chunk);
-  return JSON.parse(text);
+  return text;
+}
+
+/** As {@link askControlText}; the answer's JSON. */
+export async function askControl(socketPath: string, path: string): Promise<unknown> {
+  return JSON.parse(await askControlText(socketPath, path));
 }
 
 /** Follows `/api/v1/stream`; resolves when the subscription is in force. Ends with `close`. */

@@ -19,6 +19,8 @@ export interface Subscriber extends AsyncDisposable {
   readonly printed: readonly Printed[];
   /** Resolves when this many messages have been printed. */
   atLeast(count: number): Promise<readonly Printed[]>;
+  /** SIGSTOP: it stays connected and reads nothing; SIGCONT: it goes on. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
 }
 
 export interface MqttAddress {
@@ -78,6 +80,7 @@ export async function subscribe(
         waiting.add(look);
         look();
       }),
+    signal: (name) => void child.kill(name),
     [Symbol.asyncDispose]: () => end(child),
   };
 }

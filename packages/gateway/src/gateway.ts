@@ -174,13 +174,12 @@ class OneGateway implements Gateway {
     for (const bridge of this.#bridges) this.#hub.add(bridge);
     await this.#hub.start();
     this.#isOpen = true;
-    this.#sessionLog.started(addressesOf(this.#bridges));
+    const served = http.addresses.length === 0 ? {} : { http: http.addresses };
+    const listen = { ...addressesOf(this.#bridges), ...served };
+    this.#sessionLog.started(listen);
     const time = this.#nomq?.timeAddress();
     return {
-      listen: {
-        ...addressesOf(this.#bridges),
-        ...(http.addresses.length === 0 ? {} : { http: http.addresses }),
-      },
+      listen,
       ...(time === undefined ? {} : { time }),
       controlSocket: control.path,
       keys,

@@ -21,6 +21,7 @@ describe("GET /healthz", () => {
       },
       unclaimed: [],
       still: [],
+      stillCount: 0,
       store: { state: "memory", damaged: 0, waiting: 0 },
       nomq: expect.objectContaining({
         accepted: 0,
@@ -41,7 +42,8 @@ describe("GET /healthz", () => {
   test("before every bridge has claimed its interest nothing else is answered", async () => {
     await using hub = createHub();
     const store = { state: "memory", damaged: 0, waiting: 0 } as const;
-    const health = { live: true, ready: false, bridges: {}, unclaimed: [], still: [], store };
+    const nobody = { unclaimed: [], still: [], stillCount: 0 };
+    const health = { live: true, ready: false, bridges: {}, ...nobody, store };
     const app = createApi({
       port: hub.port("api"),
       caller: () => ({ principal: "token:test", scopes: ALL_SCOPES }),

@@ -4,7 +4,9 @@ import type { ClientRecords } from "./client-records.ts";
 import type { Front } from "./front/front.ts";
 
 /** How often connections are looked at. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 2_500;
+/** A client whose socket has taken nothing for so long is slow. */
+const NOT_READING_MS = 5_000;
 /** A client that has acknowledged nothing of what it has for so long is slow. */
 const UNACKNOWLEDGED_MS = 10_000;
 /** Slow clients that are named; more are counted. */
@@ -98,7 +100,7 @@ function stillness(front: Front, seen: Seen, now: number): Stillness | undefined
   seen.acknowledged = acknowledged;
   if (inFlight === 0) seen.stillSince = undefined;
   else if (hasMoved || seen.stillSince === undefined) seen.stillSince = now;
-  if (behindSince !== undefined && now - behindSince >= LOOK_MS)
+  if (behindSince !== undefined && now - behindSince >= NOT_READING_MS)
     return { reason: "not-reading", since: behindSince };
   const { stillSince } = seen;
   if (stillSince === undefined || now - stillSince < UNACKNOWLEDGED_MS) return undefined;

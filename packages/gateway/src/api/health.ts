@@ -3,11 +3,13 @@ import type {
   Bridge,
   BridgeStatus,
   Clock,
+  NomqBridge,
   NomqBridgeCounts,
   StoreProgress,
 } from "@nomq/core";
-import type { MqttCounts, SlowClient } from "@nomq/mqtt-bridge";
+import type { MqttBridge, MqttCounts } from "@nomq/mqtt-bridge";
 import type { DurableStore } from "../store/index.ts";
+import { namedStill, type Still, stillPeers, withStill } from "./still.ts";
 
 /** How the store does. `failing`: the same commit has been open for long. */
 export interface StoreHealth {
@@ -20,17 +22,6 @@ export interface StoreHealth {
   readonly stillSince?: number;
 }
 
-/** An attachment that may get messages and takes none. */
-export interface Still {
-  readonly attachment: string;
-  /** Of the embedded broker: which of its clients. */
-  readonly client?: string;
-  /** Unix milliseconds. */
-  readonly since: number;
-  /** Messages that wait. */
-  readonly pending: number;
-}
-
 /** What `GET /healthz` answers. */
 export interface Health {
   /** The process answers. */
@@ -40,8 +31,10 @@ export interface Health {
   readonly bridges: Readonly<Record<string, BridgeStatus>>;
   /** Durable attachments of an earlier run that nobody has claimed. */
   readonly unclaimed: readonly string[];
-  /** Peers that are connected, have had messages waiting for a minute (MQTT clients: for ten seconds) and take none. */
+  /** Peers that are connected, have messages waiting, and take none; those for longest first, at most 100. */
   readonly still: readonly Still[];
+  /** How many there are. */
+  readonly stillCount: number;
   readonly store: StoreHealth;
   /**
    * The NoMQ side: datagrams rejected and messages refused by reason, channels that arrived as a hash nobody knows
@@ -56,69 +49,40 @@ export interface Health {
 export interface HealthSources {
   readonly bridges: readonly Bridge[];
   attachments(): readonly AttachmentState[];
-  nomq(): NomqBridgeCounts | undefined;
-  mqtt(): MqttCounts | undefined;
-  slowClients(): readonly SlowClient[];
+  nomq(): Pick<NomqBridge, "counts" | "devices"> | undefined;
+  mqtt(): Pick<MqttBridge, "counts" | "slowClients"> | undefined;
   storeProgress(): StoreProgress;
   /** Undefined: the store is in memory. */
   readonly store: Pick<DurableStore, "isFull" | "damaged"> | undefined;
   readonly clock: Clock;
 }
 
-/** A peer that takes nothing for so long is stuck, not slow: NoMQ's retries and MQTT's keep-alive end before. */
-const STILL_MS = 60_000;
-
 /** The health now. */
 export function healthOf(sources: HealthSources): Health {
   const attachments = sources.attachments();
-  const still = stillOf(attachments, sources.clock.now());
-  const bridges = bridgesOf(sources.bridges, still);
-  const nomq = sources.nomq();
-  const mqtt = sources.mqtt();
+  const still = stillPeers({
+    attachments,
+    devices: sources.nomq()?.devices() ?? [],
+    slowClients: sources.mqtt()?.slowClients() ?? [],
+    now: sources.clock.now(),
+  });
+  const bridges = Object.fromEntries(
+    sources.bridges.map((bridge) => [bridge.name, withStill(bridge.name, bridge.status(), still)]),
+  );
+  const nomq = sources.nomq()?.counts();
+  const mqtt = sources.mqtt()?.counts();
   return {
     live: true,
     // A remote that is away makes a bridge `reconnecting`; the gateway still serves everyone else.
     ready: Object.values(bridges).every(({ state }) => state !== "starting" && state !== "closed"),
     bridges,
     unclaimed: attachments.filter(({ state }) => state === "unclaimed").map(({ name }) => name),
-    still: [...still, ...sources.slowClients().map(stillClient)],
+    still: namedStill(still),
+    stillCount: still.length,
     store: storeHealthOf(sources),
     ...(nomq === undefined ? {} : { nomq }),
     ...(mqtt === undefined ? {} : { mqtt }),
   };
-}
-
-function stillOf(attachments: readonly AttachmentState[], now: number): readonly Still[] {
-  return attachments.flatMap(({ name, progress: { stillSince }, ledger: { pending } }) =>
-    stillSince === undefined || now - stillSince < STILL_MS
-      ? []
-      : [{ attachment: name, since: stillSince, pending }],
-  );
-}
-
-/** One client that takes nothing does not make the broker that serves all others degraded. */
-const stillClient = ({ client, since, waiting }: SlowClient): Still => ({
-  attachment: "mqtt:broker",
-  client,
-  since,
-  pending: waiting,
-});
-
-/** A bridge that says it is well while messages to one of its peers do not move is degraded. */
-function bridgesOf(
-  bridges: readonly Bridge[],
-  still: readonly Still[],
-): Readonly<Record<string, BridgeStatus>> {
-  return Object.fromEntries(
-    bridges.map((bridge) => {
-      const status = bridge.status();
-      const stuck = still.find(({ attachment }) => attachment.startsWith(`${bridge.name}:`));
-      if (stuck === undefined || status.state !== "ready") return [bridge.name, status];
-      const { attachment, since } = stuck;
-      const reason = `${attachment} takes none of the messages that wait for it`;
-      return [bridge.name, { state: "degraded", reason, since }];
-    }),
-  );
 }
 
 function storeHealthOf({ store, storeProgress, clock }: HealthSources): StoreHealth {

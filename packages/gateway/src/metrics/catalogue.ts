@@ -120,6 +120,16 @@ const NOMQ: readonly Metric<Facts>[] = [
     read: ({ nomq }) => (nomq === undefined ? [] : one(nomq.sent)),
   },
   {
+    name: "nomq_device_online",
+    type: "gauge",
+    help: `1 while a NoMQ peer with an attachment is there; at most ${ATTACHMENTS_AT_MOST} are named`,
+    labels: ["attachment"],
+    read: ({ devices }) =>
+      devices
+        .slice(0, ATTACHMENTS_AT_MOST)
+        .map(({ attachment, state }): Sample => [[attachment], state === "online" ? 1 : 0]),
+  },
+  {
     name: "nomq_devices",
     type: "gauge",
     help: "NoMQ peers with an attachment, online and offline",

@@ -1,4 +1,4 @@
-import type { AttachmentState, BridgeStatus, LedgerRow, NomqBridgeCounts } from "@nomq/core";
+import type { AttachmentState, BridgeStatus, DevicePresence, LedgerRow, NomqBridgeCounts } from "@nomq/core";
 import type { MqttCounts, SlowClient } from "@nomq/mqtt-bridge";
 import type { StoreHealth } from "../api/health.ts";
 import type { HttpCounts } from "../http/http-counts.ts";
@@ -16,6 +16,9 @@ export interface Facts {
   readonly streamsEnded: LedgerRow;
   readonly nomq: NomqBridgeCounts | undefined;
   readonly mqtt: MqttCounts | undefined;
+  /** NoMQ peers with an attachment. */
+  readonly devices: readonly DevicePresence[];
+  /** MQTT clients that take nothing. */
   readonly slowClients: readonly SlowClient[];
   readonly http: HttpCounts;
   readonly store: StoreHealth;

@@ -14,12 +14,14 @@ const healthSchema: z.ZodType = z.looseObject({
     .array(
       z.strictObject({
         attachment: z.string(),
-        client: z.string().exactOptional().describe("Of the embedded broker: which of its clients"),
+        client: z.string().exactOptional().describe("The MQTT client behind it"),
+        reason: z.enum(["no-progress", "unacknowledged", "not-reading"]),
         since: timeSchema,
-        pending: z.int().min(0).describe("Messages that wait"),
+        pending: z.int().min(0),
       }),
     )
-    .describe("Peers that are connected, have had messages waiting for a minute, and take none"),
+    .describe("Peers that are connected, have messages waiting, and take none; at most 100"),
+  stillCount: z.int().min(0).describe("How many there are"),
   store: z.strictObject({
     state: z.enum(["memory", "ready", "full", "failing"]),
     damaged: z.int().min(0).describe("Values found damaged and put aside since the start"),
