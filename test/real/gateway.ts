@@ -8,6 +8,8 @@ import { vectorKey } from "./vectors.ts";
 export interface Gateway extends AsyncDisposable {
   readonly nomqPort: number;
   readonly mqtt: MqttAddress;
+  /** Of all its MQTT listeners, in their order. */
+  readonly mqttPorts: readonly number[];
   /** Path of its control socket. */
   readonly control: string;
   /** Everything it has printed: banner and log. */
@@ -55,6 +57,7 @@ export async function launchGateway(sections: GatewaySections = {}): Promise<Gat
   return {
     nomqPort: program.port("nomq"),
     mqtt: { host: "127.0.0.1", port: program.port("mqtt", "mqtt") },
+    mqttPorts: (program.listen["mqtt"] ?? []).map((url) => Number(/:(\d+)$/.exec(url)?.[1])),
     control: program.controlSocket,
     output: () => program.stdout() + program.stderr(),
     ask,

@@ -20,6 +20,8 @@ export interface ModelDevice extends AsyncDisposable {
 export interface ModelDeviceOptions {
   /** On every address, so that it hears broadcasts; several may share the port. Default: on 127.0.0.1 alone. */
   readonly sharedPort?: number;
+  /** On 127.0.0.1 at this port. Default: one that the kernel chooses. */
+  readonly port?: number;
   /** Its clock less ours. Default 0. */
   readonly offsetSeconds?: number;
 }
@@ -28,7 +30,7 @@ export interface ModelDeviceOptions {
 export async function openModelDevice(
   key: GroupKey,
   channels: readonly string[],
-  { sharedPort, offsetSeconds = 0 }: ModelDeviceOptions = {},
+  { sharedPort, port: own = 0, offsetSeconds = 0 }: ModelDeviceOptions = {},
 ): Promise<ModelDevice> {
   const model = createV1Device({ ...key, channels });
   const delivered: string[] = [];
@@ -43,7 +45,7 @@ export async function openModelDevice(
     if (done.reply !== undefined && !lost.has(done.reply.type))
       socket.send(done.reply.datagram, port, address);
   });
-  socket.bind(sharedPort ?? 0, sharedPort === undefined ? "127.0.0.1" : "0.0.0.0");
+  socket.bind(sharedPort ?? own, sharedPort === undefined ? "127.0.0.1" : "0.0.0.0");
   await once(socket, "listening");
   return {
     address: `127.0.0.1:${socket.address().port}`,

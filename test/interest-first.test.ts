@@ -1,0 +1,99 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { expect, test } from "vitest";
+import { nomq, type Program, testFolder } from "../packages/gateway/test/launch.ts";
+import { connectRaw, publishOf, type RawClient } from "../packages/mqtt-bridge/test/raw-client.ts";
+import { openModelDevice } from "./real/model-device.ts";
+import { ACK, randomId, unixSeconds } from "./real/seal.ts";
+import { openDevice } from "./real/udp-device.ts";
+import { vectorKey } from "./real/vectors.ts";
+
+// Interest before ingress (docs/architecture.md): what is acknowledged at the first instant is routed to who was
+// interested before.
+
+/** How long the peers stay away. */
+const AWAY_MS = process.env["NOMQ_LONG"] === undefined ? 1_500 : 30_000;
+const AGAIN_MS = 2;
+
+const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket("udp4");
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const { port } = socket.address();
+  socket.close();
+  return port;
+}
+
+async function freeTcpPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** Resolves as soon as the port takes a connection. */
+async function answers(port: number): Promise<void> {
+  const isOpen = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = connect(port, "127.0.0.1");
+      socket.once("connect", () => socket.end(() => resolve(true)));
+      socket.once("error", () => resolve(false));
+    });
+  while (!(await isOpen())) await rest(AGAIN_MS);
+}
+
+/** A NoMQ publisher that sends its transfer again and again until it is acknowledged. */
+async function publishByNomq(port: number, message: string): Promise<void> {
+  await using device = await openDevice(vectorKey, port);
+  const transfer = { sessionId: randomId(), packetId: randomId(), channel: "cmd/valve", message, flags: 1 };
+  while (!device.received.some(({ type }) => type === ACK)) {
+    await device.send({ ...transfer, timestamp: unixSeconds() });
+    await rest(AGAIN_MS);
+  }
+}
+
+/** An MQTT publisher that is there as soon as the port is; resolves with its PUBACK. */
+async function publishByMqtt(port: number, payload: string): Promise<void> {
+  await answers(port);
+  const behind = [publishOf({ topic: "cmd/valve", payload, qos: 1, messageId: 1 })];
+  await using client: RawClient = await connectRaw({ port, behind });
+  expect((await client.take("puback")).reasonCode ?? 0).toBe(0);
+}
+
+async function killed(program: Program): Promise<void> {
+  program.signal("SIGKILL");
+  await program.ended;
+}
+
+test("kill -9, restart, publish at the first instant a port answers: who is back later has it once", async () => {
+  using folder = testFolder();
+  const [nomqPort, mqttPort, devicePort] = [await freeUdpPort(), await freeTcpPort(), await freeUdpPort()];
+  const { encryption, mac } = vectorKey;
+  const key = { id: "site", encryption: encryption.toString("hex"), mac: mac.toString("hex") };
+  const devices = [{ name: "valve", address: `127.0.0.1:${devicePort}`, subscribe: ["cmd/#"] }];
+  const nomqSection = { listen: [`udp://127.0.0.1:${nomqPort}`], keys: [key], devices };
+  const file = folder.file(
+    "gateway.yaml",
+    `nomq: ${JSON.stringify(nomqSection)}\nmqtt: { listen: ["mqtt://127.0.0.1:${mqttPort}"] }\nlog: { format: json }\n`,
+  );
+  const start = (): Program => nomq(["gateway", "--config", file]);
+  {
+    await using first = start();
+    await first.said('"ready"');
+    await killed(first);
+  }
+
+  await using again = start();
+  await Promise.all([publishByNomq(nomqPort, "from nomq"), publishByMqtt(mqttPort, "from mqtt")]);
+  await rest(AWAY_MS);
+  await using valve = await openModelDevice(vectorKey, ["cmd/valve"], { port: devicePort });
+  // It says that it is there, as a board does that starts.
+  await expect.poll(() => valve.delivered.length, { timeout: 60_000 }).toBe(2);
+  await rest(1_000);
+  expect([...valve.delivered].sort()).toEqual(["cmd/valve from mqtt", "cmd/valve from nomq"]);
+  expect(again.stderr()).not.toContain('"level":"error"');
+});
