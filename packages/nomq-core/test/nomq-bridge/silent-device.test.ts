@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import type { NomqDeviceOptions } from "../../src/index.ts";
+import { createWorld, text } from "../node/node-room.ts";
+import { type BridgeRoom, deviceAt, GATEWAY, openBridge } from "./bridge-room.ts";
+
+const DEVICES = 20;
+const SILENT = 7;
+const ROUNDS = 12;
+
+/** What one device is sent: when, and what it makes of it. */
+type Sent = readonly (readonly [at: number, text: string | undefined])[];
+
+interface Run {
+  readonly sent: readonly Sent[];
+  readonly room: BridgeRoom;
+}
+
+/** Twelve messages to each of twenty devices, at QoS 0, 1 and 2; `isThere` says whether one of them answers. */
+async function run(isThere: boolean): Promise<Run> {
+  const places = Array.from({ length: DEVICES }, (_, at) => deviceAt(9_100 + at));
+  const devices = places.map(
+    ({ address }, at): NomqDeviceOptions => ({ name: `d${at}`, address, subscribe: ["all", `own/${at}`] }),
+  );
+  const world = createWorld({ drop: (_, from, to) => !isThere && isSilent(from.port, to.port) });
+  const room = await openBridge({ world, devices });
+  const begun = world.clock.now();
+  const boards = places.map(({ at }, which) =>
+    room.device({ transport: world.network.open(at), channels: ["all", `own/${which}`], paced: true }),
+  );
+  for (const board of boards) await board.publish({ channel: "hello", message: "x" }, GATEWAY);
+  await world.clock.advance(1_000);
+  const port = room.hub.port("other");
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const qos = round % 3 === 0 ? 0 : round % 3 === 1 ? 1 : 2;
+    await port.publish({ channel: "all", payload: text(`all ${round}`), qos }, "*");
+    const own = `own/${(SILENT + round) % DEVICES}`;
+    await port.publish({ channel: own, payload: text(`own ${round}`), qos: 1 }, "*");
+    await world.clock.advance(1_500);
+  }
+  await world.clock.advance(120_000);
+  const sent = boards.map((board) =>
+    board.received.map(({ at, delivered }) => [at - begun, delivered?.text] as const),
+  );
+  return { sent, room };
+}
+
+const isSilent = (from: number, to: number): boolean => from === 9_100 + SILENT || to === 9_100 + SILENT;
+
+test("what 19 devices are sent, and when, is the same whether the 20th answers or has vanished", async () => {
+  const well = await run(true);
+  const one = await run(false);
+  const others = (sent: readonly Sent[]): readonly Sent[] => sent.filter((_, at) => at !== SILENT);
+  expect(others(one.sent)).toEqual(others(well.sent));
+  expect(
+    others(one.sent)
+      .flat()
+      .filter(([, said]) => said !== undefined).length,
+  ).toBeGreaterThan(ROUNDS * (DEVICES - 1));
+  const rows = one.room.hub.attachments().filter(({ name }) => name.startsWith("nomq:d"));
+  const stuck = rows.filter(({ ledger }) => ledger.pending > 0);
+  expect(stuck.map(({ name }) => name)).toEqual([`nomq:d${SILENT}`]);
+  expect(stuck[0]?.progress).toMatchObject({ stillSince: expect.any(Number) });
+  expect(one.room.bridge.counts().devices).toEqual({ online: DEVICES - 1, offline: 1 });
+  // Four calls are open at most: what it may hold of the tables that all share.
+  expect(stuck[0]?.progress.open).toBeLessThanOrEqual(4);
+  await well.room.stop();
+  await one.room.stop();
+});
