@@ -3,6 +3,7 @@ import type { Core, End } from "./core.ts";
 import type { Entry, Lane } from "./lane.ts";
 import type { Binding, Place } from "./place.ts";
 import { nextOwed, sendOwed } from "./repairs.ts";
+import { isWithdrawable, signalOf } from "./revocation.ts";
 
 /** How often in a row a lane is tried at once when its peer names no time. */
 const EAGER_RETRIES = 16;
@@ -40,7 +41,7 @@ export function call(core: Core, place: Place, entry: Entry): void {
   const { attempt } = entry;
   if (binding.peer.echoes !== false) place.echoes.sent(core.prints.of(message), core.time.monotonic());
   const answered = (outcome: Outcome): void => answer(core, place, { binding, entry, attempt, outcome });
-  deliver(core, { binding, entry }).then(answered, (error: unknown) => {
+  deliver(core, place, { binding, entry }).then(answered, (error: unknown) => {
     core.log.warn("a delivery was rejected; it counts as retry", {
       attachment: place.name,
       error: String(error),
@@ -122,10 +123,13 @@ function mark(core: Core, place: Place, entry: Entry): void {
   });
 }
 
-function deliver(core: Core, call: { binding: Binding; entry: Entry }): Promise<Outcome> {
-  const { binding, entry } = call;
+function deliver(
+  core: Core,
+  place: Place,
+  { binding, entry }: { binding: Binding; entry: Entry },
+): Promise<Outcome> {
   const { attempt, cause, deadline, message } = entry;
-  const { signal } = binding;
+  const signal = isWithdrawable(core, place) ? signalOf(entry, binding.signal) : binding.signal;
   const left =
     deadline === Number.POSITIVE_INFINITY ? undefined : Math.round(deadline - core.time.monotonic());
   const delivery: Delivery =
@@ -197,7 +201,9 @@ function retry(core: Core, place: Place, answered: { entry: Entry; lane: Lane; o
   const { channel, retain, seq } = entry.message;
   // It comes again after a newer change, and would leave its peer with the older value.
   if (retain && seq < lane.taken) core.engine.owe(place, channel, "repair");
-  if (entry.deadline <= core.time.monotonic()) core.engine.finish(place, entry, { is: "expired" });
+  const end = entry.withdraw === undefined ? undefined : core.engine.fateOf(place, entry);
+  if (end?.reason === "access") core.engine.finish(place, entry, end);
+  else if (entry.deadline <= core.time.monotonic()) core.engine.finish(place, entry, { is: "expired" });
 }
 
 /** All open calls of a lane with a retry have answered: it starts again at its oldest message, in time. */

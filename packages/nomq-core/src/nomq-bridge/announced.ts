@@ -95,7 +95,7 @@ class AnnouncedPeers implements Announced {
     this.#peers.clear();
   }
 
-  /** NoMQ has no refusal: without its acknowledgement the peer asks again, and gets it once it may. */
+  /** NoMQ answers no SUBSCRIBE: the peer says it again every minute, and gets the channel once it may have it. */
   #mayHave({ id, key }: NomqPeer, channel: string): boolean {
     const { port } = this.#use;
     if (port.extent(`nomq:${key}`, "subscribe", channel) !== "none") return true;

@@ -40,6 +40,24 @@ describe("a right withdrawn", () => {
     expect(attachment.ledger()).toMatchObject({ refused: 1 });
   });
 
+  test("aborts the open call of what is withdrawn, which is then refused: access and not tried again", async () => {
+    const access = createAccess();
+    await using rig = await createRig({ access });
+    const peer = createRecorder({ window: 2 }, "asks");
+    await rig.attach(peer);
+    const gone = await rig.publish({ channel: "secret", qos: 1 });
+    await rig.publish({ channel: "open", qos: 1 });
+    access.denied.add("secret");
+    access.changed();
+    await settle(5);
+    const [secret, open] = peer.calls;
+    expect([secret?.delivery.signal.aborted, open?.delivery.signal.aborted]).toEqual([true, false]);
+    await secret?.answer({ is: "retry", reason: "aborted", afterMs: 10_000 });
+    expect((await rig.port.receipt(gone.id))?.outcomes).toMatchObject([{ is: "refused", reason: "access" }]);
+    expect(peer.calls).toHaveLength(2);
+    await open?.answer();
+  });
+
   test("reaches what waits for a peer that is away, and nothing is routed there afterwards", async () => {
     const access = createAccess();
     await using rig = await createRig({ access });
