@@ -16,6 +16,7 @@ import { METRICS } from "./metrics/catalogue.ts";
 import { exposition } from "./metrics/exposition.ts";
 import type { Facts } from "./metrics/facts.ts";
 import { type ProcessWatch, watchProcess } from "./metrics/process-facts.ts";
+import type { KeptSessionLog } from "./session-log/session-log.ts";
 import type { DurableStore } from "./store/index.ts";
 import { gatewayVersion } from "./version.ts";
 
@@ -26,6 +27,7 @@ export interface ApiSideOptions {
   /** Undefined: in memory. */
   readonly store: DurableStore | undefined;
   readonly log: Log;
+  readonly sessionLog: Pick<KeptSessionLog, "recent">;
   bridges(): readonly Bridge[];
   nomq(): NomqBridge | undefined;
   mqtt(): MqttBridge | undefined;
@@ -108,6 +110,7 @@ class OneApiSide implements ApiSide {
         reload: (by) => this.#options.reloadAccess(by),
         explain: (question) => answerOf(this.#options.access, question),
       },
+      sessionLog: (last) => this.#options.sessionLog.recent(last),
       metrics: () => this.#metrics(),
       refused: (reason) => this.#counters.add("refused", reason.replace(/: .*$/s, "")),
       isOpen,

@@ -110,7 +110,7 @@ class OneGateway implements Gateway {
       store: this.#store ?? memoryStoreOf(config),
     });
     this.#api = createApiSide({
-      ...{ hub: this.#hub, access: this.#access, store: this.#store, log },
+      ...{ hub: this.#hub, access: this.#access, store: this.#store, log, sessionLog },
       bridges: () => this.#bridges,
       nomq: () => this.#nomq,
       mqtt: () => this.#mqtt,

@@ -1,6 +1,7 @@
 import type { AckPoint, AttachmentState, DevicePresence, NomqNames, Port } from "@nomq/core";
 import type { AccessAnswer, AccessQuestion } from "../access/answer.ts";
 import type { AccessReloaded } from "../access/reload.ts";
+import type { KeptEntry } from "../session-log/session-line.ts";
 import type { Health } from "./health.ts";
 import type { Streams } from "./streams.ts";
 
@@ -19,6 +20,8 @@ export interface ApiSources {
     reload(by: string): AccessReloaded;
     explain(question: AccessQuestion): AccessAnswer;
   };
+  /** The last entries of the session log. Absent: 404. */
+  sessionLog?(last: number): readonly KeptEntry[];
   /** The text of `/metrics`. Absent: 404. */
   metrics?(): string | undefined;
   /** Told of every publish that the hub refused. */

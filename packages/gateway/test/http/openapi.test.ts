@@ -116,6 +116,10 @@ const REQUESTS: Readonly<
     { path: "/api/v1/access/explain?who=anonymous", status: 400 },
   ],
   openApi: [{ path: "/api/v1/openapi.json", status: 200 }],
+  log: [
+    { path: "/api/v1/log?last=5", status: 200 },
+    { path: "/api/v1/log?last=0", status: 400 },
+  ],
   // Streams are read in tests of their own.
   stream: [{ path: "/api/v1/stream?filter=a%23", status: 400 }],
 };

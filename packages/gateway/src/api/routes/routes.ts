@@ -4,6 +4,7 @@ import { createStreams } from "../streams.ts";
 import { accessRoutes } from "./access-routes.ts";
 import { attachmentsRoute } from "./attachment-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { logRoute } from "./log-route.ts";
 import { messageRoutes } from "./message-routes.ts";
 import { nameRoutes } from "./name-routes.ts";
 import { openApiRoute } from "./openapi-route.ts";
@@ -23,6 +24,7 @@ export function routesOf(sources: ApiSources): readonly Route[] {
     attachmentsRoute(sources),
     ...nameRoutes(sources),
     ...accessRoutes(sources),
+    logRoute(sources),
   ];
   return [...routes, openApiRoute(routes)];
 }
