@@ -76,7 +76,11 @@ function record(core: Core, place: Place, ended: { entry: Entry; end: End }): vo
   if (entry.isStored) {
     const said = reason === undefined ? {} : { reason };
     core.writer.fact({ write: "outcome", name: place.name, seq: entry.message.seq, is, ...said, at });
-  } else core.writer.countsOf(place.name).settle(is, reason);
+  } else {
+    const counts = core.writer.countsOf(place.name);
+    if (entry.cause !== "live") counts.accepted += 1;
+    counts.settle(is, reason);
+  }
   for (const write of end.state ?? []) core.writer.fact(write);
   if (entry.cause !== "live") return;
   if (entry.record === undefined) core.receipts.settle(entry.message.id, place.name, { is, reason, at });
