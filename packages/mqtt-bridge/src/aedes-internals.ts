@@ -32,6 +32,10 @@ export interface AedesBroker {
   brokers: object;
   maxTopicLevels: number;
   publishWill(client: AedesClient, will: IPublishPacket): void;
+  scheduleWill(client: AedesClient, will: IPublishPacket, seconds: number): void;
+  scheduleSessionExpiry(client: AedesClient): void;
+  /** Client ids whose session a new connection is taking over. */
+  readonly _takingOver: ReadonlySet<string>;
 }
 
 /** The parts of the broker that its types leave out. */

@@ -1,10 +1,9 @@
 import type { Attachment, MappingLoss, Message, Outcome, Port } from "@nomq/core";
 import { Aedes } from "aedes";
-import type { AedesClient } from "./aedes-internals.ts";
+import type { IPublishPacket } from "mqtt-packet";
 import { clientInternals, internalsOf } from "./aedes-internals.ts";
 import type { Arrival } from "./arrival.ts";
 import type { ClientRecords } from "./client-records.ts";
-import type { ClientDirectory } from "./clients.ts";
 import { createClientDirectory } from "./clients.ts";
 import type { Connection } from "./connection.ts";
 import { takeConnection } from "./connection.ts";
@@ -19,12 +18,12 @@ import { createInterest } from "./interest.ts";
 import type { Enter } from "./login.ts";
 import { createClientLosses } from "./losses.ts";
 import { publishFromMessage } from "./mapping.ts";
-import { createRetainedSource, type RetainedSourceOptions } from "./retained.ts";
 import { createLiveClients } from "./revocation.ts";
 import { mayFilter } from "./rights.ts";
+import { createSessionParts } from "./session-parts.ts";
 import { sessionRefusal } from "./session-rights.ts";
-import type { SessionStore } from "./sessions/session-store.ts";
-import { createSessionStore } from "./sessions/session-store.ts";
+import type { SessionLedgerRow } from "./sessions/ledger.ts";
+import { readState, type StoredState } from "./sessions/stored-state.ts";
 import { createSlowClients, type SlowClients } from "./slow-clients.ts";
 import { createTopicEmitter } from "./topic-emitter.ts";
 
@@ -36,11 +35,17 @@ const NEVER_MS = 2 ** 31 - 1;
 
 /** The embedded broker: aedes between the fronts of its connections and the hub. */
 export interface Broker {
+  /** The filters of the sessions that were stored, once each. */
+  filters(): readonly string[];
   /** Begins to work; the attachment's filters follow the sessions' subscriptions. */
   open(attachment: Attachment): Promise<void>;
   connect(arrival: Arrival, enter: Enter): void;
   /** A message from the hub, for every matching session. */
   deliver(message: Message, expiresInMs: number | undefined): Promise<Outcome>;
+  /** Listeners are open: clients of an earlier run have had their chance, their wills are due. */
+  begin(): void;
+  /** What became of the messages of sessions. */
+  ledger(): SessionLedgerRow;
   /** Resolves when no publish of a client waits for the hub. */
   idle(): Promise<void>;
   /** What clients did not get of messages. */
@@ -60,8 +65,12 @@ export interface BrokerOptions {
   refused(reason: string, arrival: Arrival, who?: string): void;
 }
 
-/** Makes a broker; it works from `open` on. */
-export function createBroker(options: BrokerOptions): Broker {
+/** Makes a broker with the sessions that were stored; it works from `open` on. */
+export async function createBroker(options: BrokerOptions): Promise<Broker> {
+  return makeBroker(options, await readState(options.port.state()));
+}
+
+function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
   const { port, counters } = options;
   const losses = createClientLosses(port.log);
   const connections = new Set<Connection>();
@@ -69,11 +78,14 @@ export function createBroker(options: BrokerOptions): Broker {
   const clients = createClientDirectory();
   const emitter = createTopicEmitter(port.log);
   const ingress = createIngress(port, (reason) => counters.add("messagesRefused", reason));
-  const sessions: SessionStore = makeSessions(options, clients, losses);
+  const { journal, wills, sessions, publishing, durable } = createSessionParts({
+    ...{ port, counters, clients, losses, ingress, emitter, stored },
+  });
   const live = createLiveClients(port, clients);
   const slow = createSlowClients({ clock: port.clock, records: options.records });
   let unfollow = (): void => undefined;
   let aedes: Aedes | undefined;
+  const opened = Promise.withResolvers<void>();
   let isStopping = false;
 
   const failed = (error: unknown): void => {
@@ -100,15 +112,22 @@ export function createBroker(options: BrokerOptions): Broker {
     const client = clients.clientOf(stream);
     if (client === undefined || client.clean) return;
     const packet = decodePacket(frame, version);
-    if (packet?.cmd === "publish") sessions.session(client.id).queue.adopt(packet, id);
+    if (packet?.cmd === "publish") sessions.adopt(client.id, packet, id);
+  };
+  /** To all sessions, in this very call: nothing on the way waits. */
+  const give = (packet: IPublishPacket, expiresInMs: number | undefined): void => {
+    // 0 is now or never: it is nowhere kept.
+    const at = expiresInMs ? { messageExpiry: port.clock.monotonic() + expiresInMs } : {};
+    // aedes' packets carry its own fields beside the protocol's.
+    aedes?.publish({ ...packet, ...at } as Parameters<Aedes["publish"]>[0], () => undefined);
   };
 
   return {
     async open(attachment) {
-      const interest = createInterest(attachment);
+      const interest = createInterest(attachment, sessions.filters());
       clients.interest = interest;
       const hooks = createHooks({
-        ...{ port, counters, clients, sessions, ingress, emitter, interest, losses },
+        ...{ port, counters, clients, sessions, publishing, wills, emitter, interest, losses },
         records: options.records,
       });
       const made = new Aedes({
@@ -126,6 +145,7 @@ export function createBroker(options: BrokerOptions): Broker {
       await made.listen();
       unfollow = port.onAccessChange(live.review);
       aedes = made;
+      opened.resolve();
     },
     connect(arrival, enter) {
       const connection = takeConnection(arrival, {
@@ -146,6 +166,7 @@ export function createBroker(options: BrokerOptions): Broker {
           held: () => clients.filtersOf(front().stream),
           may: (filter) => mayFilter(port, principal, filter),
         }),
+        durable,
         retainedSent,
         failed,
         closed(front) {
@@ -157,18 +178,17 @@ export function createBroker(options: BrokerOptions): Broker {
       });
       connections.add(connection);
     },
-    deliver: (message, expiresInMs) =>
-      new Promise((resolve) => {
-        if (aedes === undefined || isStopping) {
-          resolve({ is: "retry", reason: "broker-closed" });
-          return;
-        }
-        const packet = publishFromMessage(message, expiresInMs);
-        losses.made(packet, message);
-        aedes.publish({ ...packet, cmd: "publish" }, (error) => {
-          resolve(error ? { is: "retry", reason: error.message } : { is: "delivered" });
-        });
-      }),
+    filters: () => [...new Set([...sessions.filters()].flatMap(([, filters]) => filters))],
+    async deliver(message, expiresInMs) {
+      await opened.promise;
+      if (isStopping) return { is: "retry", reason: "broker-closed" };
+      const packet = publishFromMessage(message, expiresInMs);
+      losses.made(packet, message);
+      const state = journal.gather(() => sessions.naming(message.id, () => give(packet, expiresInMs)));
+      return state.length === 0 ? { is: "delivered" } : { is: "delivered", state };
+    },
+    begin: () => wills.begin(),
+    ledger: () => sessions.ledger(),
     idle: () => ingress.idle(),
     lost: () => losses.read(),
     slow,
@@ -180,6 +200,11 @@ export function createBroker(options: BrokerOptions): Broker {
       if (closing !== undefined) await new Promise<void>((resolve) => closing.close(() => resolve()));
       for (const connection of [...connections]) connection.close();
       await allClosed(connections);
+      wills.close();
+      sessions.close();
+      // Wills of those who were connected, and when their sessions end.
+      await ingress.idle();
+      await journal.stored()?.catch(() => undefined);
     },
   };
 }
@@ -200,31 +225,4 @@ const LIMITS = {
 
 async function allClosed(connections: ReadonlySet<Connection>): Promise<void> {
   while (connections.size > 0) await new Promise((resolve) => setImmediate(resolve));
-}
-
-function makeSessions(
-  { port, counters }: BrokerOptions,
-  clients: ClientDirectory,
-  losses: RetainedSourceOptions["losses"],
-): SessionStore {
-  const retained = createRetainedSource({ port, clients, losses });
-  return createSessionStore({
-    retained,
-    repeated(client: AedesClient, messageId, transfer) {
-      const front = clients.frontOf(client);
-      if (front === undefined) return;
-      if (transfer.verdict === undefined) transfer.waiting.add((verdict) => front.settle(messageId, verdict));
-      else front.settle(messageId, transfer.verdict);
-    },
-    transferEnded: ({ id, token }, messageId) => port.release(`mqtt/${id}/${token}/${messageId}`),
-    ended: ({ id }) => clients.interest?.drop(id),
-    dropped: (reason) => counters.add("messagesDropped", reason),
-    isRefused: (subscription) => clients.refusedSubscriptions.has(subscription),
-    may: (owner, channel) => owner === undefined || port.may(owner, "subscribe", channel),
-    connection: (client) => ({
-      room: () => clients.frontOf(client)?.room() ?? Promise.resolve(),
-      isOver: () => clients.frontOf(client)?.isOver() ?? true,
-      drained: () => void clients.draining.delete(client),
-    }),
-  });
 }

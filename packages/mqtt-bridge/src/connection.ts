@@ -45,6 +45,8 @@ export interface ConnectionOptions {
   /** CONNECT is accepted: aedes takes over. `frame` is the CONNECT. */
   accepted(front: Front, frame: Buffer): void;
   subscriptions(front: () => Front, principal: Principal): FrontOptions["subscriptions"];
+  /** What of the session behind the front lasts. */
+  durable(front: () => Front): FrontOptions["durable"];
   retainedSent(front: Front, frame: Buffer, id: number): void;
   /** The bridge is stopping: nobody waits for the other side any more. */
   isStopping(): boolean;
@@ -184,6 +186,7 @@ export function takeConnection(arrival: Arrival, options: ConnectionOptions): Co
         if (on) socket.resume();
         else socket.pause();
       },
+      durable: options.durable(() => made),
       retainedSent: (frame, id) => options.retainedSent(made, frame, id),
       hangUp,
     });

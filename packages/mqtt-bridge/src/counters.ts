@@ -1,4 +1,5 @@
 import type { MappingLoss } from "@nomq/core";
+import type { SessionLedgerRow } from "./sessions/ledger.ts";
 
 /** Sums by reason since the bridge was made. */
 export interface MqttSums {
@@ -18,6 +19,8 @@ export interface MqttCounts extends MqttSums {
   readonly lost: readonly MappingLoss[];
   /** Clients that are connected and take nothing, now. */
   readonly slowClients: number;
+  /** What became of messages at QoS 1 and 2 to sessions that outlive their connection, over restarts. */
+  readonly sessions: SessionLedgerRow;
 }
 
 /** Counts; reasons are a fixed set of words, so the sums stay few. */

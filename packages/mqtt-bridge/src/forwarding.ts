@@ -1,4 +1,4 @@
-import { filterMatches, isValidChannel } from "@nomq/core";
+import { type Clock, filterMatches, isValidChannel } from "@nomq/core";
 import type { AedesClient } from "./aedes-internals.ts";
 import type { ClientLosses } from "./losses.ts";
 import { secondsLeft } from "./mapping.ts";
@@ -16,6 +16,7 @@ const MOST_TOPICS = 1000;
 
 /** What the decision needs to know besides the packet. */
 export interface ForwardingOptions {
+  readonly clock: Clock;
   /** Whether the client may have messages of the channel now. */
   may(client: AedesClient, channel: string): boolean;
   /** Whether the client's connection still takes messages. */
@@ -68,7 +69,8 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
       const grant = grantOf(client, topic);
       const qos = Math.min(packet.qos, grant?.qos ?? packet.qos);
       if (isLive && qos > 0 && options.isDraining(client)) return null;
-      const msLeft = packet.messageExpiry === undefined ? undefined : packet.messageExpiry - Date.now();
+      const msLeft =
+        packet.messageExpiry === undefined ? undefined : packet.messageExpiry - options.clock.monotonic();
       if (msLeft !== undefined && msLeft <= 0) {
         options.dropped(client, brokerCounter, "expired");
         return null;

@@ -6,13 +6,13 @@ import type { ClientRecords } from "./client-records.ts";
 import type { ClientDirectory } from "./clients.ts";
 import type { Counters } from "./counters.ts";
 import { createForwarding } from "./forwarding.ts";
-import type { Ingress } from "./ingress.ts";
 import type { Interest } from "./interest.ts";
 import type { ClientLosses } from "./losses.ts";
-import { createPublishing, type Publishing } from "./publishing.ts";
+import type { Publishing } from "./publishing.ts";
 import { mayFilter } from "./rights.ts";
 import type { QueuedPublish } from "./sessions/session.ts";
 import type { SessionStore } from "./sessions/session-store.ts";
+import type { WillBook } from "./sessions/wills.ts";
 import type { TopicEmitter } from "./topic-emitter.ts";
 
 /** What the hooks need. */
@@ -21,7 +21,8 @@ export interface HookOptions {
   readonly counters: Counters;
   readonly clients: ClientDirectory;
   readonly sessions: SessionStore;
-  readonly ingress: Ingress;
+  readonly publishing: Publishing;
+  readonly wills: WillBook;
   readonly emitter: TopicEmitter;
   readonly interest: Interest;
   readonly losses: ClientLosses;
@@ -49,24 +50,24 @@ export function createHooks(options: HookOptions): Hooks {
     isDraining: (client) => !client.clean && options.clients.draining.has(client),
     isOld: (client) => options.clients.frontOf(client)?.version !== 5,
     losses: options.losses,
+    clock: options.port.clock,
     dropped: (client, brokerCounter, reason) => {
       options.counters.add("messagesDropped", reason);
-      options.sessions.find(client.id)?.queue.discard(brokerCounter);
+      options.sessions.discard(client.id, brokerCounter, reason);
     },
   });
-  const publishing = createPublishing(options);
   return {
     handlers: {
       preConnect: preConnect(options),
-      authorizePublish: publishing.authorize,
+      authorizePublish: options.publishing.authorize,
       authorizeSubscribe: authorizeSubscribe(options),
       // aedes takes null for "not to this client"; its own fields come along untyped.
       authorizeForward: (client, packet) =>
         forwarding.decide(clientInternals(client), packet as QueuedPublish) as typeof packet | null,
     },
     listen(aedes) {
-      publishing.through(aedes);
-      publishWills(aedes, publishing);
+      options.publishing.through(aedes);
+      followEnds(aedes, options);
       listenToConnections(aedes, options);
       aedes.on("subscribe", (subscriptions, client) => {
         const subscriber = clientInternals(client);
@@ -147,9 +148,22 @@ function authorizeSubscribe({ clients, interest, port }: HookOptions): Handlers[
   };
 }
 
-/** aedes would publish a will without the hub's word. */
-function publishWills(aedes: Aedes, publishing: Publishing): void {
-  internalsOf(aedes).publishWill = (client, will) => void publishing.will(client, will);
+/** aedes would publish a will without the hub's word, and measures by the machine's clock. */
+function followEnds(aedes: Aedes, { clients, sessions, wills }: HookOptions): void {
+  const internals = internalsOf(aedes);
+  internals.publishWill = (client, will) => wills.publish(client, will);
+  internals.scheduleWill = (client, will, seconds) => wills.schedule(client, will, seconds);
+  internals.scheduleSessionExpiry = (client) => {
+    if (internals._takingOver.has(client.id) || clients.frontOf(client) === undefined) return;
+    const expiry = lastsFor(client);
+    if (expiry > 0) sessions.disconnected(client.id, expiry);
+    else sessions.end(client.id);
+  };
+}
+
+/** Seconds the session outlives the connection by; all ones is for ever (MQTT 5.0 section 3.1.2.11.2). */
+export function lastsFor({ sessionExpiryInterval }: AedesClient): number {
+  return sessionExpiryInterval >= 0xffff_ffff ? Number.POSITIVE_INFINITY : sessionExpiryInterval;
 }
 
 function listenToConnections(aedes: Aedes, { clients, emitter, port, sessions }: HookOptions): void {
@@ -162,11 +176,6 @@ function listenToConnections(aedes: Aedes, { clients, emitter, port, sessions }:
   aedes.on("clientReady", (given) => {
     const client = clientInternals(given);
     owners.set(client.id, client);
-    if (!client.clean) {
-      const session = sessions.session(client.id);
-      session.persistent = true;
-      session.owner = clients.frontOf(client)?.principal;
-    }
     if (clients.lastConnection.has(client)) {
       client.sessionExpiryInterval = 0;
       client._connectSessionExpiryInterval = 0;

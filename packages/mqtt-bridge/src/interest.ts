@@ -29,8 +29,13 @@ interface Wish {
   readonly reject: (error: unknown) => void;
 }
 
-/** Keeps the attachment's filters equal to what is held, one change at a time. */
-export function createInterest(attachment: Pick<Attachment, "change">): Interest {
+/**
+ * Keeps the attachment's filters equal to what is held, one change at a time. It has those of `restored` already.
+ */
+export function createInterest(
+  attachment: Pick<Attachment, "change">,
+  restored: Iterable<readonly [client: string, filters: readonly string[]]> = [],
+): Interest {
   const holders = new Map<string, Set<string>>();
   const held = new Map<string, { readonly filters: Set<string>; levels: number }>();
   const inForce = new Set<string>();
@@ -85,14 +90,24 @@ export function createInterest(attachment: Pick<Attachment, "change">): Interest
     surplus.add(filter);
   };
 
+  const add = (client: string, filter: string): void => {
+    const clients = holders.get(filter) ?? new Set();
+    holders.set(filter, clients.add(client));
+    const mine = held.get(client) ?? { filters: new Set(), levels: 0 };
+    held.set(client, mine);
+    if (!mine.filters.has(filter)) mine.levels += levelsOf(filter);
+    mine.filters.add(filter);
+  };
+  for (const [client, filters] of restored) {
+    for (const filter of filters) {
+      add(client, filter);
+      inForce.add(filter);
+    }
+  }
+
   return {
     hold(client, filter) {
-      const clients = holders.get(filter) ?? new Set();
-      holders.set(filter, clients.add(client));
-      const mine = held.get(client) ?? { filters: new Set(), levels: 0 };
-      held.set(client, mine);
-      if (!mine.filters.has(filter)) mine.levels += levelsOf(filter);
-      mine.filters.add(filter);
+      add(client, filter);
       if (inForce.has(filter) && !surplus.has(filter) && !isChanging) return Promise.resolve();
       const inPlace = new Promise<void>((resolve, reject) => wishes.push({ filter, resolve, reject }));
       void change();

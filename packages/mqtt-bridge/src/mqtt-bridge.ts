@@ -14,6 +14,7 @@ import { createEntrance } from "./login.ts";
 import type { MqttBridgeOptions } from "./options.ts";
 import { listenerSettings } from "./options.ts";
 import { createRefusalLog } from "./refusal-log.ts";
+import type { SessionLedgerRow } from "./sessions/ledger.ts";
 import type { SlowClient } from "./slow-clients.ts";
 
 /** The MQTT side of a hub. */
@@ -28,6 +29,10 @@ export interface MqttBridge extends Bridge {
 const WINDOW = 256;
 /** How long a stop waits for publishes that the hub has not answered. */
 const GRACE_MS = 5_000;
+
+const NO_SESSIONS: SessionLedgerRow = {
+  ...{ accepted: 0, delivered: 0, expired: 0, refused: 0, dropped: {}, pending: 0 },
+};
 
 /** What a bridge holds between `attach` and `stop`. */
 interface Attached {
@@ -60,12 +65,12 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
       refusals.say(reason, client);
       records.refused(reason, client);
     };
-    const broker = createBroker({ port, counters, records, refused });
+    const broker = await createBroker({ port, counters, records, refused });
     const attachment = await port.attach({
       name: BROKER_ATTACHMENT,
       as: "*",
-      // Sessions live in memory: a new run begins without any, so nothing that was stored is wanted.
-      filters: [],
+      // What the sessions that have lasted want, and no more: others have gone with the last run.
+      filters: broker.filters(),
       durable: true,
       retained: "pull",
       // Nothing the hub sends into the broker comes back from it: what does come is a client's own word.
@@ -113,6 +118,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
       feed.set("degraded", error instanceof Error ? error.message : "not started");
       throw error;
     }
+    attached.broker.begin();
     feed.set("ready");
   };
   const destroyListeners = async (): Promise<void> => {
@@ -148,6 +154,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
     counts: () => ({
       ...counters.read(),
       lost: lost(),
+      sessions: attached?.broker.ledger() ?? NO_SESSIONS,
       slowClients: attached?.broker.slow.count() ?? 0,
     }),
     slowClients: () => attached?.broker.slow.list() ?? [],

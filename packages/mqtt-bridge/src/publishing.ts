@@ -1,4 +1,4 @@
-import { isValidChannel, type Port } from "@nomq/core";
+import { isValidChannel, type Port, type Principal } from "@nomq/core";
 import type { Aedes, AedesOptions } from "aedes";
 import type { IPublishPacket } from "mqtt-packet";
 import type { AedesClient } from "./aedes-internals.ts";
@@ -12,8 +12,10 @@ import type { Handed, Ingress } from "./ingress.ts";
 import { createLane, type Lane } from "./lane.ts";
 import { publishFault } from "./publish-fault.ts";
 import { recordRefusal } from "./rights.ts";
+import type { SessionJournal } from "./sessions/journal.ts";
 import type { QueuedPublish, Session } from "./sessions/session.ts";
 import type { SessionStore } from "./sessions/session-store.ts";
+import type { LeftWill, Will } from "./sessions/wills.ts";
 import type { TopicEmitter } from "./topic-emitter.ts";
 
 /** Where aedes sends what it believes to publish: no subscription covers it. */
@@ -26,6 +28,7 @@ export interface PublishingOptions {
   readonly counters: Counters;
   readonly clients: ClientDirectory;
   readonly sessions: SessionStore;
+  readonly journal: Pick<SessionJournal, "stored">;
   readonly ingress: Ingress;
   readonly emitter: TopicEmitter;
 }
@@ -36,8 +39,8 @@ export interface PublishingOptions {
  */
 export interface Publishing {
   readonly authorize: NonNullable<AedesOptions["authorizePublish"]>;
-  /** Publishes a client's will; resolves when it has been stored or refused. */
-  will(client: AedesClient, will: IPublishPacket): Promise<void>;
+  /** Publishes a client's will; resolves when it has been stored or refused, rejects when it will not be. */
+  will(will: LeftWill): Promise<void>;
   /** What forwards to sessions. */
   through(aedes: Aedes): void;
 }
@@ -64,11 +67,10 @@ export function createPublishing(options: PublishingOptions): Publishing {
     lanes.set(client, lane);
     return lane;
   };
-  const faultOf = (packet: IPublishPacket, front: Front | undefined): Verdict | undefined => {
+  const faultOf = (packet: IPublishPacket, principal: Principal): Verdict | undefined => {
     const fault = publishFault(packet);
     if (fault !== undefined) return { code: REASON.protocolError, reason: fault };
     if (!isValidChannel(packet.topic)) return { code: REASON.topicNameInvalid, reason: "channel-invalid" };
-    const principal = front?.principal ?? "anonymous";
     if (port.may(principal, "publish", packet.topic)) return undefined;
     recordRefusal(port, { who: principal, action: "publish", name: packet.topic });
     return { code: REASON.notAuthorized, reason: "access" };
@@ -76,8 +78,28 @@ export function createPublishing(options: PublishingOptions): Publishing {
   /** Gives the message to the sessions; tells whether there are any. */
   const forward = (packet: IPublishPacket, clientId: string): boolean => {
     // aedes' packets carry its own fields beside the protocol's; the client is what No Local asks for.
-    aedes?.publish({ ...packet, clientId } as Parameters<Aedes["publish"]>[0], () => undefined);
+    const lasts = packet.properties?.messageExpiryInterval ?? 0;
+    const messageExpiry = lasts > 0 ? { messageExpiry: port.clock.monotonic() + lasts * 1_000 } : {};
+    const given: object = { ...packet, clientId, ...messageExpiry };
+    aedes?.publish(given as Parameters<Aedes["publish"]>[0], () => undefined);
     return options.emitter.reached() + (packet.qos > 0 ? options.sessions.reached() : 0) > 0;
+  };
+  /** Gives a message that the hub has to the sessions; resolves with its answer when they are stored. */
+  const share = async (
+    {
+      packet,
+      client,
+      session,
+    }: Pick<UnderWay, "packet" | "session"> & { readonly client: { readonly id: string } },
+    handed: Handed,
+  ): Promise<Verdict> => {
+    const hasReaders = options.sessions.naming(handed.id, () => forward(packet, client.id));
+    const { messageId } = packet;
+    if (session !== undefined && messageId !== undefined)
+      options.sessions.storeTransfer(session, { messageId, verdict: { code: REASON.success } });
+    const isStored = session?.persistent === true || (packet.qos > 0 && options.sessions.reached() > 0);
+    if (isStored) await options.journal.stored();
+    return await handed.verdict(hasReaders);
   };
   const failed = (error: unknown, front: Front | undefined): void => {
     port.log.warn("a message could not be published", { error: String(error) });
@@ -116,7 +138,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
     }
     await new Promise<void>((resolve) => {
       leave(() => {
-        const verdict = handed.verdict(forward(packet, client.id));
+        const verdict = share(one, handed);
         verdict.then(settle, (error: unknown) => failed(error, front)).then(resolve, resolve);
         if (session !== undefined && front?.version !== 5)
           void verdict.then(whenLate(handed, settle), () => undefined);
@@ -148,8 +170,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       if (isOpen) return;
       // MQTT 5.0 section 4.3.3: a PUBREC that refuses ends the transfer.
       if (verdict.code < REASON.unspecified || session?.transfers.get(messageId) !== transfer) return;
-      session.transfers.delete(messageId);
-      port.release(transferName(session, messageId));
+      options.sessions.dropTransfer(session, messageId);
     };
   };
   const take = (packet: IPublishPacket, client: AedesClient): void => {
@@ -159,7 +180,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       const session = options.sessions.session(client.id);
       // Sent again: aedes asks for it and finds it (session-store.ts).
       if (session.transfers.has(messageId)) return;
-      session.transfers.set(messageId, { verdict: undefined, waiting: new Set() });
+      options.sessions.beginTransfer(session, messageId);
       const settle = settling(front, packet, session);
       void ingress.during(handInOrder({ packet, client, front, settle, session }));
       return;
@@ -179,7 +200,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       }
       const client = clientInternals(given);
       const front = clients.frontOf(client);
-      const fault = faultOf(packet, front);
+      const fault = faultOf(packet, front?.principal ?? "anonymous");
       if (fault === undefined) {
         take(copyOf(packet), client);
         vanish(packet);
@@ -197,16 +218,19 @@ export function createPublishing(options: PublishingOptions): Publishing {
       vanish(packet);
       done(null);
     },
-    async will(client, given) {
-      const front = clients.frontOf(client);
-      const will = copyOf(given);
-      const fault = faultOf(will, front);
+    async will({ clientId, owner = "anonymous", packet }) {
+      const will = copyOf(packet);
+      const fault = faultOf(will, owner);
       if (fault !== undefined) {
         counters.add("messagesRefused", fault.reason ?? "refused");
         return;
       }
-      const one = { packet: will, client, front: undefined, settle: () => undefined, session: undefined };
-      await ingress.during(handInOrder(one));
+      const handing = { from: owner, listener: NO_LISTENER, late: () => undefined };
+      const handed = await ingress.during(ingress.publish(will, handing));
+      if (handed.refusal?.reason === "closed") throw new Error("the hub is closed");
+      if (handed.refusal !== undefined) return;
+      const one = { packet: will, client: { id: clientId }, session: undefined };
+      await ingress.during(share(one, handed));
     },
     through(made) {
       aedes = made;
@@ -226,8 +250,9 @@ function transferName({ id, token }: Session, messageId: number | undefined): st
 }
 
 /** The packet for the hub and the sessions. */
-function copyOf(packet: IPublishPacket): IPublishPacket & Pick<QueuedPublish, "messageId"> {
-  const { topic, payload, qos = 0, retain = false, messageId } = packet;
+function copyOf(packet: IPublishPacket | Will): IPublishPacket & Pick<QueuedPublish, "messageId"> {
+  const { topic, payload, qos = 0, retain = false } = packet;
+  const messageId = "messageId" in packet ? packet.messageId : undefined;
   const copy = { cmd: "publish" as const, topic, payload, qos, retain, dup: false };
   // A property of wills, which PUBLISH does not have (section 3.1.3.2.2).
   const { willDelayInterval: _, ...properties } = { willDelayInterval: undefined, ...packet.properties };

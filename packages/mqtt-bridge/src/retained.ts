@@ -43,8 +43,5 @@ async function* nothing(): AsyncGenerator<QueuedPublish> {}
 
 function fromMessage(message: Message, now: number): QueuedPublish {
   const msLeft = message.expiresAt === undefined ? undefined : message.expiresAt - now;
-  const packet = publishFromMessage(message, msLeft);
-  // aedes compares with the machine's clock, not the hub's.
-  const expiry = msLeft === undefined ? {} : { messageExpiry: Date.now() + msLeft };
-  return { ...packet, cmd: "publish", retain: true, ...expiry };
+  return { ...publishFromMessage(message, msLeft), cmd: "publish", retain: true };
 }

@@ -1,4 +1,14 @@
-import type { Draft, Message, Outcome, Peer, Port, Principal, PublishOptions, Receipt } from "@nomq/core";
+import type {
+  Draft,
+  Message,
+  Outcome,
+  Peer,
+  Port,
+  Principal,
+  PublishOptions,
+  Receipt,
+  StateChange,
+} from "@nomq/core";
 import { filterMatches, NomqError, type SessionEntry, silentLog } from "@nomq/core";
 import type { FakeClock } from "@nomq/core/testing";
 import { createFakeClock } from "@nomq/core/testing";
@@ -12,6 +22,23 @@ export interface Published {
   readonly fail: (error: Error) => void;
   /** What whoever follows the message hears last. */
   readonly finish: (receipt: Partial<Receipt>) => void;
+}
+
+/** Changes of state that the bridge has asked to have remembered. */
+export interface Remembering {
+  readonly changes: readonly StateChange[];
+  readonly land: () => void;
+  readonly fail: (error: Error) => void;
+}
+
+async function* stateOf({ state }: Pick<ToyHub, "state">): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {
+  yield* state.values();
+}
+
+function keep({ state }: Pick<ToyHub, "state">, key: Uint8Array, value: Uint8Array | undefined): void {
+  const name = Buffer.from(key).toString("latin1");
+  if (value === undefined) state.delete(name);
+  else state.set(name, [key, value]);
 }
 
 /** A hub whose every answer the test decides. */
@@ -29,6 +56,12 @@ export interface ToyHub {
   readonly recorded: SessionEntry[];
   /** Publishes at QoS 1 and 2 and retained ones wait for the test. Default false: all are stored at once. */
   holding: boolean;
+  /** What the bridge remembers waits for the test. Default false. */
+  holdingState: boolean;
+  /** What it has asked to have remembered. */
+  readonly remembering: Remembering[];
+  /** What it remembers, by key. */
+  readonly state: Map<string, readonly [key: Uint8Array, value: Uint8Array]>;
   forbidden: (action: string, channel: string) => boolean;
   /** Tells the bridge that {@link forbidden} is another. */
   accessChanged(): void;
@@ -100,6 +133,8 @@ export function createToyHub(): ToyHub {
   }
   const attach: Port["attach"] = async (given) => {
     peer = given;
+    hub.filters.clear();
+    for (const filter of given.filters ?? []) hub.filters.add(filter);
     return {
       name: given.name,
       change: async ({ add = [], remove = [] }) => {
@@ -131,15 +166,25 @@ export function createToyHub(): ToyHub {
     warnings: [],
     recorded: [],
     holding: false,
+    holdingState: false,
+    remembering: [],
+    state: new Map(),
     forbidden: () => false,
     accessChanged() {
       for (const changed of accessChanged) changed();
     },
-    deliver(message, expiresInMs) {
+    async deliver(message, expiresInMs) {
       if (peer === undefined) throw new Error("no peer is attached");
       const expires = expiresInMs === undefined ? {} : { expiresInMs };
       const signal = new AbortController().signal;
-      return peer.deliver(messageOf(message), { attempt: 1, cause: "live", signal, ...expires });
+      const outcome = await peer.deliver(messageOf(message), {
+        attempt: 1,
+        cause: "live",
+        signal,
+        ...expires,
+      });
+      if (outcome.is === "delivered") for (const { key, value } of outcome.state ?? []) keep(hub, key, value);
+      return outcome;
     },
     port: {
       publish,
@@ -152,8 +197,16 @@ export function createToyHub(): ToyHub {
         accessChanged.add(changed);
         return () => accessChanged.delete(changed);
       },
-      state: unused,
-      remember: unused,
+      state: () => stateOf(hub),
+      remember: (changes) =>
+        new Promise((resolve, reject) => {
+          const land = (): void => {
+            for (const { key, value } of changes) keep(hub, key, value);
+            resolve();
+          };
+          hub.remembering.push({ changes, land, fail: reject });
+          if (!hub.holdingState) land();
+        }),
       latest: unused,
       history: unused,
       channels: unused,

@@ -5,6 +5,7 @@ import type { Counters } from "../counters.ts";
 import type { ListenerSettings } from "../options.ts";
 import { createEnding, type Ending } from "./ending.ts";
 import { createFrameCutter } from "./frames.ts";
+import type { Durable } from "./gate.ts";
 import { createInboundWindow } from "./inbound-window.ts";
 import type { Input, PauseReason } from "./input.ts";
 import { createInput } from "./input.ts";
@@ -52,6 +53,7 @@ export interface FrontOptions {
   readonly subscriptions: Pick<DeskOptions, "held" | "may">;
   /** Reading from the socket. */
   read(on: boolean): void;
+  readonly durable: Durable;
   /** A retained message at QoS 1 or 2 leaves under this id. */
   retainedSent(frame: Buffer, id: number): void;
   /** Nothing more to write: end the socket. */
@@ -100,8 +102,18 @@ export function createFront(options: FrontOptions): Front {
 
   const inbound = createInboundWindow(version === 5 ? RECEIVE_MAXIMUM : 0xffff, answer);
   const persistent = connect.clean !== true || (connect.properties?.sessionExpiryInterval ?? 0) > 0;
-  const desk = createSubscriptionDesk({ ...options.subscriptions, version, persistent, send: toClient });
-  const ways = { version, inbound, desk, toAedes, toClient, cut, pause, ...ending };
+  const afterStored = (run: () => void): void => {
+    const stored = options.durable.stored();
+    if (stored === undefined) run();
+    else
+      stored.then(
+        () => (over ? undefined : run()),
+        () => undefined,
+      );
+  };
+  const send = (frame: Buffer): void => afterStored(() => toClient(frame));
+  const desk = createSubscriptionDesk({ ...options.subscriptions, version, persistent, send });
+  const ways = { version, afterStored, inbound, desk, toAedes, toClient, cut, pause, ...ending };
   const outbound = createOutbound({ ...options, ...ways });
   const cutter = createFrameCutter(() => Number.POSITIVE_INFINITY, outbound.frame);
   const input = createInput({ ...ways, outbound, end: () => stream.push(null) });

@@ -2,6 +2,7 @@ import type { IConnackPacket, IConnectPacket } from "mqtt-packet";
 import type { Counters } from "../counters.ts";
 import type { ListenerSettings } from "../options.ts";
 import { PACKET, packetIdOf, publishHead, typeOf } from "./frames.ts";
+import { createGate, type Durable } from "./gate.ts";
 import type { InboundWindow } from "./inbound-window.ts";
 import { createOutboundWindow } from "./outbound-window.ts";
 import type { ProtocolVersion } from "./packets.ts";
@@ -54,6 +55,9 @@ export interface OutboundOptions {
   toAedes(frame: Buffer): void;
   toClient(frame: Buffer): void;
   retainedSent(frame: Buffer, id: number): void;
+  readonly durable: Durable;
+  /** Runs when what the session has now is stored. */
+  afterStored(run: () => void): void;
   cut(code: number, reason: string): void;
 }
 
@@ -73,8 +77,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
   let dropped = 0;
   let connected = false;
   let over = false;
+  const gate = createGate(options.durable, { isOver: () => over, moved: () => tellRoom() });
 
-  const hasRoom = (): boolean => over || (window.waiting() < READ_AHEAD && writer.hasRoom());
+  const hasRoom = (): boolean => over || (window.waiting() + gate.waiting() < READ_AHEAD && writer.hasRoom());
   const tellRoom = (): void => {
     if (roomers.length === 0 || !hasRoom()) return;
     const waiting = roomers;
@@ -104,7 +109,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
       return;
     }
     if (head.retain) options.retainedSent(frame, head.id);
-    if (!window.offer(head.id, frame)) options.cut(REASON.quotaExceeded, "overflow");
+    gate.pass(head.qos === 2, () => {
+      if (!window.offer(head.id, frame)) options.cut(REASON.quotaExceeded, "overflow");
+    });
   };
   const pubrel = (frame: Buffer): void => {
     const id = packetIdOf(frame);
@@ -112,8 +119,10 @@ export function createOutbound(options: OutboundOptions): Outbound {
       options.toAedes(idFrame(0x70, id));
       return;
     }
-    window.occupy(id);
-    toClient(frame);
+    gate.pass(true, () => {
+      window.occupy(id);
+      toClient(frame);
+    });
   };
   const connack = (frame: Buffer): void => {
     const packet = decodePacket(frame, version);
@@ -121,32 +130,32 @@ export function createOutbound(options: OutboundOptions): Outbound {
       toClient(frame);
       return;
     }
-    connected = true;
-    toClient(encodePacket(completed(packet, options), version) ?? frame);
+    const send = (): void => {
+      connected = true;
+      toClient(encodePacket(completed(packet, options), version) ?? frame);
+    };
+    gate.open(send, () => options.cut(REASON.serverUnavailable, "hub-closed"));
+  };
+  const route = (frame: Buffer): void => {
+    const type = typeOf(frame);
+    if (type === PACKET.publish) publish(frame);
+    else if (type === PACKET.puback || type === PACKET.pubrec) {
+      if (!inbound.want(packetIdOf(frame))) toClient(frame);
+    } else if (type === PACKET.pubrel) pubrel(frame);
+    else if (type === PACKET.suback) options.desk.answered(frame);
+    else if (type === PACKET.connack) connack(frame);
+    else if (type === PACKET.unsuback) options.afterStored(() => toClient(frame));
+    else if (type === PACKET.pubcomp) {
+      options.afterStored(() => {
+        inbound.complete(packetIdOf(frame));
+        toClient(frame);
+      });
+    } else toClient(frame);
   };
 
   return {
     frame(frame) {
-      const type = typeOf(frame);
-      if (type === PACKET.publish) {
-        publish(frame);
-        return;
-      }
-      if (type === PACKET.puback || type === PACKET.pubrec) {
-        if (!inbound.want(packetIdOf(frame))) toClient(frame);
-        return;
-      }
-      if (type === PACKET.pubrel) {
-        pubrel(frame);
-        return;
-      }
-      if (type === PACKET.suback) return options.desk.answered(frame);
-      if (type === PACKET.connack) {
-        connack(frame);
-        return;
-      }
-      if (type === PACKET.pubcomp) inbound.complete(packetIdOf(frame));
-      toClient(frame);
+      if (!gate.hold(() => route(frame))) route(frame);
     },
     acknowledged(id) {
       acknowledged += 1;

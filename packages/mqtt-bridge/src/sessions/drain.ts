@@ -1,10 +1,15 @@
-import type { QueuedPublish, QueuedPubrel, SessionQueue } from "./session.ts";
+import type { Clock } from "@nomq/core";
+import { secondsLeft } from "../mapping.ts";
+import type { SessionQueue } from "./queue.ts";
+import type { QueuedPublish, QueuedPubrel } from "./session.ts";
 
 /** What draining a queue needs of the connection it goes to. */
 export interface DrainOptions {
   /** Waits until the connection has room for one more. */
   room(): Promise<void>;
   isOver(): boolean;
+  /** The message has expired and will not be sent. */
+  expired(brokerCounter: number | undefined): void;
   /** Nothing is left: live messages may follow, from this very turn on. */
   drained(): void;
 }
@@ -16,6 +21,7 @@ export interface DrainOptions {
 export async function* drainQueue(
   queue: SessionQueue,
   connection: DrainOptions,
+  clock: Clock,
 ): AsyncGenerator<QueuedPublish | QueuedPubrel> {
   let order = 0;
   let isLastOnItsWay = (): boolean => true;
@@ -33,9 +39,28 @@ export async function* drainQueue(
     }
     order = entry.order;
     const { packet, messageId, sent } = entry;
+    if (packet.cmd === "pubrel") {
+      entry.isLeaving = true;
+      isLastOnItsWay = () => !entry.isLeaving;
+      yield packet;
+      continue;
+    }
+    const timely = inTime(packet, clock);
+    if (timely === undefined) {
+      connection.expired(packet.brokerCounter);
+      continue;
+    }
     entry.isLeaving = true;
     isLastOnItsWay = () => !entry.isLeaving;
-    if (packet.cmd === "pubrel") yield packet;
-    else yield { ...packet, dup: sent, ...(messageId !== undefined && { messageId }) };
+    yield { ...timely, dup: sent, ...(messageId !== undefined && { messageId }) };
   }
+}
+
+/** The message with the time it has left; undefined when it has expired. aedes would ask the machine's clock. */
+function inTime(packet: QueuedPublish, clock: Clock): QueuedPublish | undefined {
+  const { messageExpiry, ...rest } = packet;
+  if (messageExpiry === undefined) return packet;
+  const msLeft = messageExpiry - clock.monotonic();
+  if (msLeft <= 0) return undefined;
+  return { ...rest, properties: { ...rest.properties, messageExpiryInterval: secondsLeft(msLeft) } };
 }

@@ -1,19 +1,19 @@
-import { Readable } from "node:stream";
 import type { Principal } from "@nomq/core";
-import type { AedesClient } from "../aedes-internals.ts";
-import type { TopicTrie } from "../topic-trie.ts";
-import { createTopicTrie } from "../topic-trie.ts";
-import type { DrainOptions } from "./drain.ts";
-import { drainQueue } from "./drain.ts";
-import type { QueuedPublish, QueuedPubrel, Session, StoredSubscription, Transfer } from "./session.ts";
-import { createSession } from "./session.ts";
-import type { Settled } from "./settled.ts";
-import { settled } from "./settled.ts";
-
-/** aedes may ask about a client that is not connected. */
-type ClientName = Pick<AedesClient, "id">;
-type AedesPacket = QueuedPublish | (QueuedPubrel & { brokerCounter?: number });
-type Subscribing = Omit<StoredSubscription, "clientId">;
+import type { Body } from "./body.ts";
+import { createBodies } from "./body.ts";
+import { createBook, type StoredTransfer } from "./book.ts";
+import type { SessionJournal } from "./journal.ts";
+import type { SessionLedgerRow, StoredLedger } from "./ledger.ts";
+import { createSessionLedger } from "./ledger.ts";
+import { createLifetimes } from "./lifetimes.ts";
+import { watchSteps } from "./long-timer.ts";
+import { type Parts, type PersistenceOptions, persistenceOf } from "./persistence.ts";
+import type { Restored } from "./restore.ts";
+import { restoreSessions } from "./restore.ts";
+import type { QueuedPublish, Session } from "./session.ts";
+import type { StoredState } from "./stored-state.ts";
+import { unsealed } from "./stored-value.ts";
+import type { WillBook } from "./wills.ts";
 
 /** The sessions of the embedded broker, in memory, behind the interface aedes asks of a persistence. */
 export interface SessionStore {
@@ -21,217 +21,124 @@ export interface SessionStore {
   count(): number;
   session(clientId: string): Session;
   find(clientId: string): Session | undefined;
+  /** Every session that lasts, with its filters. */
+  filters(): Iterable<readonly [clientId: string, filters: readonly string[]]>;
+  /** Whether this connection has begun by ending a session that lasted. */
+  hasWiped(client: object): boolean;
+  /** The client is connected, its session outlives the connection by `expiry` seconds. */
+  connected(
+    clientId: string,
+    given: { readonly owner: Principal | undefined; readonly expiry: number },
+  ): void;
+  /** It is no longer: the session ends in `expiry` seconds. */
+  disconnected(clientId: string, expiry: number): void;
   /** The session ends: all of it goes. */
   end(clientId: string): void;
+  beginTransfer(session: Session, messageId: number): void;
+  /** The transfer's message is with everyone who must get it. */
+  storeTransfer(session: Session, transfer: StoredTransfer): void;
+  /** The transfer was refused. */
+  dropTransfer(session: Session, messageId: number): void;
+  /** A retained message has been sent to the client under an id. */
+  adopt(clientId: string, packet: QueuedPublish, messageId: number): void;
+  /** What the client will not be sent. */
+  discard(clientId: string, brokerCounter: number | undefined, reason: string): void;
+  /** Runs what publishes one message, which has this name at the hub. */
+  naming<T>(message: string, run: () => T): T;
   /** How many subscriptions of sessions the last publish at QoS 1 or 2 matched. */
   reached(): number;
+  ledger(): SessionLedgerRow;
+  /** Ends its timers. */
+  close(): void;
   /** What aedes calls. */
   readonly persistence: object;
 }
 
 /** What the sessions need of the broker around them. */
-export interface SessionStoreOptions {
-  /** Retained messages under the filters, for the client that is subscribing. */
-  retained(filters: readonly string[]): AsyncIterable<QueuedPublish>;
-  /** The client has sent a QoS 2 publish again. */
-  repeated(client: AedesClient, messageId: number, transfer: Transfer): void;
+export interface SessionStoreOptions extends PersistenceOptions {
+  readonly journal: SessionJournal;
+  /** What an earlier run has left. */
+  readonly stored: StoredState;
+  readonly wills: WillBook;
+  restored(what: Restored): void;
   /** A QoS 2 transfer of the session is over. */
   transferEnded(session: Session, messageId: number): void;
   ended(session: Session): void;
   dropped(reason: string): void;
-  /** A subscription that authorizeSubscribe refused: aedes stores those too. */
-  isRefused(subscription: object): boolean;
-  /** Whether the owner of a session may have messages of the channel now. */
-  may(owner: Principal | undefined, channel: string): boolean;
-  /** The connection of a client whose stored messages are to be sent. */
-  connection(client: AedesClient): DrainOptions;
 }
 
-/** The sessions by client id, and their subscriptions by filter. */
-interface Book {
-  readonly sessions: Map<string, Session>;
-  readonly trie: TopicTrie<StoredSubscription>;
-  session(id: string): Session;
-  unsubscribe(session: Session, filter: string): void;
-  end(id: string): void;
-  enqueue(clientId: string, packet: QueuedPublish): void;
-  reached: number;
-}
-
-function createBook(options: SessionStoreOptions): Book {
-  const sessions = new Map<string, Session>();
-  const trie = createTopicTrie<StoredSubscription>();
-
-  const session = (id: string): Session => {
-    const found = sessions.get(id) ?? createSession(id, options.dropped);
-    sessions.set(id, found);
-    return found;
-  };
-  const unsubscribe = (one: Session, filter: string): void => {
-    const before = one.subscriptions.get(filter);
-    if (before === undefined) return;
-    one.subscriptions.delete(filter);
-    trie.remove(filter, before);
-  };
-  const end = (id: string): void => {
-    const one = sessions.get(id);
-    if (one === undefined) return;
-    for (const filter of [...one.subscriptions.keys()]) unsubscribe(one, filter);
-    for (const messageId of [...one.transfers.keys()]) options.transferEnded(one, messageId);
-    sessions.delete(id);
-    options.ended(one);
-  };
-  const enqueue = (clientId: string, packet: QueuedPublish): void => {
-    // TTL 0 is now or never: nothing to keep.
-    if (packet.properties?.messageExpiryInterval !== 0) session(clientId).queue.add(packet);
-  };
-  return { sessions, trie, session, unsubscribe, end, enqueue, reached: 0 };
-}
-
-/** Makes an empty store. */
+/** Makes a store with the sessions that were stored. */
 export function createSessionStore(options: SessionStoreOptions): SessionStore {
-  const book = createBook(options);
-  const { sessions } = book;
+  const { clock, journal, stored } = options;
+  let naming: string | undefined;
+  const nextCounter = (): number => {
+    parts.counter += 1;
+    return parts.counter;
+  };
+  const bodies = createBodies({ clock, journal, nextCounter });
+  const lifetimes = createLifetimes(clock, () => book);
+  const ledger = createSessionLedger(journal, ledgerIn(stored), stored.of("entry").length);
+  const ended = (session: Session): void => {
+    lifetimes.forget(session);
+    options.ended(session);
+  };
+  const book = createBook({ ...options, bodies, ledger, ended });
+  const bodyOf = (packet: QueuedPublish): Body => bodies.make(packet, naming);
+  const parts: Parts = { book, options, bodyOf, reached: 0, counter: 0, wipers: new WeakSet() };
+  options.restored(restoreSessions(stored, { clock, journal, bodies, book, lifetimes, ledger }));
+  const unwatch = watchSteps(clock, () => {
+    bodies.rebase();
+    for (const session of book.sessions.values()) if (session.until !== undefined) book.keep(session);
+  });
+
   return {
-    has: (id) => sessions.get(id)?.persistent === true,
-    count: () => sessions.size,
+    has: (id) => book.sessions.get(id)?.persistent === true,
+    count: () => book.sessions.size,
     session: book.session,
-    find: (id) => sessions.get(id),
-    end: book.end,
-    reached: () => book.reached,
-    persistence: {
-      ...publishing(book, options),
-      ...subscribing(book, options),
-      ...outgoing(book, options),
-      ...incoming(book, options),
-      ...WILLS,
-      // aedes insists on an async function.
-      async setup(): Promise<void> {},
-      async destroy(): Promise<void> {},
+    find: (id) => book.sessions.get(id),
+    *filters() {
+      for (const { id, persistent, subscriptions } of book.sessions.values())
+        if (persistent) yield [id, [...subscriptions.keys()]];
     },
-  };
-}
-
-/** What a publish passes through, step by step in one turn. */
-function publishing(book: Book, options: SessionStoreOptions) {
-  return {
-    /** The hub keeps what is retained. */
-    storeRetained: (): Settled<void> => settled(undefined),
-    subscriptionsByTopic(topic: string): Settled<StoredSubscription[]> {
-      const matching = book.trie
-        .match(topic)
-        .filter(({ clientId }) => options.may(book.sessions.get(clientId)?.owner, topic));
-      book.reached = matching.length;
-      return settled(matching.filter(({ qos }) => qos > 0));
+    hasWiped: (client) => parts.wipers.has(client),
+    connected(id, { owner, expiry }) {
+      const session = book.session(id);
+      session.owner = owner;
+      session.expiry = expiry;
+      lifetimes.connected(session);
     },
-    outgoingEnqueueCombi(matching: readonly StoredSubscription[], packet: QueuedPublish): Settled<void> {
-      const byClient = Map.groupBy(
-        matching.filter(({ clientId, nl }) => nl !== true || packet.clientId !== clientId),
-        ({ clientId }) => clientId,
-      );
-      for (const [clientId, its] of byClient) book.enqueue(clientId, queuedFor(its, packet));
-      return settled(undefined);
+    disconnected(id, expiry) {
+      const session = book.sessions.get(id);
+      if (session?.persistent === true) lifetimes.disconnected(session, expiry);
     },
-    createRetainedStreamCombi: (filters: readonly string[]): Readable =>
-      Readable.from(options.retained(filters)),
-  };
-}
-
-/** Subscriptions of sessions. */
-function subscribing({ sessions, trie, session, unsubscribe, end }: Book, options: SessionStoreOptions) {
-  return {
-    async addSubscriptions({ id }: ClientName, subscriptions: readonly Subscribing[]): Promise<void> {
-      const one = session(id);
-      for (const wanted of subscriptions) {
-        if (options.isRefused(wanted)) continue;
-        const { topic, qos, rh, rap, nl, subscriptionIdentifier } = wanted;
-        unsubscribe(one, topic);
-        const stored = { clientId: id, topic, qos, rh, rap, nl, subscriptionIdentifier };
-        one.subscriptions.set(topic, stored);
-        trie.add(topic, stored);
+    end: (id) => book.end(id, "session-ended"),
+    beginTransfer: book.beginTransfer,
+    storeTransfer: book.storeTransfer,
+    dropTransfer: (session, messageId) => void book.endTransfer(session, messageId),
+    adopt: (id, packet, messageId) => book.session(id).queue.adopt(packet, messageId, () => bodyOf(packet)),
+    discard: (id, counter, reason) =>
+      book.sessions.get(id)?.queue.discard(counter, reason === "expired" ? reason : { dropped: reason }),
+    naming(message, run) {
+      naming = message;
+      try {
+        return run();
+      } finally {
+        naming = undefined;
       }
     },
-    async removeSubscriptions({ id }: ClientName, filters: readonly string[]): Promise<void> {
-      const one = sessions.get(id);
-      if (one !== undefined) for (const filter of filters) unsubscribe(one, filter);
+    reached: () => parts.reached,
+    ledger: () => ledger.row(),
+    close() {
+      lifetimes.close();
+      unwatch();
     },
-    subscriptionsByClient: async ({ id }: ClientName): Promise<Subscribing[]> =>
-      [...(sessions.get(id)?.subscriptions.values() ?? [])].map(({ clientId: _, ...rest }) => ({ ...rest })),
-    cleanSubscriptions: async ({ id }: ClientName): Promise<void> => end(id),
+    persistence: persistenceOf(parts),
   };
 }
 
-/** Messages to sessions. */
-function outgoing({ sessions, enqueue }: Book, options: SessionStoreOptions) {
-  return {
-    async outgoingEnqueue({ clientId }: { clientId: string }, packet: QueuedPublish): Promise<void> {
-      enqueue(clientId, packet);
-    },
-    async outgoingUpdate({ id }: ClientName, packet: AedesPacket): Promise<void> {
-      const queue = sessions.get(id)?.queue;
-      if (queue === undefined || packet.messageId === undefined) return;
-      if (packet.cmd === "pubrel") queue.released(packet.messageId);
-      else queue.assign(packet.brokerCounter, packet.messageId);
-    },
-    /** Without an id there is nothing to clear: who refuses a live message discards it (broker.ts). */
-    async outgoingClearMessageId({ id }: ClientName, packet: { messageId?: number }): Promise<unknown> {
-      if (packet.messageId === undefined) return undefined;
-      return sessions.get(id)?.queue.clear(packet.messageId);
-    },
-    outgoingStream(client: AedesClient): Readable {
-      const one = sessions.get(client.id);
-      const connection = options.connection(client);
-      if (one !== undefined) {
-        client._nextId = one.queue.nextId();
-        return Readable.from(drainQueue(one.queue, connection), { highWaterMark: 1 });
-      }
-      connection.drained();
-      return Readable.from([]);
-    },
-  };
-}
-
-/** Transfers at QoS 2 from clients. */
-function incoming({ sessions, session }: Book, options: SessionStoreOptions) {
-  return {
-    async incomingStorePacket({ id }: ClientName, { messageId }: { messageId: number }): Promise<void> {
-      session(id).transfers.set(messageId, { verdict: undefined, waiting: new Set() });
-    },
-    async incomingGetPacket(
-      client: AedesClient,
-      packet: { cmd: string; messageId: number },
-    ): Promise<object> {
-      const transfer = sessions.get(client.id)?.transfers.get(packet.messageId);
-      if (transfer === undefined) throw new Error("no such packet");
-      if (packet.cmd === "publish") options.repeated(client, packet.messageId, transfer);
-      return packet;
-    },
-    async incomingDelPacket({ id }: ClientName, { messageId }: { messageId: number }): Promise<void> {
-      const one = sessions.get(id);
-      if (one?.transfers.delete(messageId) === true) options.transferEnded(one, messageId);
-    },
-  };
-}
-
-/** Wills live and die with their connection's object in aedes; none is kept here. */
-const WILLS = {
-  async putWill(_client: ClientName, will: object): Promise<void> {
-    Object.assign(will, { clientId: _client.id });
-  },
-  getWill: async (): Promise<undefined> => undefined,
-  delWill: async (): Promise<undefined> => undefined,
-  streamWill: (): Readable => Readable.from([]),
-};
-
-/** The one copy a session gets under all its matching subscriptions (MQTT 5.0 section 3.3.4). */
-function queuedFor(subscriptions: readonly StoredSubscription[], packet: QueuedPublish): QueuedPublish {
-  const highest = subscriptions.some(({ qos }) => qos === 2) ? 2 : 1;
-  const ids = subscriptions.flatMap(({ subscriptionIdentifier: id }) => (id === undefined ? [] : [id]));
-  return {
-    ...packet,
-    cmd: "publish",
-    qos: packet.qos === 2 && highest === 2 ? 2 : 1,
-    retain: packet.retain && subscriptions.some(({ rap }) => rap === true),
-    ...(ids.length > 0 && { properties: { ...packet.properties, subscriptionIdentifier: ids } }),
-  };
+/** The counts of earlier runs. */
+function ledgerIn(stored: StoredState): StoredLedger | undefined {
+  const [record] = stored.of("ledger");
+  // The checksum vouches that this is what was written.
+  return record && (unsealed(...record)?.head as StoredLedger | undefined);
 }

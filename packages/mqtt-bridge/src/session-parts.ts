@@ -1,0 +1,107 @@
+import type { Port } from "@nomq/core";
+import type { AedesClient } from "./aedes-internals.ts";
+import type { ClientDirectory } from "./clients.ts";
+import type { Counters } from "./counters.ts";
+import type { Front, FrontOptions } from "./front/front.ts";
+import { lastsFor } from "./hooks.ts";
+import type { Ingress } from "./ingress.ts";
+import type { ClientLosses } from "./losses.ts";
+import { createPublishing, type Publishing } from "./publishing.ts";
+import { createRetainedSource } from "./retained.ts";
+import { createSessionJournal, type SessionJournal } from "./sessions/journal.ts";
+import type { SessionStore, SessionStoreOptions } from "./sessions/session-store.ts";
+import { createSessionStore } from "./sessions/session-store.ts";
+import type { StoredState } from "./sessions/stored-state.ts";
+import { createWillBook, type WillBook } from "./sessions/wills.ts";
+import type { TopicEmitter } from "./topic-emitter.ts";
+
+/** What the sessions are made of. */
+export interface SessionPartsOptions {
+  readonly port: Port;
+  readonly counters: Counters;
+  readonly clients: ClientDirectory;
+  readonly losses: ClientLosses;
+  readonly ingress: Ingress;
+  readonly emitter: TopicEmitter;
+  /** What an earlier run has left. */
+  readonly stored: StoredState;
+}
+
+/** The sessions, what is written of them, and what comes from and goes to them. */
+export interface SessionParts {
+  readonly journal: SessionJournal;
+  readonly wills: WillBook;
+  readonly sessions: SessionStore;
+  readonly publishing: Publishing;
+  /** What of the session behind a front lasts. */
+  durable(front: () => Front): FrontOptions["durable"];
+}
+
+/** Makes the parts, with the sessions that were stored. */
+export function createSessionParts(options: SessionPartsOptions): SessionParts {
+  const { port, clients, stored } = options;
+  const journal = createSessionJournal((changes) => port.remember(changes));
+  const wills = createWillBook({
+    ...{ clock: port.clock, journal, stored },
+    ownerOf: (client) => clients.frontOf(client)?.principal,
+    publish: (will) => publishing.will(will),
+    damaged: () => port.log.warn("a stored will is damaged and left out"),
+  });
+  const sessions = makeSessions(options, { journal, stored, wills });
+  const publishing = createPublishing({ ...options, sessions, journal });
+  /** A session that outlives its connection begins, goes on or is wiped before CONNACK says so. */
+  const connected = (front: Front): Promise<void> | undefined => {
+    const client = clients.clientOf(front.stream);
+    if (client === undefined) return undefined;
+    const expiry = clients.lastConnection.has(client) ? 0 : lastsFor(client);
+    if (!client.clean) sessions.connected(client.id, { owner: front.principal, expiry });
+    return client.clean && !sessions.hasWiped(client) ? undefined : journal.stored();
+  };
+  const storedOf = (front: Front): Promise<void> | undefined => {
+    const client = clients.clientOf(front.stream);
+    return client === undefined || client.clean ? undefined : journal.stored();
+  };
+
+  const durable: SessionParts["durable"] = (front) => ({
+    connected: () => connected(front()),
+    stored: () => storedOf(front()),
+  });
+  return { journal, wills, sessions, publishing, durable };
+}
+
+function makeSessions(
+  { port, counters, clients, losses }: SessionPartsOptions,
+  parts: Pick<SessionStoreOptions, "journal" | "stored" | "wills">,
+): SessionStore {
+  const retained = createRetainedSource({ port, clients, losses });
+  const sessions: SessionStore = createSessionStore({
+    ...parts,
+    clock: port.clock,
+    restored: ({ sessions: count, messages, damaged }) => {
+      if (count > 0) port.log.info("MQTT sessions go on", { sessions: count, messages });
+      if (damaged > 0) port.log.warn("stored records of MQTT sessions are damaged and left out", { damaged });
+    },
+    retained,
+    repeated(client: AedesClient, messageId, transfer) {
+      const front = clients.frontOf(client);
+      if (front === undefined) return;
+      if (transfer.verdict === undefined) transfer.waiting.add((verdict) => front.settle(messageId, verdict));
+      else front.settle(messageId, transfer.verdict);
+    },
+    transferEnded: ({ id, token }, messageId) => port.release(`mqtt/${id}/${token}/${messageId}`),
+    ended: ({ id }) => clients.interest?.drop(id),
+    dropped: (reason) => counters.add("messagesDropped", reason),
+    isRefused: (subscription) => clients.refusedSubscriptions.has(subscription),
+    may: (owner, channel) => owner === undefined || port.may(owner, "subscribe", channel),
+    connection: (client) => ({
+      room: () => clients.frontOf(client)?.room() ?? Promise.resolve(),
+      isOver: () => clients.frontOf(client)?.isOver() ?? true,
+      expired(brokerCounter) {
+        counters.add("messagesDropped", "expired");
+        sessions.discard(client.id, brokerCounter, "expired");
+      },
+      drained: () => void clients.draining.delete(client),
+    }),
+  });
+  return sessions;
+}

@@ -1,0 +1,242 @@
+import type { Body } from "./body.ts";
+import type { JournalRecord, SessionJournal } from "./journal.ts";
+import type { SessionEnd, SessionLedger } from "./ledger.ts";
+import type { QueuedPublish, QueuedPubrel } from "./session.ts";
+import { entryKey } from "./stored-key.ts";
+import { sealed, unsealed } from "./stored-value.ts";
+
+/** One place in a session's queue. */
+export interface Entry {
+  readonly order: number;
+  packet: QueuedPublish | QueuedPubrel;
+  readonly body: Body | undefined;
+  messageId: number | undefined;
+  /** Sent on some connection: DUP is set when it is sent again. */
+  sent: boolean;
+  /** Handed out to be sent, which has not happened yet. */
+  isLeaving: boolean;
+  /** What is stored of it. */
+  readonly record: JournalRecord;
+}
+
+/** A session's messages at QoS 1 and 2, oldest first. */
+export interface SessionQueue {
+  /** `packet` is the message as this session gets it. */
+  add(packet: QueuedPublish, body: Body): void;
+  /** What was stored under the key; undefined when it is damaged, or the message is missing. */
+  restore(
+    key: Uint8Array,
+    value: Uint8Array,
+    stored: { order: number; bodyOf(number: number): Body | undefined },
+  ): Entry | undefined;
+  /** The message got its packet id and is being sent. False when it is no longer here. */
+  assign(brokerCounter: number | undefined, messageId: number): boolean;
+  /** PUBREC: the id stays, the message goes. */
+  released(messageId: number): boolean;
+  /** PUBACK or PUBCOMP: the message it was for. */
+  clear(messageId: number, isRefused?: boolean): QueuedPublish | QueuedPubrel | undefined;
+  /** The message will not be sent. */
+  discard(brokerCounter: number | undefined, end: SessionEnd): void;
+  /** A retained message sent at once under an id: its entry gets the id, or it gets an entry. */
+  adopt(packet: QueuedPublish, messageId: number, bodyOf: () => Body): void;
+  /** The first entry above the given order. */
+  after(order: number): Entry | undefined;
+  /** The packet id after the last one given: ids go on over connections, those in flight are not used again. */
+  nextId(): number;
+  /** All of it goes. */
+  end(reason: string): void;
+}
+
+/** What a queue needs. */
+export interface QueueOptions {
+  readonly session: number;
+  readonly journal: Pick<SessionJournal, "note">;
+  readonly ledger: Pick<SessionLedger, "accept" | "settle">;
+  dropped(reason: string): void;
+}
+
+/** Without those that have a packet id: their number is bounded by the front. */
+const MOST_MESSAGES = 10_000;
+const MOST_BYTES = 64 * 1024 * 1024;
+
+/** What is written of an entry; the message itself is its body's. */
+interface StoredEntry {
+  readonly body?: number;
+  readonly qos: 1 | 2;
+  readonly retain?: true;
+  readonly ids?: readonly number[];
+  readonly messageId?: number;
+  readonly sent?: true;
+  /** PUBREC has come. */
+  readonly released?: true;
+}
+
+/** Makes an empty queue; when it is full the oldest message that is not in flight goes, which `dropped` hears of. */
+export function createSessionQueue(options: QueueOptions): SessionQueue {
+  const { journal, ledger } = options;
+  const entries = new Map<number, Entry>();
+  const byCounter = new Map<number, Entry>();
+  const byId = new Map<number, Entry>();
+  let lastOrder = 0;
+  let lastId = 0;
+  let bytes = 0;
+
+  const remove = (entry: Entry, end: SessionEnd): void => {
+    entry.isLeaving = false;
+    entries.delete(entry.order);
+    bytes -= sizeOf(entry.packet);
+    if (entry.messageId !== undefined && byId.get(entry.messageId) === entry) byId.delete(entry.messageId);
+    const counter = counterOf(entry);
+    if (counter !== undefined) byCounter.delete(counter);
+    if (entry.packet.cmd === "publish") entry.body?.release();
+    ledger.settle(end);
+    journal.note(entry.record);
+  };
+  const makeRoom = (): void => {
+    for (const entry of entries.values()) {
+      if (entries.size - byId.size < MOST_MESSAGES && bytes <= MOST_BYTES) return;
+      if (entry.messageId !== undefined) continue;
+      remove(entry, { dropped: "session-full" });
+      options.dropped("session-full");
+    }
+  };
+  const put = (
+    given: Pick<Entry, "order" | "packet" | "body" | "messageId" | "sent">,
+    isWritten: boolean,
+  ): Entry => {
+    const key = entryKey(options.session, given.order);
+    const record: JournalRecord = {
+      ...{ key, isWritten },
+      value: () => (entries.get(entry.order) === entry ? sealed(key, storedOf(entry)) : undefined),
+    };
+    const entry: Entry = { ...given, isLeaving: false, record };
+    lastOrder = Math.max(lastOrder, entry.order);
+    entries.set(entry.order, entry);
+    bytes += sizeOf(entry.packet);
+    const counter = counterOf(entry);
+    if (counter !== undefined) byCounter.set(counter, entry);
+    if (entry.messageId !== undefined) byId.set(entry.messageId, entry);
+    if (entry.packet.cmd === "publish") entry.body?.hold();
+    return entry;
+  };
+  const insert = (packet: QueuedPublish, body: Body): Entry => {
+    makeRoom();
+    ledger.accept();
+    const entry = put({ order: lastOrder + 1, packet, body, messageId: undefined, sent: false }, false);
+    journal.note(entry.record);
+    return entry;
+  };
+  const give = (entry: Entry, messageId: number): void => {
+    entry.messageId = messageId;
+    lastId = messageId;
+    entry.sent = true;
+    entry.isLeaving = false;
+    byId.set(messageId, entry);
+    journal.note(entry.record);
+  };
+
+  return {
+    add: (packet, body) => void insert(packet, body),
+    restore(key, value, { order, bodyOf }) {
+      // The checksum vouches that this is what was written.
+      const stored = unsealed(key, value)?.head as StoredEntry | undefined;
+      if (stored === undefined) return undefined;
+      const { messageId, sent = false } = stored;
+      const body = stored.body === undefined ? undefined : bodyOf(stored.body);
+      const packet = packetOf(stored, body);
+      if (packet === undefined) return undefined;
+      if (messageId !== undefined) lastId = messageId;
+      return put({ order, packet, body, messageId, sent }, true);
+    },
+    assign(brokerCounter, messageId) {
+      const entry = brokerCounter === undefined ? undefined : byCounter.get(brokerCounter);
+      if (entry === undefined) return false;
+      give(entry, messageId);
+      return true;
+    },
+    released(messageId) {
+      const entry = byId.get(messageId);
+      if (entry === undefined) return false;
+      entry.isLeaving = false;
+      const counter = counterOf(entry);
+      if (counter !== undefined) byCounter.delete(counter);
+      bytes -= sizeOf(entry.packet);
+      if (entry.packet.cmd === "publish") entry.body?.release();
+      entry.packet = { cmd: "pubrel", messageId };
+      journal.note(entry.record);
+      return true;
+    },
+    clear(messageId, isRefused = false) {
+      const entry = byId.get(messageId);
+      if (entry !== undefined) remove(entry, isRefused ? "refused" : "delivered");
+      return entry?.packet;
+    },
+    discard(brokerCounter, end) {
+      const entry = brokerCounter === undefined ? undefined : byCounter.get(brokerCounter);
+      if (entry !== undefined) remove(entry, end);
+    },
+    adopt(packet, messageId, bodyOf) {
+      const known = byId.get(messageId);
+      if (known !== undefined && isSame(known.packet, packet)) return;
+      for (const entry of entries.values()) {
+        if (entry.messageId === undefined && isSame(entry.packet, packet)) {
+          give(entry, messageId);
+          return;
+        }
+      }
+      give(insert(packet, bodyOf()), messageId);
+    },
+    after(order) {
+      for (const entry of entries.values()) if (entry.order > order) return entry;
+      return undefined;
+    },
+    nextId: () => (lastId % 0xffff) + 1,
+    end(reason) {
+      for (const entry of [...entries.values()]) remove(entry, { dropped: reason });
+    },
+  };
+}
+
+function storedOf({ packet, body, messageId, sent }: Entry): StoredEntry {
+  if (packet.cmd === "pubrel") return { qos: 2, messageId: packet.messageId, sent: true, released: true };
+  const ids = identifiersOf(packet);
+  return {
+    ...(body !== undefined && { body: body.number }),
+    qos: packet.qos === 2 ? 2 : 1,
+    ...(packet.retain && { retain: true }),
+    ...(ids.length > 0 && { ids }),
+    ...(messageId !== undefined && { messageId }),
+    ...(sent && { sent }),
+  };
+}
+
+function packetOf(stored: StoredEntry, body: Body | undefined): QueuedPublish | QueuedPubrel | undefined {
+  const { qos, retain = false, ids = [], messageId } = stored;
+  if (stored.released === true) return messageId === undefined ? undefined : { cmd: "pubrel", messageId };
+  if (body === undefined) return undefined;
+  const properties = ids.length === 0 ? {} : { subscriptionIdentifier: [...ids] };
+  return {
+    ...{ ...body.packet, qos, retain },
+    ...(ids.length > 0 && { properties: { ...body.packet.properties, ...properties } }),
+  };
+}
+
+/** The parser of properties gives one where there is one. */
+function identifiersOf({ properties }: QueuedPublish): readonly number[] {
+  const given: unknown = properties?.subscriptionIdentifier;
+  if (Array.isArray(given)) return given.filter((id): id is number => typeof id === "number");
+  return typeof given === "number" ? [given] : [];
+}
+
+function counterOf({ packet }: Entry): number | undefined {
+  return packet.cmd === "publish" ? packet.brokerCounter : undefined;
+}
+
+function sizeOf(packet: QueuedPublish | QueuedPubrel): number {
+  return packet.cmd === "publish" ? packet.topic.length + packet.payload.length : 0;
+}
+
+function isSame(one: QueuedPublish | QueuedPubrel, other: QueuedPublish): boolean {
+  if (one.cmd !== "publish" || one.topic !== other.topic) return false;
+  return Buffer.compare(Buffer.from(one.payload), Buffer.from(other.payload)) === 0;
+}
