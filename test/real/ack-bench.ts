@@ -21,8 +21,9 @@ export interface AckedPublisher extends AsyncDisposable {
   answer(): string;
 }
 
-/** The publisher's channel, and one that nobody wants. */
-export const WANTED = "a/wanted";
+/** The channel that the peer wants. */
+const WANTED = "a/wanted";
+/** One that nobody wants. */
 export const LONELY = "b/lonely";
 
 /** A hub on a disk that can be made to hang, one listener for each protocol, and one peer that the test speaks for. */
