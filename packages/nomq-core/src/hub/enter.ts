@@ -11,7 +11,7 @@ const NOW_MS = 1_000;
 export function enter(core: Core, place: Place, arrival: Arrival): void {
   const entry = new Entry(arrival, "live");
   place.counts.accepted += 1;
-  if (!entry.isStored) core.writer.countsOf(place.name).accepted += 1;
+  if (!entry.isStored) core.writer.countsFor(place).accepted += 1;
   const { message } = entry;
   if (place.goneAs !== undefined)
     finish(core, place, { entry, end: { is: "dropped", reason: place.goneAs } });
@@ -77,7 +77,7 @@ function record(core: Core, place: Place, ended: { entry: Entry; end: End }): vo
     const said = reason === undefined ? {} : { reason };
     core.writer.fact({ write: "outcome", name: place.name, seq: entry.message.seq, is, ...said, at });
   } else {
-    const counts = core.writer.countsOf(place.name);
+    const counts = core.writer.countsFor(place);
     if (entry.cause !== "live") counts.accepted += 1;
     counts.settle(is, reason);
   }

@@ -49,6 +49,8 @@ export class Place {
   readonly outbox: Outbox;
   readonly owed: Owed = new Owed();
   readonly counts: Counts;
+  /** What the store has not heard of yet; the writer's. */
+  unsaid: { readonly counts: Counts; readonly round: number } | undefined = undefined;
   readonly echoes: Echoes = new Echoes();
   binding: Binding | undefined = undefined;
   /** Its interest is not committed yet. */

@@ -85,7 +85,7 @@ function lose(core: Core, place: Place): void {
     messages: tail.messages,
   });
   place.counts.drop("corrupt", tail.messages);
-  core.writer.countsOf(place.name).drop("corrupt", tail.messages);
+  core.writer.countsFor(place).drop("corrupt", tail.messages);
   tail.messages = 0;
   tail.bytes = 0;
 }

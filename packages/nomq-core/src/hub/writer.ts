@@ -1,12 +1,13 @@
 import type { CancelTimer } from "../clock.ts";
 import { NomqError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { Counts } from "./ledger.ts";
-import { deltaOf } from "./place.ts";
+import type { Counts } from "./ledger.ts";
+import type { Place } from "./place.ts";
 import type { Step } from "./step.ts";
 import type { Batch, Store, Write } from "./store.ts";
 import type { Time } from "./time.ts";
 import type { Turn } from "./turn.ts";
+import { UnsaidCounts } from "./unsaid-counts.ts";
 
 interface Landing {
   resolve(): void;
@@ -16,7 +17,6 @@ interface Landing {
 /** A batch keeps the loop free: 1,024 messages gave delays of 19 ms. */
 const BATCH_STEPS = 256;
 const BATCH_BYTES = 1024 * 1024;
-const COUNTS_EVERY_MS = 1_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
@@ -35,7 +35,7 @@ export class Writer {
   private waitingBytes = 0;
   private facts: Write[] = [];
   private states = new Map<string, Write>();
-  private counts = new Map<string, Counts>();
+  private readonly counts: UnsaidCounts;
   private landed: Landing[] = [];
   /** What the open commit carries. */
   private open: { readonly taken: readonly Step[]; readonly landed: readonly Landing[] } | undefined;
@@ -45,7 +45,6 @@ export class Writer {
   private factsNext = false;
   private failures = 0;
   private timer: CancelTimer | undefined;
-  private countsTimer: CancelTimer | undefined;
   private idle: (() => void)[] = [];
 
   constructor(options: {
@@ -57,6 +56,7 @@ export class Writer {
   }) {
     this.store = options.store;
     this.time = options.time;
+    this.counts = new UnsaidCounts(options.time.clock, () => this.schedule());
     this.turn = options.turn;
     this.log = options.log;
     this.limits = options.limits;
@@ -104,22 +104,17 @@ export class Writer {
 
   /** The counts to add for a name with the next batch; alone they wait up to a second. */
   countsOf(name: string): Counts {
-    let counts = this.counts.get(name);
-    if (counts === undefined) {
-      counts = new Counts();
-      this.counts.set(name, counts);
-      if (this.isAbandoned) return counts;
-      this.countsTimer ??= this.time.clock.after(COUNTS_EVERY_MS, () => {
-        this.countsTimer = undefined;
-        this.schedule();
-      });
-    }
-    return counts;
+    return this.counts.of(name);
+  }
+
+  /** As `countsOf`, without looking the name up each time. */
+  countsFor(place: Place): Counts {
+    return this.counts.for(place);
   }
 
   /** Drops what was counted for a name: its row goes. */
   discountsOf(name: string): void {
-    this.counts.delete(name);
+    this.counts.drop(name);
   }
 
   /** Commits all that waits, or as far as it comes before `abandon`. */
@@ -135,7 +130,7 @@ export class Writer {
   abandon(error: unknown): void {
     this.isAbandoned = true;
     this.timer?.();
-    this.countsTimer?.();
+    this.counts.stop();
     const steps = [...(this.open?.taken ?? []), ...this.steps.slice(this.first)];
     const landed = [...(this.open?.landed ?? []), ...this.landed];
     this.open = undefined;
@@ -188,7 +183,7 @@ export class Writer {
   }
 
   private countsDue(): boolean {
-    return this.counts.size > 0 && (this.countsTimer === undefined || this.idle.length > 0);
+    return this.counts.isDue || (this.counts.size > 0 && this.idle.length > 0);
   }
 
   private rest(): void {
@@ -251,10 +246,7 @@ export class Writer {
     this.facts = [];
     for (const write of this.states.values()) facts.push(write);
     this.states.clear();
-    for (const [name, counts] of this.counts) facts.push({ write: "count", name, add: deltaOf(counts) });
-    this.counts.clear();
-    this.countsTimer?.();
-    this.countsTimer = undefined;
+    for (const write of this.counts.take()) facts.push(write);
     return facts;
   }
 
