@@ -34,6 +34,10 @@ const PREFLIGHT: readonly (readonly [string, string])[] = [
 export function createGuard({ rules, limits, refused }: GuardOptions): Guard {
   return (incoming, outgoing, underWay) => {
     const isAllowed = setHeaders(incoming, outgoing, rules);
+    // RFC 9112, section 3.2: whoever stands in front of us may have looked at the other one.
+    if ((incoming.headersDistinct["host"] ?? []).length > 1) {
+      return answer(outgoing, 400, { code: "request-invalid", text: "the request has more than one Host" });
+    }
     const fault = pageFault(incoming, rules);
     if (fault !== undefined) {
       refused(fault, addressOf(incoming));

@@ -43,7 +43,11 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const underWay = new Set<ServerResponse>();
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     underWay.add(outgoing);
-    outgoing.once("close", () => underWay.delete(outgoing));
+    outgoing.once("close", () => {
+      underWay.delete(outgoing);
+      // Its connection would wait for a next request.
+      if (!server.listening) setImmediate(() => server.closeIdleConnections());
+    });
     outgoing.once("finish", () => options.answered(outgoing.statusCode));
     if (guard(incoming, outgoing, underWay.size)) void handle(incoming, outgoing);
   };

@@ -118,9 +118,10 @@ const REST: readonly Metric<Facts>[] = [
   {
     name: "nomq_event_loop_delay_seconds",
     type: "gauge",
-    help: "How late timers came since the last scrape: median, 99th percentile, most",
-    labels: ["quantile"],
-    read: ({ process: { loopDelays } }) => loopDelays.map(([quantile, delay]): Sample => [[quantile], delay]),
+    help: "How late timers came since the last scrape: 50, 99 and 100",
+    labels: ["percentile"],
+    read: ({ process: { loopDelays } }) =>
+      loopDelays.map(([percentile, delay]): Sample => [[percentile], delay]),
   },
   {
     name: "nomq_event_loop_utilization",

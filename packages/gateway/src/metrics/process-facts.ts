@@ -7,8 +7,8 @@ export interface ProcessFacts {
   readonly heapBytes: number;
   /** Unix seconds. */
   readonly startedAt: number;
-  /** Quantile and seconds that a timer came late, since they were read last. */
-  readonly loopDelays: readonly (readonly [quantile: string, seconds: number])[];
+  /** Percentile and seconds that a timer came late, since they were read last. */
+  readonly loopDelays: readonly (readonly [percentile: string, seconds: number])[];
   /** 0 to 1, since it was read last. */
   readonly loopUtilization: number;
 }
@@ -19,7 +19,7 @@ export interface ProcessWatch extends Disposable {
 }
 
 const RESOLUTION_MS = 10;
-const QUANTILES = [0.5, 0.99, 1] as const;
+const PERCENTILES = [50, 99, 100] as const;
 
 /** Starts a watch. */
 export function watchProcess(): ProcessWatch {
@@ -31,9 +31,9 @@ export function watchProcess(): ProcessWatch {
       const now = performance.eventLoopUtilization();
       const loopUtilization = performance.eventLoopUtilization(now, last).utilization;
       last = now;
-      const loopDelays = QUANTILES.map((quantile): [string, number] => [
-        String(quantile),
-        delayOf(delays.percentile(quantile * 100)),
+      const loopDelays = PERCENTILES.map((percentile): [string, number] => [
+        String(percentile),
+        delayOf(delays.percentile(percentile)),
       ]);
       delays.reset();
       const { user, system } = process.cpuUsage();
