@@ -10,13 +10,14 @@ export interface Bench extends AsyncDisposable {
   readonly hub: ToyHub;
   readonly bridge: MqttBridge;
   readonly port: number;
+  /** What a process that is killed now would leave, under another bridge. The clock goes on. */
+  killed(): Promise<Bench>;
   client(options?: Omit<RawOptions, "port">): Promise<RawClient>;
   /** A client subscribed to the filter. */
   subscriber(filter: string, qos?: 0 | 1 | 2, options?: Omit<RawOptions, "port">): Promise<RawClient>;
 }
 
-export async function startBench(options?: MqttBridgeOptions): Promise<Bench> {
-  const hub = createToyHub();
+export async function startBench(options?: MqttBridgeOptions, hub: ToyHub = createToyHub()): Promise<Bench> {
   const bridge = createMqttBridge(options ?? { listen: ["mqtt://127.0.0.1:0"] });
   await bridge.attach(hub.port);
   await bridge.start();
@@ -32,6 +33,10 @@ export async function startBench(options?: MqttBridgeOptions): Promise<Bench> {
     bridge,
     port,
     client,
+    async killed() {
+      const next = createToyHub({ clock: hub.clock, state: [...hub.state.values()] });
+      return await startBench(options, next);
+    },
     async subscriber(filter, qos = 0, given = {}) {
       const made = await client(given);
       made.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: filter, qos }] });
@@ -40,6 +45,8 @@ export async function startBench(options?: MqttBridgeOptions): Promise<Bench> {
     },
     async [Symbol.asyncDispose]() {
       hub.holding = false;
+      hub.holdingState = false;
+      for (const { land } of hub.remembering) land();
       for (const one of hub.published) one.answer({});
       await bridge.stop();
       for (const one of clients) await one.end();

@@ -86,9 +86,11 @@ export function messageOf(given: Partial<Message>): Message {
   };
 }
 
-export function createToyHub(): ToyHub {
+export function createToyHub(
+  given: { readonly clock?: FakeClock; readonly state?: readonly (readonly [Uint8Array, Uint8Array])[] } = {},
+): ToyHub {
   let peer: Peer | undefined;
-  const clock = createFakeClock();
+  const clock = given.clock ?? createFakeClock();
   const finals = new Map<string, Promise<Receipt>>();
   const receiptOf = (id: string, draft: Draft, receipt: Partial<Receipt>): Receipt => ({
     id,
@@ -168,7 +170,7 @@ export function createToyHub(): ToyHub {
     holding: false,
     holdingState: false,
     remembering: [],
-    state: new Map(),
+    state: new Map((given.state ?? []).map((one) => [Buffer.from(one[0]).toString("latin1"), one])),
     forbidden: () => false,
     accessChanged() {
       for (const changed of accessChanged) changed();

@@ -1,0 +1,346 @@
+import type { Packet } from "mqtt-packet";
+import { describe, expect, test } from "vitest";
+import { type Bench, startBench } from "./bench.ts";
+import { publishOf, type RawClient, type RawOptions } from "./raw-client.ts";
+
+const SESSION = { clientId: "s", clean: false, properties: { sessionExpiryInterval: 1000 } };
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Gives everything time to be written: as many turns as any step of it takes. */
+async function written(bench: Bench): Promise<void> {
+  for (let turns = 0; turns < 20; turns += 1) await turn();
+  expect(bench.hub.remembering.length).toBeGreaterThan(0);
+}
+
+async function subscribed(
+  bench: Bench,
+  subscription: object = {},
+  options: Omit<RawOptions, "port"> = SESSION,
+): Promise<RawClient> {
+  const client = await bench.client(options);
+  const subscriptions = [{ topic: "#", qos: 2 as const, ...subscription }];
+  client.send({ cmd: "subscribe", messageId: 1, subscriptions });
+  await client.take("suback");
+  return client;
+}
+
+const kinds = ({ got }: RawClient): string[] => got.map(({ cmd }) => cmd);
+const publishes = ({ got }: RawClient): Packet[] => got.filter(({ cmd }) => cmd === "publish");
+
+describe("nothing is acknowledged before the session is stored", () => {
+  test("CONNACK, SUBACK and UNSUBACK of a session that lasts; a clean one waits for nothing", async () => {
+    await using bench = await startBench();
+    bench.hub.holdingState = true;
+    const passing = await bench.subscriber("#", 1);
+    const lasting = await bench.client({ ...SESSION, bare: true });
+    await passing.settled();
+    expect(lasting.got).toEqual([]);
+    for (const { land } of bench.hub.remembering.splice(0)) land();
+    await lasting.take("connack");
+    lasting.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "a", qos: 1 }] });
+    await lasting.settled();
+    expect(kinds(lasting)).not.toContain("suback");
+    for (const { land } of bench.hub.remembering.splice(0)) land();
+    await lasting.take("suback");
+    lasting.send({ cmd: "unsubscribe", messageId: 2, unsubscriptions: ["a"] });
+    await lasting.settled();
+    expect(kinds(lasting)).not.toContain("unsuback");
+    for (const { land } of bench.hub.remembering.splice(0)) land();
+    await lasting.take("unsuback");
+  });
+
+  test.each([
+    [1, "puback"],
+    [2, "pubrec"],
+  ] as const)("QoS %i to a sibling session: %s, and PUBCOMP", async (qos, acknowledgement) => {
+    await using bench = await startBench();
+    await (await subscribed(bench)).end();
+    const writer = await bench.client({ ...SESSION, clientId: "w" });
+    bench.hub.holdingState = true;
+    writer.send(publishOf({ qos, messageId: 5 }), publishOf({ topic: "quick" }));
+    await writer.settled();
+    expect(kinds(writer)).not.toContain(acknowledgement);
+    for (const { land } of bench.hub.remembering.splice(0)) land();
+    await writer.take(acknowledgement);
+    if (qos === 1) return;
+    writer.send({ cmd: "pubrel", messageId: 5 });
+    await writer.settled();
+    expect(kinds(writer)).not.toContain("pubcomp");
+    for (const { land } of bench.hub.remembering.splice(0)) land();
+    await writer.take("pubcomp");
+  });
+
+  test("QoS 2 leaves under a stored packet id only, and so does its PUBREL; QoS 0 flows", async () => {
+    await using bench = await startBench();
+    const reader = await subscribed(bench);
+    bench.hub.holdingState = true;
+    await bench.hub.deliver({ channel: "two", qos: 2 });
+    await bench.hub.deliver({ channel: "one", qos: 1 });
+    await bench.hub.deliver({ channel: "none", qos: 0 });
+    await reader.settled();
+    expect(reader.messages()).toEqual(["none payload"]);
+    for (const { land } of bench.hub.remembering.splice(0)) land();
+    await reader.take("publish");
+    const { messageId = 0 } = await reader.take("publish");
+    await reader.take("publish");
+    expect(reader.messages()).toEqual(["none payload", "two payload", "one payload"]);
+    reader.send({ cmd: "pubrec", messageId });
+    await reader.settled();
+    expect(kinds(reader)).not.toContain("pubrel");
+    for (const { land } of bench.hub.remembering.splice(0)) land();
+    await reader.take("pubrel");
+  });
+});
+
+describe("after a kill", () => {
+  test("subscriptions are there with their options, and in force before a listener opens", async () => {
+    await using first = await startBench();
+    const options = { qos: 1 as const, nl: true, rap: true, rh: 1 as const };
+    const client = await first.client(SESSION);
+    client.send({
+      ...{ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "kept/#", ...options }] },
+      properties: { subscriptionIdentifier: 77 },
+    });
+    await client.take("suback");
+    await first.subscriber("passing/#", 1);
+    await using second = await first.killed();
+    expect([...second.hub.filters]).toEqual(["kept/#"]);
+    await second.hub.deliver({ channel: "kept/r", qos: 1, retain: true });
+    const again = await second.client(SESSION);
+    expect(again.got[0]).toMatchObject({ sessionPresent: true });
+    const identified = { properties: { subscriptionIdentifier: 77 } };
+    expect(await again.take("publish")).toMatchObject({
+      topic: "kept/r",
+      qos: 1,
+      retain: true,
+      ...identified,
+    });
+    // No Local, live and offline.
+    again.send(publishOf({ topic: "kept/own", qos: 1, messageId: 1 }));
+    await again.take("puback");
+    await second.hub.deliver({ channel: "kept/live", qos: 2, retain: true });
+    expect(await again.take("publish")).toMatchObject({
+      topic: "kept/live",
+      qos: 1,
+      retain: true,
+      ...identified,
+    });
+    expect(publishes(again)).toHaveLength(2);
+  });
+
+  test("the queue is there, in order, with DUP on what was sent; live messages come after it", async () => {
+    await using first = await startBench();
+    const client = await subscribed(first);
+    const sent: number[] = [];
+    for (const channel of ["a", "b"]) {
+      await first.hub.deliver({ channel, qos: 2 });
+      sent.push((await client.take("publish")).messageId ?? 0);
+    }
+    await client.end();
+    await turn();
+    for (const channel of ["c", "d"]) await first.hub.deliver({ channel, qos: channel === "c" ? 1 : 2 });
+    await written(first);
+    await using second = await first.killed();
+    await second.hub.deliver({ channel: "e", qos: 1 });
+    const again = await second.client(SESSION);
+    await second.hub.deliver({ channel: "f", qos: 1 });
+    const got = [];
+    for (let count = 0; count < 6; count += 1) got.push(await again.take("publish"));
+    expect(got.map(({ topic, dup }) => `${topic} ${dup}`)).toEqual([
+      "a true",
+      "b true",
+      "c false",
+      "d false",
+      "e false",
+      "f false",
+    ]);
+    expect(got.slice(0, 2).map(({ messageId }) => messageId)).toEqual(sent);
+    expect(new Set(got.map(({ messageId }) => messageId)).size).toBe(6);
+  });
+
+  test("QoS 2 halfway out goes on with PUBREL and nothing else [MQTT-4.4.0-1]", async () => {
+    await using first = await startBench();
+    const client = await subscribed(first);
+    await first.hub.deliver({ channel: "a", qos: 2 });
+    const { messageId = 0 } = await client.take("publish");
+    client.send({ cmd: "pubrec", messageId });
+    await client.take("pubrel");
+    await using second = await first.killed();
+    const again = await second.client(SESSION);
+    expect(await again.take("pubrel")).toMatchObject({ messageId });
+    again.send({ cmd: "pubcomp", messageId });
+    await again.settled();
+    expect(publishes(again)).toEqual([]);
+    await using third = await second.killed();
+    const last = await third.client(SESSION);
+    await last.settled();
+    expect(kinds(last).filter((cmd) => cmd === "publish" || cmd === "pubrel")).toEqual([]);
+  });
+
+  test("QoS 2 halfway in is acknowledged again and routed nowhere; after PUBCOMP the id is free", async () => {
+    await using first = await startBench();
+    const writer = await first.client({ ...SESSION, clientId: "w" });
+    writer.send(publishOf({ qos: 2, messageId: 3 }));
+    await writer.take("pubrec");
+    await using second = await first.killed();
+    const again = await second.client({ ...SESSION, clientId: "w" });
+    again.send(publishOf({ qos: 2, messageId: 3, dup: true }));
+    await again.take("pubrec");
+    expect(second.hub.published).toEqual([]);
+    again.send({ cmd: "pubrel", messageId: 3 });
+    await again.take("pubcomp");
+    expect(second.hub.released).toEqual([first.hub.published[0]?.options.once]);
+    await using third = await second.killed();
+    const last = await third.client({ ...SESSION, clientId: "w" });
+    last.send(publishOf({ qos: 2, messageId: 3, payload: "new" }));
+    await last.take("pubrec");
+    expect(third.hub.published).toHaveLength(1);
+    expect(third.hub.published[0]?.options.once).toBe(first.hub.published[0]?.options.once);
+  });
+
+  test("a transfer that siblings may not have is handed to the hub again under the same name", async () => {
+    await using first = await startBench();
+    await (await subscribed(first)).end();
+    const writer = await first.client({ ...SESSION, clientId: "w" });
+    first.hub.holdingState = true;
+    writer.send(publishOf({ qos: 2, messageId: 3 }));
+    await writer.settled();
+    await using second = await first.killed();
+    const again = await second.client({ ...SESSION, clientId: "w" });
+    again.send(publishOf({ qos: 2, messageId: 3, dup: true }));
+    await again.take("pubrec");
+    expect(second.hub.published[0]?.options.once).toBe(first.hub.published[0]?.options.once);
+    const reader = await second.client(SESSION);
+    await reader.take("publish");
+    await reader.settled();
+    expect(publishes(reader)).toHaveLength(1);
+  });
+
+  test("what the hub gives again and the session has is there once", async () => {
+    await using first = await startBench();
+    await (await subscribed(first)).end();
+    await turn();
+    await first.hub.deliver({ id: "m1", channel: "a", qos: 2 });
+    await using second = await first.killed();
+    await second.hub.deliver({ id: "m1", channel: "a", qos: 2 });
+    await second.hub.deliver({ id: "m2", channel: "b", qos: 2 });
+    const reader = await second.client(SESSION);
+    await reader.take("publish");
+    await reader.take("publish");
+    await reader.settled();
+    expect(reader.messages()).toEqual(["a payload", "b payload"]);
+  });
+
+  test("a clean start has wiped for good: filters, queue and transfers", async () => {
+    await using first = await startBench();
+    await (await subscribed(first)).end();
+    await first.hub.deliver({ channel: "a", qos: 1 });
+    await (await first.client({ ...SESSION, clean: true })).end();
+    await using second = await first.killed();
+    expect([...second.hub.filters]).toEqual([]);
+    const again = await second.client(SESSION);
+    await again.settled();
+    expect(again.messages()).toEqual([]);
+  });
+
+  test("messages and sessions that expire meanwhile are gone; both are counted", async () => {
+    await using first = await startBench();
+    await (
+      await subscribed(
+        first,
+        {},
+        { ...SESSION, clientId: "brief", properties: { sessionExpiryInterval: 60 } },
+      )
+    ).end();
+    await (await subscribed(first)).end();
+    await turn();
+    await first.hub.deliver({ channel: "short", qos: 1 }, 30_000);
+    await first.hub.deliver({ channel: "long", qos: 1 }, 300_000);
+    await written(first);
+    await first.hub.clock.advance(100_000);
+    await using second = await first.killed();
+    const brief = await second.client({ ...SESSION, clientId: "brief" });
+    expect(brief.got[0]).toMatchObject({ sessionPresent: false });
+    const again = await second.client(SESSION);
+    const left = { properties: { messageExpiryInterval: 200 } };
+    expect(await again.take("publish")).toMatchObject({ topic: "long", ...left });
+    await again.settled();
+    expect(again.messages()).toEqual(["long payload"]);
+    const { sessions } = second.bridge.counts();
+    expect(sessions).toMatchObject({
+      accepted: 4,
+      expired: 1,
+      dropped: { "session-expired": 2 },
+      pending: 1,
+    });
+  });
+
+  test("what is pending, delivered and dropped balances over the kill", async () => {
+    await using first = await startBench();
+    const client = await subscribed(first, { qos: 1 });
+    for (let at = 0; at < 5; at += 1) await first.hub.deliver({ qos: 1 });
+    for (let at = 0; at < 2; at += 1)
+      client.send({ cmd: "puback", messageId: (await client.take("publish")).messageId ?? 0 });
+    await client.settled();
+    await written(first);
+    await using second = await first.killed();
+    expect(second.bridge.counts().sessions).toMatchObject({ accepted: 5, delivered: 2, pending: 3 });
+  });
+
+  test("a damaged record is left out, and the others are used", async () => {
+    await using first = await startBench();
+    await (await subscribed(first)).end();
+    await turn();
+    for (const channel of ["a", "b"]) await first.hub.deliver({ channel, qos: 1 });
+    const [, entry] = [...first.hub.state.values()].filter(([key]) => key[0] === 0x52);
+    if (entry === undefined) throw new Error("no entry was stored");
+    entry[1][6] = (entry[1][6] ?? 0) ^ 1;
+    await using second = await first.killed();
+    const again = await second.client(SESSION);
+    await again.take("publish");
+    await again.settled();
+    expect(again.messages()).toEqual(["a payload"]);
+    expect(second.hub.warnings[0]).toMatchObject([expect.stringContaining("damaged"), { damaged: 1 }]);
+  });
+});
+
+describe("wills of a run that was killed", () => {
+  const will = (willDelayInterval: number): Omit<RawOptions, "port"> => ({
+    clientId: `w${willDelayInterval}`,
+    ...{ clean: false, properties: { sessionExpiryInterval: 100 } },
+    will: {
+      topic: "gone",
+      payload: Buffer.from("w"),
+      qos: 1,
+      retain: true,
+      properties: { willDelayInterval },
+    },
+  });
+  const gone = ({ hub }: Bench): number =>
+    hub.published.filter(({ draft }) => draft.channel === "gone").length;
+
+  test("are published after their delay, at most the session's, unless the client is back", async () => {
+    await using first = await startBench();
+    for (const delay of [0, 30, 50, 500]) await first.client(will(delay));
+    const polite = await first.client(will(7));
+    polite.send({ cmd: "disconnect" });
+    await polite.closed;
+    await written(first);
+    await using second = await first.killed();
+    await second.hub.clock.advance(1);
+    expect(gone(second)).toBe(1);
+    expect(second.hub.published[0]).toMatchObject({ from: "addr:127.0.0.1", draft: { retain: true, qos: 1 } });
+    await second.client(will(30));
+    await second.hub.clock.advance(60_000);
+    await turn();
+    expect(gone(second)).toBe(2);
+    await second.hub.clock.advance(60_000);
+    await turn();
+    expect(gone(second)).toBe(3);
+    await written(second);
+    await using third = await second.killed();
+    await third.hub.clock.advance(1_000_000);
+    // Of the one that was back.
+    expect(gone(third)).toBe(1);
+  });
+});
