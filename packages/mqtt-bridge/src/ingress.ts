@@ -150,6 +150,7 @@ const REFUSALS: Readonly<Record<string, number>> = {
   access: REASON.notAuthorized,
   "outbox-full": REASON.quotaExceeded,
   "store-busy": REASON.quotaExceeded,
+  "store-full": REASON.quotaExceeded,
   "too-large": REASON.quotaExceeded,
   "store-failed": REASON.implementationSpecific,
 };

@@ -87,6 +87,7 @@ describe("a publish that the hub refuses", () => {
   test.each([
     ["outbox-full: x", 0x97],
     ["store-busy", 0x97],
+    ["store-full", 0x97],
     ["access", 0x87],
     ["channel-invalid", 0x90],
     ["store-failed", 0x83],

@@ -11,6 +11,7 @@ export type ErrorCode =
   | "key-invalid"
   | "datagram-too-large"
   | "store-failed"
+  | "store-full"
   | "store-busy"
   | "limit-reached"
   | "receiver-in-use"

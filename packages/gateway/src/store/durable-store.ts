@@ -147,7 +147,11 @@ export class LevelStore implements DurableStore {
 
   async recover(): Promise<Recovered> {
     await this.writer.idle();
-    if (!this.database.isOpen) await this.database.open();
+    if (!this.database.isOpen) {
+      await this.database.open();
+      // The room kept back must be there before it is needed: the next start may find the disk full.
+      await this.space.tend();
+    }
     const stored = this.target().image.attachments.stored();
     return {
       attachments: stored.length,
@@ -185,15 +189,14 @@ export class LevelStore implements DurableStore {
     const writes = [...batch.facts, ...batch.offers];
     let messages = 0;
     let bytes = 0;
-    let isOffer = false;
     for (const write of writes) {
-      if (write.write === "interest") isOffer = true;
       if (write.write !== "message") continue;
       messages += 1;
       bytes += messageBytes(write.message);
     }
-    if ((isOffer || messages > 0) && !(await this.space.admits(bytes)))
-      throw new NomqError("store-failed", "the store's disk is full; free some room");
+    // Interest is small and replaced, not added to: who subscribes gets QoS 0 at least.
+    if (messages > 0 && !(await this.space.admits(bytes)))
+      throw new NomqError("store-full", "the store's disk is full; free some room");
     await this.writer.write({
       messages,
       bytes,

@@ -197,7 +197,7 @@ describe("group commit", () => {
     await using store = makeStore(folder.path, { space: { low: none, high: none, reserve: 0 } });
     const { seq } = await store.open();
     await expect(store.commit(batchOf([messageWrite(storedMessage(seq), ["one"])]))).rejects.toThrow(
-      "store-failed",
+      "store-full",
     );
     expect(store.isFull).toBe(true);
     await store.commit(batchOf([], [{ write: "count", name: "one", add: { accepted: 1, refused: 1 } }]));

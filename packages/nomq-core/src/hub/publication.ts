@@ -9,6 +9,9 @@ import type { ReceiptRecord } from "./receipts.ts";
 import type { Step } from "./step.ts";
 import type { Write } from "./store.ts";
 
+/** What a publisher can act on is told by its own name. */
+const TOLD: ReadonlySet<string> = new Set(["closed", "store-full", "store-busy"]);
+
 /** A message that must be committed before it enters any outbox: decided in the queue's order. */
 export class Publication implements Step {
   readonly bytes: number;
@@ -83,7 +86,7 @@ export class Publication implements Step {
 
   failed(error: unknown): void {
     this.release();
-    this.refuse(error instanceof NomqError && error.code === "closed" ? "closed" : "store-failed");
+    this.refuse(error instanceof NomqError && TOLD.has(error.code) ? error.code : "store-failed");
   }
 
   private refuse(reason: string): void {

@@ -61,7 +61,7 @@ export function publishRoute(sources: ApiSources): Route {
 
 function refused(context: Parameters<typeof failFor>[0], receipt: Receipt): Response {
   const status = refusalStatus(receipt.reason);
-  if (status === 429 || status === 503) context.header("retry-after", "1");
+  if (status === 429 || status >= 503) context.header("retry-after", "1");
   return context.json(receipt, status);
 }
 
@@ -73,6 +73,7 @@ function refusalStatus(reason = ""): ContentfulStatusCode {
     "too-large": 413,
     "store-busy": 503,
     "store-failed": 503,
+    "store-full": 507,
     closed: 503,
   };
   return known[reason] ?? 400;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { NomqError } from "@nomq/core";
 import { ClassicLevel } from "classic-level";
 import type { Range } from "../layout/keys.ts";
+import { isFullDisk } from "./full-disk.ts";
 import { opened, untouched } from "./ways-out.ts";
 
 /** What the writer puts into one atomic batch. */
@@ -90,7 +91,10 @@ function translated(error: unknown, folder: string): NomqError {
     return new NomqError("store-damaged", `the store in ${folder} is damaged: ${text}. ${opened(folder)}`, {
       cause: error,
     });
-  return new NomqError("store-failed", `the store in ${folder} could not be opened: ${text}`, {
+  const [what, advice] = isFullDisk(error)
+    ? (["store-full", ". Free some room on its disk; nothing is lost"] as const)
+    : (["store-failed", ""] as const);
+  return new NomqError(what, `the store in ${folder} could not be opened: ${text}${advice}`, {
     cause: error,
   });
 }

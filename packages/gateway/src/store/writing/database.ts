@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Clock, type Log, NomqError, type SessionLog } from "@nomq/core";
 import type { DiskSpace } from "../disk/disk-space.ts";
 import { FORMAT, makeFolder, readMark, writeMark } from "../disk/folder.ts";
+import { isFullDisk } from "../disk/full-disk.ts";
 import type { Level, OpenLevel } from "../disk/level.ts";
 import { completed, MIGRATIONS, migrated } from "../disk/migrate.ts";
 import { firstCommits, lastCommit } from "../image/commits.ts";
@@ -193,11 +194,4 @@ export class Database implements TargetSource {
     await batch.write({ sync: true });
     return id;
   }
-}
-
-/** The system's words for a full disk, as LevelDB and Node pass them on. */
-function isFullDisk(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause)
-    if (/No space left|ENOSPC|Disk quota exceeded|EDQUOT/.test(at.message)) return true;
-  return false;
 }

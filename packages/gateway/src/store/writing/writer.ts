@@ -1,4 +1,5 @@
 import { NomqError } from "@nomq/core";
+import { isFullDisk } from "../disk/full-disk.ts";
 import type { Level } from "../disk/level.ts";
 import type { Image } from "../image/image.ts";
 import { Flush } from "./apply.ts";
@@ -153,5 +154,6 @@ function failure(error: unknown): NomqError {
   if (error instanceof NomqError) return error;
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const text = inner instanceof Error ? inner.message : String(inner);
-  return new NomqError("store-failed", `the store did not write: ${text}`, { cause: error });
+  const code = isFullDisk(error) ? "store-full" : "store-failed";
+  return new NomqError(code, `the store did not write: ${text}`, { cause: error });
 }
