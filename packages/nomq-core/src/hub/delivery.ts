@@ -137,7 +137,7 @@ function deliver(
       ? { attempt, cause, signal }
       : { attempt, cause, signal, expiresInMs: Math.max(0, left) };
   try {
-    return Promise.resolve(binding.peer.deliver(message, delivery));
+    return Promise.resolve(binding.peer.deliver(core.time.today(message), delivery));
   } catch (error) {
     return Promise.reject(error);
   }

@@ -116,18 +116,13 @@ async function* history(
   if (!core.access.may(as, "subscribe", channel)) return;
   for await (const message of core.store.history(channel, range)) {
     if (!core.access.may(as, "subscribe", channel)) return;
-    if (!core.time.isExpired(message)) yield inTodaysTime(core, message);
+    if (!core.time.isExpired(message)) yield core.time.today(message);
   }
 }
 
 /** The value unless cleared or expired, its expiry in today's wall time. */
 function current(core: Core, value: Message): Message | undefined {
-  return isTombstone(value) || core.time.isExpired(value) ? undefined : inTodaysTime(core, value);
-}
-
-function inTodaysTime(core: Core, message: Message): Message {
-  const expiresAt = core.time.expiresAt(message);
-  return expiresAt === undefined || expiresAt === message.expiresAt ? message : { ...message, expiresAt };
+  return isTombstone(value) || core.time.isExpired(value) ? undefined : core.time.today(value);
 }
 
 function channels(core: Core, filter: string, options: ChannelsOptions | undefined): AsyncIterable<string> {

@@ -110,6 +110,12 @@ export class Time {
     return movedExpiry(message, this.known);
   }
 
+  /** The message with its expiry in today's wall time. */
+  today(message: Message): Message {
+    const expiresAt = this.expiresAt(message);
+    return expiresAt === undefined || expiresAt === message.expiresAt ? message : { ...message, expiresAt };
+  }
+
   isExpired(message: Message): boolean {
     if (message.expiresAt === undefined) return false;
     // Asked first: it may notice a step, which moves the expiry.

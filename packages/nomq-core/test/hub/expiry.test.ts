@@ -153,6 +153,19 @@ describe("a wall clock that is set", () => {
     expect(await rig.port.latest("state", "anonymous")).toBeUndefined();
   });
 
+  test("is the one that messages are sent with", async () => {
+    await using rig = await createRig();
+    const peer = createRecorder({}, "asks");
+    await rig.attach(peer);
+    await rig.publish({ channel: "x" });
+    await rig.publish({ text: "1", qos: 1, ttlMs: 60_000 });
+    rig.clock.step(3_600_000);
+    await rig.clock.advance(59_000);
+    await peer.calls[0]?.answer();
+    expect(lastCall(peer)).toMatchObject({ text: "1", delivery: { expiresInMs: 1_000 } });
+    expect(lastCall(peer).message.expiresAt).toBe(rig.clock.now() + 1_000);
+  });
+
   test("set back, nothing lives longer than it was given", async () => {
     await using rig = await createRig();
     await rig.publish({ channel: "state", text: "v", retain: true, ttlMs: 60_000 });
