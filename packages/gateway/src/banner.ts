@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { relative } from "node:path";
-import type { ListenerConfig } from "./config/config.ts";
+import type { AccessConfig, ListenerConfig } from "./config/config.ts";
 import type { Running } from "./gateway.ts";
 
 /** What the banner shows besides what runs. */
@@ -15,6 +15,8 @@ export interface BannerOptions {
   readonly data: string;
   /** The MQTT listeners as configured. */
   readonly mqttListen: readonly ListenerConfig[];
+  /** The access section, if there is one. */
+  readonly access?: AccessConfig;
   /** What `nomq pub` needs to find this gateway, as typed: ` --data ./second`; empty for the default. */
   readonly place: string;
 }
@@ -33,12 +35,20 @@ export function banner(running: Running, options: BannerOptions): string {
     ["data", dataText(options)],
     ["control", running.controlSocket],
     ["keys", keysText(running)],
-    ...accessRows(options.mqttListen),
+    ...(options.access === undefined ? accessRows(options.mqttListen) : [ruledRow(options.access)]),
     ["config", options.configFile ?? "defaults (no file)"],
   ];
   const shown = rows.filter(([, text]) => text !== "").map(([name, text]) => `  ${name.padEnd(8)}${text}`);
   const lines = tryLines(running, options).map((line) => `  ${line}`);
   return `NoMQ Gateway ${options.version} is ready\n\n${shown.join("\n")}\n\nTry it, each in a terminal of its own:\n\n${lines.join("\n")}\n`;
+}
+
+/** That there are rules; who they are about is for who may read the file. */
+function ruledRow({ users, tokens, rules }: AccessConfig): [string, string] {
+  const counted = (many: readonly unknown[], one: string): string =>
+    `${many.length} ${one}${many.length === 1 ? "" : "s"}`;
+  const there = [counted(rules, "rule"), counted(users, "user"), counted(tokens, "token")].join(", ");
+  return ["access", `${there}; what no rule allows is denied (nomq access explain WHO ACTION CHANNEL)`];
 }
 
 /** Who may do what, as long as there are no access rules. */
@@ -103,13 +113,16 @@ function keysText({ keys }: Running): string {
  */
 function tryLines(running: Running, options: BannerOptions): string[] {
   const { listen, keys } = running;
-  const mqtt = endpointOf(listen["mqtt"]?.find((url) => url.startsWith("mqtt:")));
+  const isOpen = options.access === undefined;
+  const mqtt = isOpen ? endpointOf(listen["mqtt"]?.find((url) => url.startsWith("mqtt:"))) : undefined;
   const nomq = endpointOf(listen["nomq"]?.[0]);
   const sub =
     mqtt === undefined
       ? `${options.command} sub demo/hello${options.place}`
       : `mosquitto_sub -h ${mqtt.host} -p ${mqtt.port} -t demo/hello -v`;
   const lines = [sub, `${options.command} pub demo/hello "from the command line" --retain${options.place}`];
+  // With rules, only the control socket may surely do both.
+  if (!isOpen) return lines;
   const found =
     keys.from === "generated"
       ? keys.path

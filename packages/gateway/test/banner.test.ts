@@ -34,6 +34,14 @@ describe("banner", () => {
     expect(text).toContain("  nomq    no listener\n");
   });
 
+  test("with rules it says so, shows no name of them, and its lines go through the control socket", () => {
+    const users = [{ name: "ann", password: "scrypt$1" }];
+    const text = shown({}, { access: { users, tokens: [], rules: [{ who: "user:ann", publish: ["#"] }] } });
+    expect(text).toContain("  access  1 rule, 1 user, 0 tokens; what no rule allows is denied (nomq access");
+    expect(text).toContain("  nomq sub demo/hello\n  nomq pub demo/hello");
+    expect(text).not.toMatch(/ann|scrypt|mosquitto|--nomq/);
+  });
+
   test("no key is ever shown", () => {
     const [key] = RUNNING.keys.keys;
     expect(shown({})).not.toContain(key?.encryption);

@@ -24,18 +24,26 @@ const COMMANDS = [
   "decode",
   "check",
   "explain",
+  "passwd",
+  "token",
+  "access",
 ];
 
 describe("help and usage", () => {
-  test.each([[["--help"]], ...COMMANDS.map((command) => [[command, "--help"]]), [["keys", "new", "--help"]]])(
-    "%j explains itself with examples",
-    async (args) => {
-      const { code, stdout } = await nomq(args).ended;
-      expect(code).toBe(0);
-      expect(stdout).toContain("Usage: nomq");
-      if (args[0] !== "keys" || args[1] === "new") expect(stdout).toMatch(/Examples:\n {2}\$ /);
-    },
-  );
+  test.each([
+    [["--help"]],
+    ...COMMANDS.map((command) => [[command, "--help"]]),
+    [["keys", "new", "--help"]],
+    [["token", "new", "--help"]],
+    [["access", "explain", "--help"]],
+    [["access", "reload", "--help"]],
+  ])("%j explains itself with examples", async (args) => {
+    const { code, stdout } = await nomq(args).ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain("Usage: nomq");
+    if (!["keys", "token", "access"].includes(args[0] ?? "") || args[1] !== "--help")
+      expect(stdout).toMatch(/Examples:\n {2}\$ /);
+  });
 
   test.each([
     [["pubb"], "unknown command pubb; did you mean pub?"],
@@ -51,6 +59,9 @@ describe("help and usage", () => {
     [["gateway", "--port-offset", "-1"], "expected a whole number from 0 to 65535"],
     [["keys", "new", "--id", "../x"], "--id is made of letters, digits"],
     [["keys", "old"], "unknown command 'old'"],
+    [["access", "explain", "ann", "publish", "a"], '"ann" names nobody; write user:NAME'],
+    [["passwd", "--user", ""], "--user is empty"],
+    [["token", "new", "x", "--scope", "all"], "Allowed choices are publish, subscribe, admin"],
   ])("%j is used wrongly: exit code 2", async (args, complaint) => {
     using folder = testFolder();
     const key = folder.file("key.json", VECTOR_KEY);
