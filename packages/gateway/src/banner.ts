@@ -15,6 +15,8 @@ export interface BannerOptions {
   readonly data: string;
   /** The MQTT listeners as configured. */
   readonly mqttListen: readonly ListenerConfig[];
+  /** The HTTP listeners. Default none. */
+  readonly httpListen?: readonly ListenerConfig[];
   /** The access section, if there is one. */
   readonly access?: AccessConfig;
   /** What `nomq pub` needs to find this gateway, as typed: ` --data ./second`; empty for the default. */
@@ -35,7 +37,7 @@ export function banner(running: Running, options: BannerOptions): string {
     ["data", dataText(options)],
     ["control", running.controlSocket],
     ["keys", keysText(running)],
-    ...(options.access === undefined ? accessRows(options.mqttListen) : [ruledRow(options.access)]),
+    ...(options.access === undefined ? accessRows(options) : [ruledRow(options.access)]),
     ["config", options.configFile ?? "defaults (no file)"],
   ];
   const shown = rows.filter(([, text]) => text !== "").map(([name, text]) => `  ${name.padEnd(8)}${text}`);
@@ -52,24 +54,34 @@ function ruledRow({ users, tokens, rules }: AccessConfig): [string, string] {
 }
 
 /** Who may do what, as long as there are no access rules. */
-function accessRows(listen: readonly ListenerConfig[]): [string, string][] {
+function accessRows({ mqttListen, httpListen = [] }: BannerOptions): [string, string][] {
   const keys = "NoMQ keys: everything";
-  if (listen.length === 0) return [["access", keys]];
+  const mqtt =
+    mqttListen.length === 0
+      ? keys
+      : `${keys}. MQTT clients without a name may do everything: ${fromWhere("mqtt", mqttListen)}`;
+  const http =
+    httpListen.length === 0 ? "" : `HTTP without a token may do everything: ${fromWhere("http", httpListen)}`;
+  const advice = "(anonymous: [192.168.0.0/16] on a listener of mqtt.listen admits a network)";
+  const isDefault = mqttListen.length > 0 && mqttListen.every(({ anonymous }) => anonymous === undefined);
+  return [
+    ["access", mqtt],
+    ["", http],
+    ["", isDefault ? advice : ""],
+  ];
+}
+
+/** From where who shows nothing may come. */
+function fromWhere(section: string, listen: readonly ListenerConfig[]): string {
   const who = listen.map(({ anonymous = "loopback" }) => {
     if (anonymous === "none") return "nobody";
     return anonymous === "loopback"
       ? "programs on this machine only"
       : `addresses in ${anonymous.join(", ")}`;
   });
-  const same = who.every((each) => each === who[0]);
-  const shown = same
+  return who.every((each) => each === who[0])
     ? who.slice(0, 1).join("")
-    : who.map((each, at) => `mqtt.listen[${at}] ${each}`).join("; ");
-  const rows: [string, string][] = [
-    ["access", `${keys}. MQTT clients without a name may do everything: ${shown}`],
-  ];
-  const advice = "(anonymous: [192.168.0.0/16] on a listener of mqtt.listen admits a network)";
-  return listen.every(({ anonymous }) => anonymous === undefined) ? [...rows, ["", advice]] : rows;
+    : who.map((each, at) => `${section}.listen[${at}] ${each}`).join("; ");
 }
 
 const addressesText = (urls: readonly string[]): string =>

@@ -61,4 +61,11 @@ describe("banner", () => {
   ] as const)("who may come: %j", (mqttListen, text) => {
     expect(shown({}, { mqttListen })).toContain(text);
   });
+
+  test("who may come by HTTP without a token", () => {
+    const text = shown({}, { httpListen: [{ url: "a" }, { url: "b", anonymous: "none" }] });
+    expect(text).toContain(
+      "HTTP without a token may do everything: http.listen[0] programs on this machine only; http.listen[1] nobody\n",
+    );
+  });
 });

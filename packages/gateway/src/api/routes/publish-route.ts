@@ -33,6 +33,7 @@ export function publishRoute(sources: ApiSources): Route {
       413: receipt("Refused: too large"),
       429: receipt("Refused: an outbox that refuses is full"),
       503: receipt("Refused: the store cannot take it now"),
+      507: receipt("Refused: the disk is full"),
       504: receipt("until: delivered, and not every attachment had it in time"),
     },
     async serve({ body, caller, context }) {
