@@ -111,7 +111,11 @@ export function agingKey(at: number, commit: number): Buffer {
 }
 
 export function stateKey(owner: number, key: Uint8Array): Buffer {
-  return Buffer.concat([numbered(Space.state, ["u32", owner]), key]);
+  const own = Buffer.allocUnsafe(5 + key.byteLength);
+  own[0] = Space.state;
+  writeU32(own, owner, 1);
+  own.set(key, 5);
+  return own;
 }
 
 export const quarantineKey = (key: Uint8Array): Buffer =>

@@ -27,9 +27,9 @@ import {
   writeNumber,
   writeOnce,
   writeRow,
-  writeState,
   writeTally,
 } from "../layout/records.ts";
+import { LastStates } from "./last-states.ts";
 import { ReceiptPages } from "./receipt-pages.ts";
 
 type Kind<W extends Write["write"]> = Write & { write: W };
@@ -42,6 +42,7 @@ export class Flush {
   private readonly number: number;
   private readonly dirty = new Set<KnownAttachment>();
   private readonly receipts: ReceiptPages;
+  private readonly states = new LastStates();
   private readonly onces: string[] = [];
   private highest: number;
   private receiptCount: number;
@@ -141,6 +142,7 @@ export class Flush {
   finish(): boolean {
     const { image, batch, number } = this;
     this.receipts.put(batch, number);
+    this.states.put(batch);
     const isEmpty = batch.length === 0 && this.dirty.size === 0 && this.highest === image.commit.highest;
     if (isEmpty && this.receiptCount === image.commit.receipts) return false;
     for (const attachment of this.dirty) {
@@ -249,9 +251,7 @@ export class Flush {
       number = this.name("owner", owner);
       this.image.owners.set(owner, number);
     }
-    const key = stateKey(number, own);
-    if (value === undefined) this.batch.del(key);
-    else this.batch.put(key, writeState(key, value));
+    this.states.set(stateKey(number, own), value);
   }
 
   private attachment(name: string): KnownAttachment {
