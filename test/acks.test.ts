@@ -101,7 +101,7 @@ describe.concurrent.each(cases)("%s QoS %i", (speaker, qos) => {
   test("nobody wants the channel", async () => {
     for (const ack of ["stored", "delivered"] as const) {
       await using bench = await openAckBench(ack, LONG);
-      await using publisher = await bench.publisher(speaker, qos, LONELY);
+      await using publisher = await bench.publisher(speaker, qos, { channel: LONELY });
       await publisher.send();
       await until(() => publisher.answer() !== "none");
       expect(publisher.answer()).toBe(speaker === "mqtt5" ? "0x10" : "ack");
@@ -117,7 +117,7 @@ describe.concurrent.each([
 ] as const)("%s QoS %i, sent again", (speaker, qos) => {
   test("after ackTimeout it gets the ack once the peer has the message, which came once", async () => {
     await using bench = await openAckBench("delivered", SHORT);
-    await using publisher = await bench.publisher(speaker, qos);
+    await using publisher = await bench.publisher(speaker, qos, { lasting: true });
     await publisher.send();
     await given(bench);
     await new Promise((resolve) => setTimeout(resolve, SHORT));

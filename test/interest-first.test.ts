@@ -64,6 +64,24 @@ async function publishByMqtt(port: number, payload: string): Promise<void> {
   expect((await client.take("puback")).reasonCode ?? 0).toBe(0);
 }
 
+/** A client with a session that outlasts its connection. */
+function dashboard(port: number): Promise<RawClient> {
+  const properties = { sessionExpiryInterval: 3_600 };
+  return connectRaw({ port, clientId: "dashboard", clean: false, properties });
+}
+
+/** What the dashboard's session gets until nothing more has come for a while, each acknowledged. */
+async function textsOf(client: RawClient, wanted: number): Promise<string[]> {
+  const texts: string[] = [];
+  while (texts.length < wanted) {
+    const { payload, messageId } = await client.take("publish");
+    texts.push(payload.toString());
+    if (messageId !== undefined) client.send({ cmd: "puback", messageId });
+  }
+  await client.settled();
+  return [...texts, ...client.messages().slice(wanted)].sort();
+}
+
 async function killed(program: Program): Promise<void> {
   program.signal("SIGKILL");
   await program.ended;
@@ -84,12 +102,21 @@ test("kill -9, restart, publish at the first instant a port answers: who is back
   {
     await using first = start();
     await first.said('"ready"');
+    await using client = await dashboard(mqttPort);
+    client.send({
+      cmd: "subscribe",
+      messageId: 1,
+      subscriptions: [{ topic: "cmd/#", qos: 1 }],
+    });
+    await client.take("suback");
     await killed(first);
   }
 
   await using again = start();
   await Promise.all([publishByNomq(nomqPort, "from nomq"), publishByMqtt(mqttPort, "from mqtt")]);
   await rest(AWAY_MS);
+  await using client = await dashboard(mqttPort);
+  expect(await textsOf(client, 2)).toEqual(["from mqtt", "from nomq"]);
   await using valve = await openModelDevice(vectorKey, ["cmd/valve"], { port: devicePort });
   // It says that it is there, as a board does that starts.
   await expect.poll(() => valve.delivered.length, { timeout: 60_000 }).toBe(2);

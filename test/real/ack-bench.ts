@@ -26,6 +26,13 @@ const WANTED = "a/wanted";
 /** One that nobody wants. */
 export const LONELY = "b/lonely";
 
+export interface PublisherOptions {
+  /** Default: one that the peer wants. */
+  readonly channel?: string;
+  /** MQTT: its session outlasts the connection. Default false. */
+  readonly lasting?: boolean;
+}
+
 /** A hub on a disk that can be made to hang, one listener for each protocol, and one peer that the test speaks for. */
 export interface AckBench extends AsyncDisposable {
   readonly store: FaultyStore;
@@ -33,7 +40,7 @@ export interface AckBench extends AsyncDisposable {
   readonly given: string[];
   /** What the peer answers from now on; calls that wait are answered too. Before: nothing. */
   answer(outcome: Outcome): void;
-  publisher(speaker: Speaker, qos: 1 | 2, channel?: string): Promise<AckedPublisher>;
+  publisher(speaker: Speaker, qos: 1 | 2, options?: PublisherOptions): Promise<AckedPublisher>;
 }
 
 export async function openAckBench(ack: AckPoint, ackTimeout: number): Promise<AckBench> {
@@ -81,10 +88,13 @@ export async function openAckBench(ack: AckPoint, ackTimeout: number): Promise<A
     store,
     given,
     answer,
-    publisher: (speaker, qos, channel = WANTED) =>
+    publisher: (speaker, qos, { channel = WANTED, lasting = false } = {}) =>
       speaker === "nomq"
         ? nomqPublisher(portOf(nomq.addresses()), { qos, channel })
-        : mqttPublisher(portOf(mqtt.addresses()), { qos, channel, version: speaker === "mqtt5" ? 5 : 4 }),
+        : mqttPublisher(portOf(mqtt.addresses()), {
+            ...{ qos, channel, lasting },
+            version: speaker === "mqtt5" ? 5 : 4,
+          }),
     [Symbol.asyncDispose]: async () => {
       store.heal();
       // Else calls that nobody answers have seconds to end.
@@ -113,12 +123,12 @@ async function nomqPublisher(
 
 async function mqttPublisher(
   port: number,
-  { qos, channel, version }: { qos: 1 | 2; channel: string; version: 4 | 5 },
+  { qos, channel, lasting, version }: { qos: 1 | 2; channel: string; lasting: boolean; version: 4 | 5 },
 ): Promise<AckedPublisher> {
   const clientId = `acks-${randomId()}`;
   const connect = (): Promise<RawClient> => {
-    const lasting = version === 5 ? { properties: { sessionExpiryInterval: 60 } } : {};
-    return connectRaw({ port, clientId, clean: false, protocolVersion: version, ...lasting });
+    const kept = lasting && version === 5 ? { properties: { sessionExpiryInterval: 60 } } : {};
+    return connectRaw({ port, clientId, clean: !lasting, protocolVersion: version, ...kept });
   };
   let client = await connect();
   let isCut = false;

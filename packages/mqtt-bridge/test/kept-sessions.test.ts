@@ -329,7 +329,10 @@ describe("wills of a run that was killed", () => {
     await using second = await first.killed();
     await second.hub.clock.advance(1);
     expect(gone(second)).toBe(1);
-    expect(second.hub.published[0]).toMatchObject({ from: "addr:127.0.0.1", draft: { retain: true, qos: 1 } });
+    expect(second.hub.published[0]).toMatchObject({
+      from: "addr:127.0.0.1",
+      draft: { retain: true, qos: 1 },
+    });
     await second.client(will(30));
     await second.hub.clock.advance(60_000);
     await turn();

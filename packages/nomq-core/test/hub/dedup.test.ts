@@ -31,6 +31,41 @@ describe("once", () => {
     expect((await next.publish({ text: "1", qos: 1 }, { once: "k" })).id).toBe((await first).id);
   });
 
+  test("waits for its point on the first receipt: in the same run, and of a message of an earlier one", async () => {
+    const inner = createFaultyStore(createMemoryStore());
+    const rig = await createRig({ store: inner });
+    const away = await rig.attach(createRecorder({ durable: true }));
+    away.pause("away");
+    const options = { once: "k", until: "delivered" } as const;
+    const late = new AbortController();
+    const first = rig.publish({ text: "1", qos: 1 }, { ...options, signal: late.signal });
+    await settle();
+    late.abort();
+    expect((await first).at).toBe("stored");
+    const again = rig.publish({ text: "1", qos: 1 }, options);
+    await settle();
+    const store = inner.crash("out");
+    await using next = await createRig({ store, clock: rig.clock });
+    store.hang("everything");
+    const asked = next.publish({ text: "1", qos: 1 }, options);
+    const followed: string[] = [];
+    const { id } = await first;
+    const following = (async () => {
+      for await (const { at } of next.port.follow(id)) followed.push(at);
+    })();
+    await settle();
+    // The answer of the store, and the end that comes meanwhile, in whichever order.
+    const peer = createRecorder({ durable: true }, "asks");
+    store.heal();
+    await next.attach(peer);
+    await peer.calls[0]?.answer();
+    expect(await asked).toMatchObject({ id, at: "delivered" });
+    await following;
+    expect(followed.at(-1)).toBe("delivered");
+    expect(peer.texts).toEqual(["1"]);
+    void again;
+  });
+
   test("release ends it, also when it comes before the commit, and over a reopening", async () => {
     const inner = createMemoryStore();
     const store = createFaultyStore(inner);
