@@ -23,7 +23,7 @@ function headingsOf(page: string): readonly string[] {
   );
 }
 
-describeWithPeers("commands of README.md", ["mosquitto-clients", "iproute2", "util-linux"], () => {
+describeWithPeers("commands of README.md", ["mosquitto-clients", "iproute2", "util-linux", "curl"], () => {
   namespaceTest("do what the page says", async () => {
     const stdout = await runInNamespace(join(root, "test/real/readme-session.ts"));
     // The session's own line.

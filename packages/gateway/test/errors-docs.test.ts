@@ -55,4 +55,18 @@ describe("docs/errors.md tells every", () => {
       expect(reasons.filter((reason) => !isTold(reason) && !others.has(reason))).toEqual([]);
     },
   );
+
+  test("code that the API answers with", () => {
+    const folders = ["packages/gateway/src/api", "packages/gateway/src/http"];
+    const files = folders.flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+        .filter((file) => file.endsWith(".ts"))
+        .map((file) => source(join(folder, file))),
+    );
+    const codes = files.flatMap((text) =>
+      [...text.matchAll(/\bcode: "([\w-]+)"/g)].flatMap(([, code]) => code ?? []),
+    );
+    expect(codes.length).toBeGreaterThan(15);
+    expect(codes.filter((code) => !isTold(code))).toEqual([]);
+  });
 });
