@@ -27,71 +27,6 @@ async function subscribed(
 const kinds = ({ got }: RawClient): string[] => got.map(({ cmd }) => cmd);
 const publishes = ({ got }: RawClient): Packet[] => got.filter(({ cmd }) => cmd === "publish");
 
-describe("nothing is acknowledged before the session is stored", () => {
-  test("CONNACK, SUBACK and UNSUBACK of a session that lasts; a clean one waits for nothing", async () => {
-    await using bench = await startBench();
-    bench.hub.holdingState = true;
-    const passing = await bench.subscriber("#", 1);
-    const lasting = await bench.client({ ...SESSION, bare: true });
-    await passing.settled();
-    expect(lasting.got).toEqual([]);
-    for (const { land } of bench.hub.remembering.splice(0)) land();
-    await lasting.take("connack");
-    lasting.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "a", qos: 1 }] });
-    await lasting.settled();
-    expect(kinds(lasting)).not.toContain("suback");
-    for (const { land } of bench.hub.remembering.splice(0)) land();
-    await lasting.take("suback");
-    lasting.send({ cmd: "unsubscribe", messageId: 2, unsubscriptions: ["a"] });
-    await lasting.settled();
-    expect(kinds(lasting)).not.toContain("unsuback");
-    for (const { land } of bench.hub.remembering.splice(0)) land();
-    await lasting.take("unsuback");
-  });
-
-  test.each([
-    [1, "puback"],
-    [2, "pubrec"],
-  ] as const)("QoS %i to a sibling session: %s, and PUBCOMP", async (qos, acknowledgement) => {
-    await using bench = await startBench();
-    await (await subscribed(bench)).end();
-    const writer = await bench.client({ ...SESSION, clientId: "w" });
-    bench.hub.holdingState = true;
-    writer.send(publishOf({ qos, messageId: 5 }), publishOf({ topic: "quick" }));
-    await writer.settled();
-    expect(kinds(writer)).not.toContain(acknowledgement);
-    for (const { land } of bench.hub.remembering.splice(0)) land();
-    await writer.take(acknowledgement);
-    if (qos === 1) return;
-    writer.send({ cmd: "pubrel", messageId: 5 });
-    await writer.settled();
-    expect(kinds(writer)).not.toContain("pubcomp");
-    for (const { land } of bench.hub.remembering.splice(0)) land();
-    await writer.take("pubcomp");
-  });
-
-  test("QoS 2 leaves under a stored packet id only, and so does its PUBREL; QoS 0 flows", async () => {
-    await using bench = await startBench();
-    const reader = await subscribed(bench);
-    bench.hub.holdingState = true;
-    await bench.hub.deliver({ channel: "two", qos: 2 });
-    await bench.hub.deliver({ channel: "one", qos: 1 });
-    await bench.hub.deliver({ channel: "none", qos: 0 });
-    await reader.settled();
-    expect(reader.messages()).toEqual(["none payload"]);
-    for (const { land } of bench.hub.remembering.splice(0)) land();
-    await reader.take("publish");
-    const { messageId = 0 } = await reader.take("publish");
-    await reader.take("publish");
-    expect(reader.messages()).toEqual(["none payload", "two payload", "one payload"]);
-    reader.send({ cmd: "pubrec", messageId });
-    await reader.settled();
-    expect(kinds(reader)).not.toContain("pubrel");
-    for (const { land } of bench.hub.remembering.splice(0)) land();
-    await reader.take("pubrel");
-  });
-});
-
 describe("after a kill", () => {
   test("subscriptions are there with their options, and in force before a listener opens", async () => {
     await using first = await startBench();
@@ -301,49 +236,5 @@ describe("after a kill", () => {
     await again.settled();
     expect(again.messages()).toEqual(["a payload"]);
     expect(second.hub.warnings[0]).toMatchObject([expect.stringContaining("damaged"), { damaged: 1 }]);
-  });
-});
-
-describe("wills of a run that was killed", () => {
-  const will = (willDelayInterval: number): Omit<RawOptions, "port"> => ({
-    clientId: `w${willDelayInterval}`,
-    ...{ clean: false, properties: { sessionExpiryInterval: 100 } },
-    will: {
-      topic: "gone",
-      payload: Buffer.from("w"),
-      qos: 1,
-      retain: true,
-      properties: { willDelayInterval },
-    },
-  });
-  const gone = ({ hub }: Bench): number =>
-    hub.published.filter(({ draft }) => draft.channel === "gone").length;
-
-  test("are published after their delay, at most the session's, unless the client is back", async () => {
-    await using first = await startBench();
-    for (const delay of [0, 30, 50, 500]) await first.client(will(delay));
-    const polite = await first.client(will(7));
-    polite.send({ cmd: "disconnect" });
-    await polite.closed;
-    await written(first);
-    await using second = await first.killed();
-    await second.hub.clock.advance(1);
-    expect(gone(second)).toBe(1);
-    expect(second.hub.published[0]).toMatchObject({
-      from: "addr:127.0.0.1",
-      draft: { retain: true, qos: 1 },
-    });
-    await second.client(will(30));
-    await second.hub.clock.advance(60_000);
-    await turn();
-    expect(gone(second)).toBe(2);
-    await second.hub.clock.advance(60_000);
-    await turn();
-    expect(gone(second)).toBe(3);
-    await written(second);
-    await using third = await second.killed();
-    await third.hub.clock.advance(1_000_000);
-    // Of the one that was back.
-    expect(gone(third)).toBe(1);
   });
 });

@@ -137,20 +137,22 @@ export function createBook(options: BookOptions): Book {
     },
     unsubscribe,
     beginTransfer(one, messageId) {
-      one.transfers.set(messageId, { verdict: undefined, waiting: new Set(), record: undefined });
+      const { record } = one.transfers.get(messageId) ?? { record: undefined };
+      one.transfers.set(messageId, { verdict: undefined, waiting: new Set(), record });
     },
     storeTransfer(one, { messageId, verdict, isStored = false }) {
       const transfer = one.transfers.get(messageId);
       if (transfer === undefined) return;
       const key = transferKey(one.number, messageId);
-      transfer.record = {
+      const record: JournalRecord = transfer.record ?? {
         ...{ key, isWritten: isStored },
         value: () =>
-          one.persistent && one.transfers.get(messageId) === transfer
+          one.persistent && one.transfers.get(messageId)?.record === record
             ? sealed(key, { code: verdict.code })
             : undefined,
       };
-      if (!isStored) noteOf(one, transfer.record);
+      transfer.record = record;
+      if (!isStored) noteOf(one, record);
     },
     endTransfer,
     end(id, reason) {

@@ -88,6 +88,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   options.restored(restoreSessions(stored, { clock, journal, bodies, book, lifetimes, ledger }));
   const unwatch = watchSteps(clock, () => {
     bodies.rebase();
+    options.wills.rebase();
     for (const session of book.sessions.values()) if (session.until !== undefined) book.keep(session);
   });
 
