@@ -3,7 +3,6 @@ import { type Bench, startBench } from "./bench.ts";
 import { publishOf, type RawClient, type RawOptions } from "./raw-client.ts";
 
 const SESSION = { clientId: "s", clean: false, properties: { sessionExpiryInterval: 1000 } };
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function subscribed(
   bench: Bench,
