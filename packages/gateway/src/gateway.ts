@@ -9,6 +9,7 @@ import {
   type Log,
   type NomqBridge,
   type NomqBridgeOptions,
+  type Store,
   silentLog,
 } from "@nomq/core";
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
@@ -35,6 +36,8 @@ export interface GatewayOptions {
   readonly portOffset?: number;
   /** Reads the `access` section anew, for a reload; throws what is wrong. Absent: the gateway has no file. */
   readonly accessSource?: () => AccessSettings | undefined;
+  /** Keeps what must last, instead of the store in `config.data`; closed with the gateway. */
+  readonly store?: Store;
 }
 
 /** What a running gateway tells of itself. */
@@ -86,7 +89,8 @@ class OneGateway implements Gateway {
   #opening: Promise<Running> | undefined;
   #ending: Promise<void> | undefined;
 
-  constructor({ config, log = silentLog, portOffset = 0, accessSource }: GatewayOptions) {
+  constructor(options: GatewayOptions) {
+    const { config, log = silentLog, portOffset = 0, accessSource, store } = options;
     this.#config = config;
     this.#log = log;
     this.#listen = {
@@ -98,7 +102,7 @@ class OneGateway implements Gateway {
     this.#time = time === undefined ? undefined : shifted({ url: time }, portOffset).url;
     this.#sessionLog = gatewaySessionLog(config, { log });
     const sessionLog = this.#sessionLog;
-    this.#store = storeOf(config, { log, sessionLog });
+    this.#store = store === undefined ? storeOf(config, { log, sessionLog }) : undefined;
     this.#access = createAccessControl(config.access);
     const control = this.#access;
     this.#reload = { control, source: accessSource, log, sessionLog };
@@ -107,7 +111,7 @@ class OneGateway implements Gateway {
       sessionLog: adviseOnRefusals({ log, sessionLog, control }),
       access: this.#access,
       channels: config.nomq.channels.map(({ name }) => name),
-      store: this.#store ?? memoryStoreOf(config),
+      store: store ?? this.#store ?? memoryStoreOf(config),
     });
     this.#api = createApiSide({
       ...{ hub: this.#hub, access: this.#access, store: this.#store, log, sessionLog },

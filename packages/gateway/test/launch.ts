@@ -56,6 +56,8 @@ export interface ProgramOptions {
   readonly input?: string | Uint8Array;
   /** A program and its arguments that becomes the one to run: `nsenter -m -t PID`. */
   readonly under?: readonly string[];
+  /** Another program than `nomq`, which takes the same arguments. */
+  readonly main?: string;
 }
 
 /** Runs any program: `mosquitto_sub`, or the `node` of this process. */
@@ -72,8 +74,9 @@ function run(command: string, args: readonly string[], options: ProgramOptions =
 
 /** Runs `nomq ARGS` from its sources, in this process's version of Node. */
 export function nomq(args: readonly string[], options: ProgramOptions = {}): Program {
-  const [program = process.execPath, ...before] = [...(options.under ?? []), process.execPath];
-  return run(program, [...before, "--conditions=@nomq/source", MAIN, ...args], options);
+  const { main = MAIN, under = [] } = options;
+  const [program = process.execPath, ...before] = [...under, process.execPath];
+  return run(program, [...before, "--conditions=@nomq/source", main, ...args], options);
 }
 
 /** A test that runs out of time never disposes of its programs: they end with the test's own process. */

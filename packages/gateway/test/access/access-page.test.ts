@@ -23,7 +23,13 @@ const commands = blocks("console").flatMap((text) =>
     }),
 );
 
-const pattern = (line: string): RegExp => new RegExp(`^${line.split("…").map((each) => each.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".+")}$`);
+const pattern = (line: string): RegExp =>
+  new RegExp(
+    `^${line
+      .split("…")
+      .map((each) => each.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+      .join(".+")}$`,
+  );
 
 test("docs/access.md: its commands print what it says, with its rules", async () => {
   using folder = testFolder();

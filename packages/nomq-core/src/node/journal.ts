@@ -10,8 +10,11 @@ export interface Journal {
   add(noted: Noted): void;
   /** Stores other changes soon. */
   keep(changes: readonly StateChange[]): void;
-  /** Writes what is left; gives up on a store that does not answer within a second. */
-  end(): Promise<void>;
+  /**
+   * Writes what is left; gives up on a store that does not answer within a second. `last` is written once all else is,
+   * and not where anything was ever lost.
+   */
+  end(last: readonly StateChange[]): Promise<void>;
 }
 
 /** What a journal works with. */
@@ -43,6 +46,7 @@ export function createJournal(use: JournalUse): Journal {
   let flushTimer: CancelTimer | undefined;
   let sweepTimer: CancelTimer | undefined;
   let failed = false;
+  let late = false;
   let stopped = false;
 
   const write = async (changes: readonly StateChange[]): Promise<void> => {
@@ -89,7 +93,10 @@ export function createJournal(use: JournalUse): Journal {
   /** Waits for a store, but not for ever. */
   const patiently = async (steps: readonly (() => Promise<void> | undefined)[]): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = use.clock.after(END_MS, resolve);
+    const cancel = use.clock.after(END_MS, () => {
+      late = true;
+      resolve();
+    });
     for (const step of steps) await Promise.race([step(), promise]);
     cancel();
   };
@@ -115,12 +122,14 @@ export function createJournal(use: JournalUse): Journal {
       keep(changes);
       if (kept.length > 0 && writing === undefined) flushLater();
     },
-    async end() {
+    async end(last) {
       stopped = true;
       flushTimer?.();
       sweepTimer?.();
       keep(use.sweep());
+      late = false;
       await patiently([() => writing, flush]);
+      if (!late && !failed && last.length > 0) await patiently([() => write(last)]);
     },
   };
 }

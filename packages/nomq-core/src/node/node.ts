@@ -19,6 +19,7 @@ import type {
   TransferIds,
 } from "./contract.ts";
 import { type PeerEntry, viewOf } from "./peers/peer-entry.ts";
+import { ENDED, isEndedMark } from "./receiving/ended.ts";
 import { refused } from "./sending/publishing.ts";
 
 export type * from "./contract.ts";
@@ -61,7 +62,8 @@ class Node implements NomqNode {
     for await (const record of state) records.push(record);
     const { windows, peers, sessions, time } = this.#parts;
     sessions.restore(records);
-    windows.restore(records, time.seconds());
+    const hasEnded = records.length === 0 || records.some(([key]) => isEndedMark(key));
+    windows.restore(records, time.seconds(), hasEnded ? "end" : "crash");
     peers.recall(windows.all());
   }
 
@@ -192,7 +194,8 @@ class Node implements NomqNode {
     if (this.#stopped !== undefined) await opened[Symbol.asyncDispose]();
     this.#refuseStopped();
     this.#transport = opened;
-    await this.#parts.journal.start(this.#parts.sessions.begin());
+    // From now on a crash costs notes.
+    await this.#parts.journal.start([...this.#parts.sessions.begin(), { key: ENDED.key }]);
     this.#refuseStopped();
     this.#parts.probing.start();
     opened.onDatagram((datagram, from) => this.#take(datagram, from));
@@ -236,7 +239,7 @@ class Node implements NomqNode {
     const { transport } = this.#options;
     const open = this.#transport ?? (typeof transport === "function" ? undefined : transport);
     await open?.[Symbol.asyncDispose]();
-    await journal.end();
+    await journal.end(this.#transport === undefined ? [] : [ENDED]);
   }
 
   #reach(to: string | Endpoint): PeerEntry {

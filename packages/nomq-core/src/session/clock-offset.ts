@@ -27,6 +27,13 @@ export function countsFrom2000(offset: number): boolean {
   return isZoneOffset(offset - EPOCH_2000_OFFSET);
 }
 
+/** Seconds by which a clock with that offset lies behind the nearest one that a session may begin with. */
+export function lagOf(offset: number): number {
+  const epoch = countsFrom2000(offset) ? EPOCH_2000_OFFSET : 0;
+  const zone = Math.round((offset - epoch) / QUARTER_HOUR) * QUARTER_HOUR;
+  return zone + epoch - offset;
+}
+
 function isZoneOffset(offset: number): boolean {
   const zone = Math.round(offset / QUARTER_HOUR) * QUARTER_HOUR;
   return zone >= WEST_MOST && zone <= EAST_MOST && Math.abs(offset - zone) <= CLOCK_TOLERANCE;

@@ -1,5 +1,5 @@
 import type { StateChange } from "../bridge.ts";
-import { type ClockPolicy, isFirstOffset } from "./clock-offset.ts";
+import { type ClockPolicy, isFirstOffset, lagOf } from "./clock-offset.ts";
 import type { Seen } from "./held-packets.ts";
 import { deletesOf, type Noted } from "./note-book.ts";
 import { judge, keep, note, openWindow, type ReplayWindow, rebase, settleSilent } from "./replay-window.ts";
@@ -14,6 +14,8 @@ export interface Candidate extends Seen, SessionName {
   readonly policy: () => ClockPolicy;
   /** Whether it is from where a configured peer is; asked at the session's first packet. Default: it is not. */
   readonly isKnown?: () => boolean;
+  /** An ACK, PUBREC or PUBCOMP from where its peer is configured: where nothing waits for it, it does nothing. */
+  readonly isAnswer?: boolean;
 }
 
 /** The verdict on one packet. */
@@ -37,8 +39,15 @@ export interface ReplayWindows {
   get(session: SessionName): ReplayWindow | undefined;
   /** Every window, the longest silent first. */
   all(): Iterable<{ readonly session: SessionName; readonly window: ReplayWindow }>;
-  /** Takes back records in any order; junk is ignored. */
-  restore(records: Iterable<readonly [key: Uint8Array, value: Uint8Array]>, nowSeconds: number): void;
+  /**
+   * Takes back records in any order; junk is ignored. After a crash the notes of the last second may be missing: but for
+   * answers, what was stamped before now is then a replay.
+   */
+  restore(
+    records: Iterable<readonly [key: Uint8Array, value: Uint8Array]>,
+    nowSeconds: number,
+    after?: "crash" | "end",
+  ): void;
   /**
    * Lets go of what can no longer matter: of marks once all of a session is stale, of windows after 28 h. Looks at so
    * many sessions, default all; the next call goes on from there.
@@ -96,6 +105,8 @@ class WindowTable implements ReplayWindows {
   #unsaved: StateChange[] = [];
   /** Packets held by all of them. */
   #held = 0;
+  /** When they were restored after a crash, Unix seconds. */
+  #crashedAt: number | undefined;
   /** Those that the sweep under way has not looked at. */
   #toSweep: Iterator<Entry> | undefined;
 
@@ -105,6 +116,7 @@ class WindowTable implements ReplayWindows {
 
   judge(candidate: Candidate, nowSeconds: number): Judgement {
     const known = this.#entries.get(this.#numberOf(candidate));
+    if (this.#isOfBefore(candidate, known?.window, nowSeconds)) return { is: "replay" };
     if (known !== undefined) {
       const { session, window } = known;
       const verdict = judge(window, candidate, nowSeconds);
@@ -137,7 +149,12 @@ class WindowTable implements ReplayWindows {
     return this.#entries.values();
   }
 
-  restore(records: Iterable<readonly [Uint8Array, Uint8Array]>, nowSeconds: number): void {
+  restore(
+    records: Iterable<readonly [Uint8Array, Uint8Array]>,
+    nowSeconds: number,
+    after: "crash" | "end" = "end",
+  ): void {
+    if (after === "crash") this.#crashedAt = nowSeconds;
     const heads: Entry[] = [];
     const packets: { readonly session: SessionName; readonly seen: Seen }[] = [];
     for (const [key, value] of records) {
@@ -189,6 +206,7 @@ class WindowTable implements ReplayWindows {
   }
 
   rebase(seconds: number): void {
+    if (this.#crashedAt !== undefined) this.#crashedAt += seconds;
     for (const entry of this.#entries.values()) {
       rebase(entry.window, seconds);
       entry.touchedAt += seconds;
@@ -201,6 +219,14 @@ class WindowTable implements ReplayWindows {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Whether a packet was stamped before the crash, by the clock of its session, or else by the clock it claims. */
+  #isOfBefore(candidate: Candidate, window: ReplayWindow | undefined, nowSeconds: number): boolean {
+    if (this.#crashedAt === undefined || candidate.isAnswer === true) return false;
+    const { timestamp } = candidate;
+    const lag = window === undefined ? lagOf(timestamp - nowSeconds) : nowSeconds + window.clock - timestamp;
+    return nowSeconds - lag <= this.#crashedAt;
   }
 
   /** Returns how many packets it let go of. */

@@ -28,7 +28,7 @@ test("very many sessions of one second are written in parts, and none is left ou
     if (judgement.is === "fresh") journal.add(judgement.noted);
   }
   await clock.advance(1000);
-  await journal.end();
+  await journal.end([]);
   expect(heads.size).toBe(1300);
   expect(Math.max(...commits)).toBeLessThanOrEqual(1024);
   expect(clock.pending()).toBe(0);

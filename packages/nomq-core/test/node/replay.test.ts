@@ -121,6 +121,36 @@ describe("the same bytes again", () => {
     await next.node.stop();
     await world.stop();
   });
+
+  test("of the last second before a crash, which were not noted, do nothing after it; later ones do", async () => {
+    const { world, room, packet, send, from } = await scene();
+    await send(packet("first"));
+    await world.clock.advance(5_000);
+    const noted = new Map(room.remembered);
+    const recorded = packet("last");
+    await send(recorded);
+    const now = Math.floor(world.clock.now() / 1000);
+    const newSession = createV1Device({ ...keys, channels: ["a/b"] });
+    const [ofNewSession = text("")] = newSession.publish({ channel: "a/b", message: "new" }, now).datagrams;
+    const transport = world.network.open();
+    const next = createRoom({ clock: world.clock, keys: [vectorKey()], transport });
+    await next.node.restore(stateOf({ ...room, remembered: noted }));
+    await next.node.start();
+    const stranger = world.network.open();
+    for (const datagram of [recorded, ofNewSession]) {
+      await stranger.send(datagram, transport.local);
+      await from.send(datagram, transport.local);
+    }
+    await settle();
+    expect(next.texts()).toEqual([]);
+    expect(positive(next)).toEqual({ replay: 4 });
+    await world.clock.advance(2_000);
+    await from.send(packet("after"), transport.local);
+    await settle();
+    expect(next.texts()).toEqual(["after"]);
+    await next.node.stop();
+    await world.stop();
+  });
 });
 
 describe("clocks", () => {

@@ -51,6 +51,8 @@ export function createIngress(use: IngressUse): Ingress {
   return new NodeIngress(use);
 }
 
+const ANSWERS: ReadonlySet<Packet["type"]> = new Set(["ACK", "PUBREC", "PUBCOMP"]);
+
 class NodeIngress implements Ingress {
   readonly #use: IngressUse;
   #accepted = 0;
@@ -128,7 +130,9 @@ class NodeIngress implements Ingress {
     const now = this.#use.time.seconds();
     const policy = (): ClockPolicy => this.#policyFor(from, key.id, timestamp - now);
     const isKnown = (): boolean => this.#use.peers.find(from)?.known !== undefined;
-    const candidate = { keyId: key.id, sessionId, timestamp, mark, policy, isKnown };
+    // From elsewhere it could be a recording that leads what we send astray.
+    const isAnswer = ANSWERS.has(packet.type) && isKnown();
+    const candidate = { keyId: key.id, sessionId, timestamp, mark, policy, isKnown, isAnswer };
     return this.#use.windows.judge(candidate, now);
   }
 

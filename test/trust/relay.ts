@@ -1,0 +1,96 @@
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import type { Prng } from "@nomq/core/testing";
+
+/** A datagram that came from a device. */
+export interface Recorded {
+  readonly datagram: Buffer;
+  /** The way it came. */
+  readonly way: Way;
+}
+
+/** The way of one device through the relay: the gateway sees the device at this address. */
+export interface Way extends AsyncDisposable {
+  readonly port: number;
+  /** Where the device is; default: whoever but the gateway sent last. */
+  serve(devicePort: number): void;
+  /** Sends to the gateway from here, whatever the losses. */
+  inject(datagram: Uint8Array): void;
+}
+
+/** Datagrams between devices and the gateway: some are lost, and all that devices sent is kept. */
+export interface Relay extends AsyncDisposable {
+  open(): Promise<Way>;
+  /** Part of the datagrams that are lost, each way. */
+  loss: number;
+  /** While true nothing of devices gets through; it is lost and not recorded. */
+  isShut: boolean;
+  /** What devices sent and the relay passed on, oldest first; taken away. */
+  takeRecorded(): readonly Recorded[];
+  /** Is shown every datagram of the gateway, before it may be lost. */
+  onAnswer: ((datagram: Buffer, way: Way) => void) | undefined;
+  /** Datagrams so far. */
+  readonly counts: { passed: number; lost: number };
+}
+
+const KEPT = 4_096;
+const HOST = "127.0.0.1";
+
+/** Makes a relay in front of the gateway's port. */
+export function openRelay(gatewayPort: number, random: Prng): Relay {
+  const ways = new Set<Way>();
+  let recorded: Recorded[] = [];
+  const relay: Relay = {
+    loss: 0,
+    isShut: false,
+    onAnswer: undefined,
+    counts: { passed: 0, lost: 0 },
+    takeRecorded() {
+      const taken = recorded;
+      recorded = [];
+      return taken;
+    },
+    async open() {
+      const socket = createSocket("udp4");
+      socket.bind(0, HOST);
+      await once(socket, "listening");
+      let devicePort = 0;
+      const way = present(socket, { gatewayPort, serve: (port) => (devicePort = port) });
+      ways.add(way);
+      socket.on("message", (datagram, { port }) => {
+        const isAnswer = port === gatewayPort;
+        if (isAnswer) relay.onAnswer?.(datagram, way);
+        else devicePort = port;
+        // Nobody was ever there.
+        if (isAnswer && devicePort === 0) return;
+        if ((relay.isShut && !isAnswer) || random.chance(relay.loss)) {
+          relay.counts.lost += 1;
+          return;
+        }
+        relay.counts.passed += 1;
+        if (!isAnswer) recorded = [...recorded.slice(1 - KEPT), { datagram, way }];
+        socket.send(datagram, isAnswer ? devicePort : gatewayPort, HOST, () => undefined);
+      });
+      return way;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...ways].map((way) => way[Symbol.asyncDispose]()));
+    },
+  };
+  return relay;
+}
+
+function present(socket: Socket, use: { gatewayPort: number; serve: (port: number) => void }): Way {
+  const closed = once(socket, "close");
+  let isOpen = true;
+  return {
+    port: socket.address().port,
+    serve: use.serve,
+    inject: (datagram) => socket.send(datagram, use.gatewayPort, HOST, () => undefined),
+    async [Symbol.asyncDispose]() {
+      if (isOpen) socket.close();
+      isOpen = false;
+      await closed;
+    },
+  };
+}

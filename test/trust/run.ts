@@ -1,0 +1,161 @@
+import { fileURLToPath } from "node:url";
+import { clientFaults, eventFaults, ledgerFaults, missingAt, staleAt } from "./checks.ts";
+import { draws } from "./seed.ts";
+import { DISK_MIB } from "./small-disk.ts";
+import { FILTERS, openStage, type Stage } from "./stage.ts";
+import { startTraffic } from "./traffic.ts";
+import { cause, type Trouble } from "./troubles.ts";
+
+/** What happens, drawn from a seed. */
+export interface Plan {
+  readonly seed: number;
+  readonly troubles: readonly Trouble[];
+  /** Part of NoMQ's datagrams lost, each way. */
+  readonly loss: number;
+  /** Without troubles: acknowledgements before the end. */
+  readonly acks: number;
+}
+
+/** What a plan is made of. */
+export interface PlanOptions {
+  /** Kinds of trouble, one after the other, so many times over. */
+  readonly kinds?: readonly Trouble["is"][];
+  readonly times?: number;
+  readonly loss?: number;
+  /** How long hangs and full disks last. Default one second. */
+  readonly forMs?: number;
+  /** Acknowledgements between two troubles, at most. Default 300. */
+  readonly acks?: number;
+}
+
+/** What a run was. */
+export interface Summary {
+  readonly published: number;
+  readonly acked: number;
+  readonly received: number;
+  readonly refused: number;
+  readonly kills: number;
+  /** Datagrams repeated after kills. */
+  readonly replayed: number;
+  /** MiB of the data folder at the end. */
+  readonly disk: number;
+  readonly datagrams: { readonly passed: number; readonly lost: number };
+  /** MiB. */
+  readonly rss: number;
+}
+
+/** The plan of a seed. */
+export function planOf(seed: number, options: PlanOptions = {}): Plan {
+  const { kinds = ["kill"], times = 5, loss = 0, forMs = 1_000, acks = 300 } = options;
+  const random = draws(seed, "troubles");
+  const troubles = Array.from({ length: times }, () => kinds).flat();
+  return {
+    seed,
+    loss,
+    acks,
+    troubles: troubles.map((is) => ({
+      is,
+      afterAcks: random.between(1, random.chance(0.3) ? 20 : acks),
+      thenMs: random.between(0, 15),
+      forMs: is.startsWith("kill") && is !== "kill while full" ? random.between(0, 200) : forMs,
+    })),
+  };
+}
+
+/** Who watches a run. */
+export interface Watching {
+  /** Hears of each trouble. */
+  readonly say?: (text: string) => void;
+  /** Ends the run; it then rejects. */
+  readonly signal?: AbortSignal;
+}
+
+/** Plays a plan and checks everything; what fails says its seed, its plan and where log and data lie. */
+export async function play(plan: Plan, watching: Watching = {}): Promise<Summary> {
+  const isHung = plan.troubles.some(({ is }) => is === "hang");
+  const isFilled = plan.troubles.some(({ is }) => is.includes("full") || is === "no room at all");
+  await using stage = await openStage({
+    seed: plan.seed,
+    ...(isHung && { main: fileURLToPath(new URL("./hanging-gateway.ts", import.meta.url)) }),
+    ...(isFilled && { diskMiB: DISK_MIB }),
+    // A lost datagram costs a second, in which nothing else of its channel moves.
+    slowness: plan.loss > 0 ? 25 : 1,
+  });
+  const { book, ground, relay } = stage;
+  const cancel = (): void => book.fail(new Error("cancelled"));
+  watching.signal?.addEventListener("abort", cancel);
+  try {
+    await run(stage, plan, watching);
+    return {
+      published: book.sent.length,
+      acked: book.acked,
+      received: book.received,
+      refused: book.sent.filter(({ is }) => is === "refused").length,
+      kills: stage.kills,
+      replayed: stage.replayed,
+      disk: ground.most.disk,
+      datagrams: relay.counts,
+      rss: ground.most.rss,
+    };
+  } catch (error) {
+    if (watching.signal?.aborted === true) throw error;
+    const said = error instanceof Error ? error.message : String(error);
+    const where = ground.keep();
+    throw new Error(`NOMQ_SEED=${plan.seed} ${JSON.stringify(plan)}; log and data: ${where}\n${said}`, {
+      cause: error,
+    });
+  } finally {
+    watching.signal?.removeEventListener("abort", cancel);
+  }
+}
+
+async function run(stage: Stage, plan: Plan, { say }: Watching): Promise<void> {
+  const { relay } = stage;
+  relay.loss = plan.loss;
+  const traffic = startTraffic(stage);
+  if (plan.troubles.length === 0) await acked(stage, plan.acks);
+  for (const trouble of plan.troubles) {
+    await acked(stage, trouble.afterAcks);
+    await new Promise((resolve) => setTimeout(resolve, trouble.thenMs));
+    say?.(`${trouble.is} after ${stage.book.acked} acknowledgements of ${stage.book.sent.length} messages`);
+    await cause(stage, trouble);
+  }
+  await traffic.end();
+  await settle(stage);
+}
+
+function acked({ book }: Stage, more: number): Promise<void> {
+  const at = book.acked + more;
+  return book.until(() => book.acked >= at, { missing: () => `${at - book.acked} acknowledgements more` });
+}
+
+/** Waits until everything that must arrive has, and looks at all of it. */
+async function settle(stage: Stage): Promise<void> {
+  const { book, ground } = stage;
+  const parties = Object.keys(FILTERS);
+  const lacking = (): readonly string[] => [
+    ...parties.flatMap((party) => missingAt(book, party).map(({ id }) => `${party}: ${id}`)),
+    ...["keeper", "sub4", "sub5", "roam4", "roam5"].flatMap((party) =>
+      staleAt(book, party).map((fault) => `${party}: ${fault}`),
+    ),
+  ];
+  let pending = "";
+  await book.until(() => lacking().length === 0, {
+    missing: () => `${lacking().length} are missing: ${lacking().slice(0, 20).join("; ")}`,
+    within: 60_000,
+  });
+  for (let left = 300; ; left -= 1) {
+    const attachments = await ground.attachments();
+    pending = JSON.stringify(attachments.filter(({ ledger }) => ledger.pending > 0));
+    if (pending === "[]") break;
+    if (left === 0) throw new Error(`still pending: ${pending}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const faults = [
+    ...eventFaults(book, parties),
+    ...ledgerFaults(stage, await ground.attachments()),
+    ...clientFaults(stage),
+  ];
+  if (faults.length > 0) throw new Error(faults.join("\n"));
+  await ground.stop();
+}

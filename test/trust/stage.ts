@@ -1,0 +1,159 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { filterMatches } from "@nomq/core";
+import { type TestFolder, testFolder } from "../../packages/gateway/test/launch.ts";
+import { type Book, openBook } from "./book.ts";
+import { freePorts, type Ground, openGround, siteKey } from "./ground.ts";
+import { type MqttParty, openMqttParty } from "./mqtt-party.ts";
+import { type BoardParty, type NodeParty, openBoardParty, openNodeParty } from "./nomq-parties.ts";
+import { openRelay, type Relay } from "./relay.ts";
+import { draws } from "./seed.ts";
+import { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
+
+/** Who receives what. Events are `t/` and `x/`, retained values `r/`, slow ones for the board `s/`, soon over `b/`, at QoS 0 `q/`. */
+export const FILTERS: Readonly<Record<string, readonly string[]>> = {
+  node: ["t/#", "q/#"],
+  counter: ["x/#"],
+  keeper: ["r/#"],
+  board: ["s/node", "s/pub5"],
+  sub4: ["t/#", "x/#", "r/#", "s/#", "q/#"],
+  sub5: ["t/#", "x/#", "r/#", "s/#", "q/#"],
+  roam4: ["t/#", "x/#", "r/#"],
+  roam5: ["t/#", "x/#", "r/#"],
+  sleeper: ["b/#"],
+};
+
+/** Every channel that NoMQ carries, for names do not. */
+const CHANNELS: readonly string[] = [
+  ...["node", "pub4", "pub5", "board"].flatMap((party) => [
+    `t/${party}/1`,
+    `t/${party}/2`,
+    `t/${party}/probe1`,
+    `t/${party}/probe2`,
+    `x/${party}`,
+  ]),
+  ...["node", "pub4", "pub5"].flatMap((party) => [0, 1, 2].map((at) => `r/${party}/${at}`)),
+  "s/node",
+  "s/pub5",
+  "q/node",
+  "q/pub5",
+];
+
+/** Whether a party must get what is published on a channel. */
+export const isFor = (receiver: string, channel: string): boolean =>
+  FILTERS[receiver]?.some((filter) => filterMatches(filter, channel)) === true;
+
+/** All that a run stands on. */
+export interface Stage extends AsyncDisposable {
+  readonly seed: number;
+  readonly slowness: number;
+  readonly disk: SmallDisk | undefined;
+  readonly book: Book;
+  readonly ground: Ground;
+  readonly relay: Relay;
+  readonly nodes: Readonly<Record<"node" | "counter" | "keeper", NodeParty>>;
+  readonly board: BoardParty;
+  readonly mqtt: Readonly<Record<MqttName, MqttParty>>;
+  /** A new board with an address of its own. */
+  newBoard(): Promise<BoardParty>;
+  /** How often the gateway was killed. */
+  kills: number;
+  /** How many datagrams were repeated after a kill. */
+  replayed: number;
+}
+
+export type MqttName = (typeof MQTT)[number];
+const MQTT = ["pub4", "pub5", "sub4", "sub5", "roam4", "roam5", "sleeper"] as const;
+const NODES = ["node", "counter", "keeper"] as const;
+
+/** What differs from a gateway of its own on this machine's disk. */
+export interface StageOptions {
+  readonly seed: number;
+  /** Another program than the gateway itself. */
+  readonly main?: string;
+  /** A disk of so many MiB. */
+  readonly diskMiB?: number;
+  /** Publishers wait so many times longer between two messages. Default 1. */
+  readonly slowness?: number;
+}
+
+/** Opens everybody and starts the gateway; all are connected when it resolves. */
+export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOptions): Promise<Stage> {
+  await using stack = new AsyncDisposableStack();
+  const folder: TestFolder = stack.use(testFolder());
+  mkdirSync(join(folder.path, "data"), { mode: 0o700 });
+  const disk =
+    diskMiB === undefined ? undefined : stack.use(await mountSmallDisk(join(folder.path, "data"), diskMiB));
+  const book = openBook();
+  const ports = await freePorts();
+  const relay = stack.use(openRelay(ports.nomq, draws(seed, "relay")));
+  const ways = {
+    node: await relay.open(),
+    counter: await relay.open(),
+    keeper: await relay.open(),
+    board: await relay.open(),
+  };
+  const nomq = {
+    listen: [`udp://127.0.0.1:${ports.nomq}`],
+    keys: [siteKey],
+    channels: CHANNELS,
+    pace: 50,
+    devices: Object.entries(ways).map(([name, way]) => ({
+      name,
+      address: `127.0.0.1:${way.port}`,
+      kind: name === "board" ? "device" : "node",
+      subscribe: FILTERS[name],
+    })),
+  };
+  const text = [
+    `nomq: ${JSON.stringify(nomq)}`,
+    `mqtt: ${JSON.stringify({ listen: [`mqtt://127.0.0.1:${ports.mqtt}`] })}`,
+    "log: { format: json, level: info }\n",
+  ].join("\n");
+  const ground = stack.use(
+    openGround({
+      folder,
+      ports,
+      config: text,
+      died: (why) => book.fail(why),
+      ...(main !== undefined && { main }),
+      ...(disk !== undefined && { disk }),
+    }),
+  );
+  await ground.start();
+  const nodes = {} as Record<(typeof NODES)[number], NodeParty>;
+  for (const name of NODES) {
+    nodes[name] = stack.use(await openNodeParty({ name, way: ways[name], book, channels: CHANNELS }));
+  }
+  const channels = FILTERS["board"] ?? [];
+  const board = stack.use(await openBoardParty({ name: "board", way: ways.board, book, channels }));
+  const mqtt = {} as Record<MqttName, MqttParty>;
+  for (const name of MQTT) {
+    const version = name.endsWith("4") ? 4 : 5;
+    mqtt[name] = stack.use(
+      openMqttParty({ name, version, port: ports.mqtt, book, filters: FILTERS[name] ?? [] }),
+    );
+  }
+  await Promise.all(Object.values(mqtt).map((party) => party.ready()));
+  const kept = stack.move();
+  let boards = 0;
+  return {
+    seed,
+    slowness,
+    disk,
+    book,
+    ground,
+    relay,
+    nodes,
+    board,
+    mqtt,
+    kills: 0,
+    replayed: 0,
+    newBoard: async () => {
+      boards += 1;
+      const talks = ["t/board/1", "t/board/2", "x/board"];
+      return openBoardParty({ name: `talker-${boards}`, way: await relay.open(), book, channels: talks });
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}

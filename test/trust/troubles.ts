@@ -1,0 +1,158 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { peekHeader } from "@nomq/core";
+import type { Sent } from "./book.ts";
+import { unbalanced } from "./checks.ts";
+import type { Recorded, Way } from "./relay.ts";
+import { LITTLE } from "./small-disk.ts";
+import type { Stage } from "./stage.ts";
+
+/** What happens to the gateway after so many acknowledgements, and so many milliseconds later. */
+export interface Trouble {
+  readonly afterAcks: number;
+  readonly thenMs: number;
+  readonly is: "kill" | "kill, then replay" | "hang" | "full" | "no room at all" | "kill while full";
+  /** How long it lasts, milliseconds; of a kill: until the next start. */
+  readonly forMs: number;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Brings it about, and resolves when it is over. */
+export async function cause(stage: Stage, { is, forMs }: Trouble): Promise<void> {
+  if (is === "kill" || is === "kill, then replay") await kill(stage, { forMs, isReplayed: is !== "kill" });
+  else if (is === "hang") await hang(stage, forMs);
+  else await fill(stage, { is, forMs });
+  const faults = unbalanced(await stage.ground.attachments());
+  if (faults.length > 0) throw new Error(faults.join("\n"));
+}
+
+async function kill(stage: Stage, how: { forMs: number; isReplayed: boolean }): Promise<void> {
+  const { ground, relay } = stage;
+  await ground.kill();
+  stage.kills += 1;
+  relay.isShut = how.isReplayed;
+  await pause(how.forMs);
+  await ground.start();
+  if (how.isReplayed) await replay(stage);
+  relay.isShut = false;
+}
+
+/** What no datagram of before the kill may bring about: an answer. What it delivers is found by the checks at the end. */
+async function replay(stage: Stage): Promise<void> {
+  const { ground, relay, book } = stage;
+  const recorded = relay.takeRecorded();
+  stage.replayed += recorded.length;
+  const ids = new Set(recorded.map(({ datagram }) => peekHeader(datagram)?.packetId));
+  const answered: string[] = [];
+  await using stranger = await relay.open();
+  relay.onAnswer = (datagram) => {
+    const header = peekHeader(datagram);
+    if (
+      header !== undefined &&
+      /^(ACK|PUBREC|PUBCOMP|HEARTBEAT)$/.test(header.type) &&
+      ids.has(header.packetId)
+    )
+      answered.push(`${header.type} ${header.packetId.toString(16)}`);
+  };
+  const judged = async (): Promise<number> => {
+    // The documented shape of /healthz.
+    const { nomq } = (await ground.ask("/healthz")) as {
+      nomq: { accepted: number; rejected: Record<string, number> };
+    };
+    return Object.values(nomq.rejected).reduce((sum, count) => sum + count, nomq.accepted);
+  };
+  await shoot(recorded, stranger, judged);
+  relay.onAnswer = undefined;
+  if (answered.length > 0) book.fail(new Error(`replayed datagrams were answered: ${answered.join(", ")}`));
+}
+
+/** Each datagram once more from its own address and from another, in portions that a socket holds. */
+async function shoot(
+  recorded: readonly Recorded[],
+  stranger: Way,
+  judged: () => Promise<number>,
+): Promise<void> {
+  let sent = 0;
+  for (const { datagram, way } of recorded) {
+    stranger.inject(datagram);
+    way.inject(datagram);
+    sent += 2;
+    if (sent % 100 !== 0) continue;
+    while ((await judged()) < sent) await pause(5);
+  }
+  while ((await judged()) < sent) await pause(5);
+}
+
+/** While the store hangs, nothing published is acknowledged, and QoS 0 flows. */
+async function hang(stage: Stage, forMs: number): Promise<void> {
+  const { ground, book } = stage;
+  await ground.tell("SIGUSR2", '"hangs"');
+  const probes = probe(stage);
+  const unsafe = (["node", "pub5"] as const).map((party) =>
+    book.send({ party, channel: `q/${party}`, qos: 0 }),
+  );
+  for (const sent of unsafe) void publish(stage, sent);
+  await book.until(
+    () => unsafe.every(({ id }) => ["sub4", "sub5"].every((party) => book.copies(party).has(id))),
+    {
+      missing: () => "QoS 0 while the store hangs",
+    },
+  );
+  await pause(forMs);
+  const early = probes.filter(({ is }) => is === "acked").map(({ id }) => id);
+  if (early.length > 0) throw new Error(`acknowledged while the store hung: ${early.join(", ")}`);
+  await ground.tell("SIGUSR2", '"healed"');
+  await book.until(() => probes.every(({ is }) => is !== "sent"), {
+    missing: () =>
+      `answers after the store hung: ${probes
+        .filter(({ is }) => is === "sent")
+        .map(({ id }) => id)
+        .join(", ")}`,
+  });
+}
+
+/** While the disk is full QoS 1 and 2 is refused or waits, never acknowledged and lost; it heals by itself. */
+async function fill(stage: Stage, { is, forMs }: Pick<Trouble, "is" | "forMs">): Promise<void> {
+  const { ground, book, disk } = stage;
+  if (disk === undefined) throw new Error("the stage has no disk of its own");
+  // What the store keeps for such a time is there a moment after its start.
+  await book.until(() => existsSync(join(disk.path, "store/reserve")), {
+    missing: () => "the store's reserve",
+  });
+  disk.fill(is === "no room at all" ? 0 : LITTLE);
+  const refused = (): number => book.sent.filter((one) => one.is === "refused").length;
+  const before = refused();
+  await book.until(() => refused() > before, { missing: () => "a refusal on the full disk" });
+  const unsafe = book.send({ party: "pub5", channel: "q/pub5", qos: 0 });
+  void publish(stage, unsafe);
+  await book.until(() => book.copies("sub5").has(unsafe.id), { missing: () => "QoS 0 on the full disk" });
+  await pause(forMs);
+  if (is === "kill while full") {
+    await ground.kill();
+    stage.kills += 1;
+  }
+  disk.free();
+  if (is === "kill while full") await ground.start();
+  const acked = book.acked;
+  await book.until(() => book.acked > acked + 20, {
+    missing: () => "acknowledgements after there was room again",
+  });
+}
+
+/** One message from each publisher, on a channel that nothing else is sent on. */
+function probe(stage: Stage): readonly Sent[] {
+  const probes = (["node", "pub4", "pub5"] as const).flatMap((party) =>
+    ([1, 2] as const).map((qos) => stage.book.send({ party, channel: `t/${party}/probe${qos}`, qos })),
+  );
+  for (const sent of probes) void publish(stage, sent);
+  return probes;
+}
+
+function publish({ nodes, mqtt, book }: Stage, sent: Sent): Promise<void> {
+  const work =
+    sent.party === "node"
+      ? nodes.node.publish(sent)
+      : mqtt[sent.party === "pub4" ? "pub4" : "pub5"].publish(sent);
+  return work.catch((error: unknown) => book.fail(error instanceof Error ? error : new Error(String(error))));
+}
