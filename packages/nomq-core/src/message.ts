@@ -6,7 +6,7 @@ export type Qos = 0 | 1 | 2;
  * Times are Unix milliseconds of the hub's clock.
  */
 export interface Message {
-  /** Unique over all runs of this hub; 32 lower-case hex digits. */
+  /** Unique over all runs of this hub; 32 lower-case hex digits, the last 16 of them `seq`. */
   readonly id: string;
   /** Hub-wide, rising, never reused, also over restarts. */
   readonly seq: number;

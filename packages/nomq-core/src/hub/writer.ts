@@ -1,6 +1,7 @@
 import type { CancelTimer } from "../clock.ts";
 import { NomqError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { BATCH_FACTS, cutOf, stateKey } from "./facts.ts";
 import type { Counts } from "./ledger.ts";
 import type { Place } from "./place.ts";
 import type { Step } from "./step.ts";
@@ -199,9 +200,12 @@ export class Writer {
 
   private async commitNext(): Promise<boolean> {
     const batch: { offers: Write[]; facts: Write[] } = { offers: [], facts: this.takeFacts() };
-    const landed = this.landed;
-    this.landed = [];
-    const taken = this.factsNext && batch.facts.length > 0 ? [] : this.takeSteps(batch);
+    // What is left of the facts goes before anything newer.
+    const hasMore = this.facts.length > 0;
+    const landed = hasMore ? [] : this.landed;
+    if (!hasMore) this.landed = [];
+    const isFactsOnly = hasMore || (this.factsNext && batch.facts.length > 0);
+    const taken = isFactsOnly ? [] : this.takeSteps(batch);
     this.open = { taken, landed };
     try {
       if (batch.offers.length + batch.facts.length > 0) await this.store.commit(batch satisfies Batch);
@@ -223,7 +227,7 @@ export class Writer {
   private takeSteps(batch: { offers: Write[]; facts: Write[] }): Step[] {
     const taken: Step[] = [];
     let bytes = 0;
-    while (taken.length < BATCH_STEPS && bytes < BATCH_BYTES) {
+    while (taken.length < BATCH_STEPS && bytes < BATCH_BYTES && batch.facts.length < BATCH_FACTS) {
       const step = this.steps[this.first];
       if (step === undefined || (step.isAlone === true && taken.length > 0)) break;
       this.first += 1;
@@ -242,11 +246,13 @@ export class Writer {
   }
 
   private takeFacts(): Write[] {
-    const facts = this.facts;
-    this.facts = [];
-    for (const write of this.states.values()) facts.push(write);
+    // After a failure all at once: an outcome's state stands apart, and facts alone must not go round for ever.
+    const end = this.failures > 0 ? this.facts.length : cutOf(this.facts);
+    // States of a commit that failed are older than what came since.
+    const facts = [...this.states.values(), ...this.facts.slice(0, end)];
+    this.facts = this.facts.slice(end);
     this.states.clear();
-    for (const write of this.counts.take()) facts.push(write);
+    if (this.facts.length === 0) for (const write of this.counts.take()) facts.push(write);
     return facts;
   }
 
@@ -281,8 +287,4 @@ export class Writer {
       this.log.error("the hub failed inside; please report it", { error: String(error) });
     }
   }
-}
-
-function stateKey(write: Write & { write: "state" }): string {
-  return `${write.owner}\0${Buffer.from(write.key).toString("latin1")}`;
 }
