@@ -24,6 +24,8 @@ export interface HubLimits {
   readonly waitingBytes: number;
   /** Stored messages of one attachment held in memory; the rest is read ahead from the store. Default 4,096. */
   readonly held: number;
+  /** Their bytes; one message is held however large. Default 16 MiB. */
+  readonly heldBytes: number;
   /** Receipts this run remembers; older ones are the store's. Default 10,000. */
   readonly receipts: number;
   /** `once` keys per attachment. Default 100,000. */
@@ -40,6 +42,7 @@ export const DEFAULT_LIMITS: HubLimits = {
   waiting: 10_000,
   waitingBytes: 64 * 1024 * 1024,
   held: 4_096,
+  heldBytes: 16 * 1024 * 1024,
   receipts: 10_000,
   once: 100_000,
   channels: 100_000,

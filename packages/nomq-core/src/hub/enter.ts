@@ -148,7 +148,8 @@ function leaveUnread(core: Core, place: Place, seq: number): void {
 /** Whether the row is only counted now and read ahead later. */
 function staysInStore(core: Core, place: Place): boolean {
   const { outbox, binding } = place;
-  return outbox.tail.messages > 0 || binding === undefined || outbox.held >= core.limits.held;
+  const isFull = outbox.held >= core.limits.held || outbox.heldBytes >= core.limits.heldBytes;
+  return outbox.tail.messages > 0 || binding === undefined || isFull;
 }
 
 /**

@@ -33,12 +33,19 @@ export function readTail(core: Core, place: Place): void {
 type Row = { readonly message: Message; readonly attempt: number };
 
 async function waiting(core: Core, place: Place): Promise<readonly Row[]> {
-  return core.store.waiting(place.name, place.outbox.tail.after, PAGE);
+  const { tail } = place.outbox;
+  // Large messages come in small pages: what one attachment has in memory stays within its share.
+  const average = Math.max(1, tail.bytes / Math.max(1, tail.messages));
+  const limit = Math.min(PAGE, Math.max(1, Math.floor(core.limits.heldBytes / 4 / average)));
+  return core.store.waiting(place.name, tail.after, limit);
 }
 
 function isNeeded(core: Core, place: Place): boolean {
-  const { held, messages, bytes, limits } = place.outbox;
-  if (place.binding !== undefined) return held <= core.limits.held - PAGE || held * 2 <= core.limits.held;
+  const { held, heldBytes, messages, bytes, limits } = place.outbox;
+  if (place.binding !== undefined) {
+    const hasRoom = held <= core.limits.held - PAGE || held * 2 <= core.limits.held;
+    return hasRoom && heldBytes * 2 <= core.limits.heldBytes;
+  }
   return held < PAGE / 2 && (messages * 4 >= limits.messages * 3 || bytes * 4 >= limits.bytes * 3);
 }
 
