@@ -31,6 +31,8 @@ import { createTopicEmitter } from "./topic-emitter.ts";
 const MOST_PENDING_SESSIONS = 10_000;
 /** Topic aliases a client may use towards us (MQTT 5.0 section 3.2.2.3.8). */
 const TOPIC_ALIASES = 10;
+/** How long a stop waits for a store that hangs. */
+const CLOSE_MS = 2_000;
 const NEVER_MS = 2 ** 31 - 1;
 
 /** The embedded broker: aedes between the fronts of its connections and the hub. */
@@ -113,6 +115,11 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
     if (client === undefined || client.clean) return;
     const packet = decodePacket(frame, version);
     if (packet?.cmd === "publish") sessions.adopt(client.id, packet, id);
+  };
+  /** Wills of those who were connected, and when their sessions end. */
+  const written = async (): Promise<void> => {
+    await ingress.idle();
+    await journal.stored()?.catch(() => undefined);
   };
   /** To all sessions, in this very call: nothing on the way waits. */
   const give = (packet: IPublishPacket, expiresInMs: number | undefined): void => {
@@ -202,9 +209,10 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
       await allClosed(connections);
       wills.close();
       sessions.close();
-      // Wills of those who were connected, and when their sessions end.
-      await ingress.idle();
-      await journal.stored()?.catch(() => undefined);
+      const grace = Promise.withResolvers<void>();
+      const cancel = port.clock.after(CLOSE_MS, grace.resolve);
+      await Promise.race([written(), grace.promise]);
+      cancel();
     },
   };
 }

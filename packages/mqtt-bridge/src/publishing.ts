@@ -54,6 +54,9 @@ interface UnderWay {
   readonly session: Session | undefined;
 }
 
+/** What of it sessions need. */
+type Sharing = Pick<UnderWay, "packet" | "front" | "session"> & { readonly client: { readonly id: string } };
+
 /** Makes the way of publishes. */
 export function createPublishing(options: PublishingOptions): Publishing {
   const { clients, counters, ingress, port } = options;
@@ -85,19 +88,13 @@ export function createPublishing(options: PublishingOptions): Publishing {
     return options.emitter.reached() + (packet.qos > 0 ? options.sessions.reached() : 0) > 0;
   };
   /** Gives a message that the hub has to the sessions; resolves with its answer when they are stored. */
-  const share = async (
-    {
-      packet,
-      client,
-      session,
-    }: Pick<UnderWay, "packet" | "session"> & { readonly client: { readonly id: string } },
-    handed: Handed,
-  ): Promise<Verdict> => {
+  const share = async ({ packet, client, front, session }: Sharing, handed: Handed): Promise<Verdict> => {
     const hasReaders = options.sessions.naming(handed.id, () => forward(packet, client.id));
     const { messageId } = packet;
     if (session !== undefined && messageId !== undefined)
       options.sessions.storeTransfer(session, { messageId, verdict: { code: REASON.success } });
-    const isStored = session?.persistent === true || (packet.qos > 0 && options.sessions.reached() > 0);
+    const isShared = packet.qos > 0 && options.sessions.reached() > 0 && front?.listener.ack !== "accepted";
+    const isStored = session?.persistent === true || isShared;
     if (isStored) await options.journal.stored();
     return await handed.verdict(hasReaders);
   };
@@ -229,7 +226,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       const handed = await ingress.during(ingress.publish(will, handing));
       if (handed.refusal?.reason === "closed") throw new Error("the hub is closed");
       if (handed.refusal !== undefined) return;
-      const one = { packet: will, client: { id: clientId }, session: undefined };
+      const one = { packet: will, client: { id: clientId }, front: undefined, session: undefined };
       await ingress.during(share(one, handed));
     },
     through(made) {

@@ -1,4 +1,5 @@
 import type { AttachmentState } from "@nomq/core";
+import type { MqttCounts } from "@nomq/mqtt-bridge";
 import { ATTACHMENTS_AT_MOST, byAttachment, STREAMS } from "./attachments.ts";
 import type { Metric, Sample } from "./exposition.ts";
 import type { Facts } from "./facts.ts";
@@ -12,6 +13,13 @@ const eachOf = (facts: Facts, value: (state: AttachmentState) => number): readon
 const rowsOf = ({ attachments, streamsEnded }: Facts): readonly Row[] => [
   ...attachments,
   { name: STREAMS, ledger: streamsEnded },
+];
+
+const sessionOutcomes = (row: MqttCounts["sessions"]): readonly Sample[] => [
+  [["delivered", ""], row.delivered],
+  [["expired", ""], row.expired],
+  [["refused", ""], row.refused],
+  ...byReason(row.dropped).map(([labels, count]): Sample => [["dropped", ...labels], count]),
 ];
 
 type Row = Pick<AttachmentState, "name" | "ledger">;
@@ -180,6 +188,27 @@ const MQTT: readonly Metric<Facts>[] = [
     help: "Messages to MQTT sessions that were dropped",
     labels: ["reason"],
     read: ({ mqtt }) => byReason(mqtt?.messagesDropped),
+  },
+  {
+    name: "nomq_mqtt_session_accepted_total",
+    type: "counter",
+    help: "Messages put into the queues of MQTT sessions that outlast their connection, over restarts",
+    labels: [],
+    read: ({ mqtt }) => (mqtt === undefined ? [] : one(mqtt.sessions.accepted)),
+  },
+  {
+    name: "nomq_mqtt_session_outcomes_total",
+    type: "counter",
+    help: "How they left those queues, over restarts: delivered, expired, refused, dropped",
+    labels: ["outcome", "reason"],
+    read: ({ mqtt }) => (mqtt === undefined ? [] : sessionOutcomes(mqtt.sessions)),
+  },
+  {
+    name: "nomq_mqtt_session_pending",
+    type: "gauge",
+    help: "Messages in those queues",
+    labels: [],
+    read: ({ mqtt }) => (mqtt === undefined ? [] : one(mqtt.sessions.pending)),
   },
   {
     name: "nomq_mqtt_connections_cut_total",
