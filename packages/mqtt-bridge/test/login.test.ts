@@ -174,6 +174,22 @@ describe("after a change of access", () => {
     expect(stays.messages()).toEqual(["open payload"]);
   });
 
+  test("a publish at QoS 2 that is sent again routes nothing anew; one after it is refused [MQTT-4.3.3-10]", async () => {
+    await using bench = await startLogins();
+    const client = await bench.client({ clientId: "a", ...named("ann") });
+    const first = publishOf({ topic: "cmd", qos: 2, messageId: 7 });
+    client.send(first);
+    expect(await client.take("pubrec")).toMatchObject({ messageId: 7 });
+    bench.hub.forbidden = (action) => action === "publish";
+    bench.hub.accessChanged();
+    client.send({ ...first, dup: true });
+    expect(await client.take("pubrec")).toMatchObject({ messageId: 7 });
+    client.send(publishOf({ topic: "cmd", qos: 2, messageId: 8 }));
+    expect(await client.take("pubrec")).toMatchObject({ messageId: 8, reasonCode: 0x87 });
+    await client.settled();
+    expect(bench.hub.published).toHaveLength(1);
+  });
+
   test("what comes for a session that is away, and is not its any more, is not kept for it", async () => {
     await using bench = await startLogins();
     const kept = { clientId: "a", clean: false, properties: { sessionExpiryInterval: 100 }, ...named("ann") };
