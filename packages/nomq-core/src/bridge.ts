@@ -53,7 +53,7 @@ export interface Delivery {
   readonly cause: "live" | "retained" | "repair";
   /** Time left to live; absent without expiry. */
   readonly expiresInMs?: number;
-  /** One per attachment: aborts when the attachment ends. Answer within one second. */
+  /** Aborts when the attachment ends, or the right to the message goes. Answer within one second. */
   readonly signal: AbortSignal;
 }
 

@@ -15,7 +15,7 @@ import {
 } from "./walk/rules.ts";
 import { openSenders, type Sender } from "./walk/senders.ts";
 
-const RUNS = process.env["NOMQ_LONG"] ? 25 : 3;
+const RUNS = process.env["NOMQ_LONG"] ? 18 : 3;
 
 /** One walk: who is there, what each must get. */
 interface Walk {

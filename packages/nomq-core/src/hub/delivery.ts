@@ -3,7 +3,7 @@ import type { Core, End } from "./core.ts";
 import type { Entry, Lane } from "./lane.ts";
 import type { Binding, Place } from "./place.ts";
 import { nextOwed, sendOwed } from "./repairs.ts";
-import { isWithdrawable, signalOf } from "./revocation.ts";
+import { isWithdrawable } from "./revocation.ts";
 
 /** How often in a row a lane is tried at once when its peer names no time. */
 const EAGER_RETRIES = 16;
@@ -40,8 +40,14 @@ export function call(core: Core, place: Place, entry: Entry): void {
   entry.attempt += 1;
   const { attempt } = entry;
   if (binding.peer.echoes !== false) place.echoes.sent(core.prints.of(message), core.time.monotonic());
-  const answered = (outcome: Outcome): void => answer(core, place, { binding, entry, attempt, outcome });
-  deliver(core, place, { binding, entry }).then(answered, (error: unknown) => {
+  const own = isWithdrawable(core, place) ? new AbortController() : undefined;
+  entry.withdraw = own;
+  if (own !== undefined) binding.calls.add(own);
+  const answered = (outcome: Outcome): void => {
+    if (own !== undefined) binding.calls.delete(own);
+    answer(core, place, { binding, entry, attempt, outcome });
+  };
+  deliver(core, { binding, entry }).then(answered, (error: unknown) => {
     core.log.warn("a delivery was rejected; it counts as retry", {
       attachment: place.name,
       error: String(error),
@@ -123,13 +129,10 @@ function mark(core: Core, place: Place, entry: Entry): void {
   });
 }
 
-function deliver(
-  core: Core,
-  place: Place,
-  { binding, entry }: { binding: Binding; entry: Entry },
-): Promise<Outcome> {
+function deliver(core: Core, call: { binding: Binding; entry: Entry }): Promise<Outcome> {
+  const { binding, entry } = call;
   const { attempt, cause, deadline, message } = entry;
-  const signal = isWithdrawable(core, place) ? signalOf(entry, binding.signal) : binding.signal;
+  const signal = entry.withdraw?.signal ?? binding.signal;
   const left =
     deadline === Number.POSITIVE_INFINITY ? undefined : Math.round(deadline - core.time.monotonic());
   const delivery: Delivery =

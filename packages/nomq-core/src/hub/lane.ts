@@ -42,8 +42,8 @@ export class Entry implements Due {
   older: Entry | undefined = undefined;
   newer: Entry | undefined = undefined;
   isReady = false;
-  /** Aborts its open call, whose right has gone. */
-  withdraw: (() => void) | undefined = undefined;
+  /** Aborts its open call, should its right go. */
+  withdraw: AbortController | undefined = undefined;
   whenDue: ((entry: Entry) => void) | undefined = undefined;
 
   constructor(arrival: Arrival, cause: Delivery["cause"]) {

@@ -27,6 +27,8 @@ export class Binding {
   isOver = false;
   /** Calls open, and those that wait for the store first. */
   open = 0;
+  /** Of open calls whose right may go: each aborts by itself. */
+  readonly calls: Set<AbortController> = new Set();
   /** Owed values being read from the store. */
   reading = 0;
   whenIdle: (() => void) | undefined = undefined;

@@ -1,6 +1,5 @@
 import { allowAll } from "../principal.ts";
 import type { Core } from "./core.ts";
-import type { Entry } from "./lane.ts";
 import type { Place } from "./place.ts";
 
 /** Ends, after every change of the rules, what is on its way to peers that may no longer have it; answers how to stop. */
@@ -25,13 +24,6 @@ export function isWithdrawable({ access }: Core, place: Place): boolean {
   return access !== allowAll && access.onChange !== undefined && place.as !== "*";
 }
 
-/** A signal for one call: aborts with its attachment, and when the right to the message goes. */
-export function signalOf(entry: Entry, attachment: AbortSignal): AbortSignal {
-  const own = new AbortController();
-  entry.withdraw = () => own.abort();
-  return AbortSignal.any([attachment, own.signal]);
-}
-
 /** Rows not read yet are asked for when their turn comes. */
 async function sweep(core: Core, goesOn: () => boolean): Promise<void> {
   for (const place of [...core.places.values()]) {
@@ -41,7 +33,7 @@ async function sweep(core: Core, goesOn: () => boolean): Promise<void> {
       if (entry.state === "done" || core.engine.mayGet(place, entry.message.channel)) continue;
       if (entry.state === "waiting") core.engine.finish(place, entry, { is: "refused", reason: "access" });
       // A peer that cannot be reached would be tried again and again, and get it on its return.
-      else if (entry.state === "open") entry.withdraw?.();
+      else if (entry.state === "open") entry.withdraw?.abort();
     }
     core.engine.pump(place);
   }

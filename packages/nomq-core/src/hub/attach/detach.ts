@@ -21,6 +21,7 @@ async function endBinding(core: Core, place: Place, binding: Binding): Promise<v
   if (!place.isDurable) core.writer.enqueue(leaveRoutes(core, place));
   await callsEnd(core, binding, GRACE_MS);
   binding.abort.abort();
+  for (const own of binding.calls) own.abort();
   await callsEnd(core, binding, ABORT_MS);
   binding.isOver = true;
   if (place.binding === binding) place.binding = undefined;
