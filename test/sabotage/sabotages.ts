@@ -29,7 +29,7 @@ const DELIVERY: readonly Sabotage[] = [
     file: "packages/mqtt-bridge/src/ingress.ts",
     find: 'until: isQuick ? "accepted" : "stored",',
     replace: 'until: "accepted",',
-    suites: [mqtt("acknowledgement.test.ts")],
+    suites: [mqtt("contract.test.ts")],
   },
   {
     name: "ack-before-session",
@@ -214,7 +214,7 @@ const SECURITY: readonly Sabotage[] = [
     file: `${HUB}/port.ts`,
     find: '      if (!core.access.may(as, "subscribe", found.channel)) continue;\n',
     replace: "",
-    suites: [core("hub/retained.test.ts", "hub/revocation.test.ts"), gateway("access/walk.test.ts")],
+    suites: [core("hub/retained.test.ts")],
   },
   {
     name: "skip-access-on-delivery",

@@ -47,6 +47,18 @@ describe("the one truth", () => {
     expect(await rig.port.latest("secret", "anonymous")).toBeUndefined();
   });
 
+  test("a list and a channel show only what the principal may see, also where nothing changes meanwhile", async () => {
+    const may = (who: string, _action: string, channel: string): boolean =>
+      who === "user:all" || channel !== "secret";
+    await using rig = await createRig({ access: { may } });
+    for (const channel of ["a", "secret"]) {
+      await rig.port.publish({ channel, payload: Buffer.from(channel), retain: true }, "user:all");
+    }
+    expect((await all(rig.port.retained(["#"], "user:some"))).map(text)).toEqual(["a"]);
+    expect((await all(rig.port.retained(["#"], "user:all"))).map(text)).toEqual(["a", "secret"]);
+    expect(await rig.port.latest("secret", "user:some")).toBeUndefined();
+  });
+
   test("a value expires, and expires again after a reopening", async () => {
     const store = createMemoryStore();
     const rig = await createRig({ store });
