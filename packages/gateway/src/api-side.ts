@@ -77,8 +77,9 @@ class OneApiSide implements ApiSide {
   }
 
   health(): Health {
-    const { bridges, hub, nomq, mqtt, store } = this.#options;
+    const { bridges, hub, isOpen, nomq, mqtt, store } = this.#options;
     return healthOf({
+      isOpen,
       bridges: bridges(),
       attachments: () => hub.attachments(),
       nomq,

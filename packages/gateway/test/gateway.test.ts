@@ -169,6 +169,10 @@ describe("refusal to start", () => {
     const { code, stderr } = await nomq(["--config", file, "--port-offset", "100"]).ended;
     expect(code).toBe(1);
     expect(stderr).toContain(`port-in-use: mqtt.listen[1]: port ${taken.tcp}: `);
+    const http = `nomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: ['http://127.0.0.1:${taken.tcp - 100}'] }\n`;
+    const other = folder.file("http.yaml", http);
+    const { stderr: said } = await nomq(["--config", other, "--port-offset", "100"]).ended;
+    expect(said).toContain(`port-in-use: http.listen[0]: port ${taken.tcp}: `);
     const beyond = await nomq(["--config", file, "--port-offset", "65535"]).ended;
     expect(beyond.code).toBe(1);
     expect(beyond.stderr).toMatch(/^config-invalid: --port-offset 65535 takes ws:.* beyond port 65535/m);

@@ -52,6 +52,8 @@ export interface HealthSources {
   nomq(): Pick<NomqBridge, "counts" | "devices"> | undefined;
   mqtt(): Pick<MqttBridge, "counts" | "slowClients"> | undefined;
   storeProgress(): StoreProgress;
+  /** False while the gateway starts, when not every bridge is there yet, and while it stops. */
+  isOpen(): boolean;
   /** Undefined: the store is in memory. */
   readonly store: Pick<DurableStore, "isFull" | "damaged"> | undefined;
   readonly clock: Clock;
@@ -74,7 +76,9 @@ export function healthOf(sources: HealthSources): Health {
   return {
     live: true,
     // A remote that is away makes a bridge `reconnecting`; the gateway still serves everyone else.
-    ready: Object.values(bridges).every(({ state }) => state !== "starting" && state !== "closed"),
+    ready:
+      sources.isOpen() &&
+      Object.values(bridges).every(({ state }) => state !== "starting" && state !== "closed"),
     bridges,
     unclaimed: attachments.filter(({ state }) => state === "unclaimed").map(({ name }) => name),
     still: namedStill(still),

@@ -1,4 +1,4 @@
-import { createHub, type Hub, silentLog, silentSessionLog, systemClock } from "@nomq/core";
+import { type Clock, createHub, type Hub, silentLog, silentSessionLog, systemClock } from "@nomq/core";
 import type { AccessControl } from "../../src/access/index.ts";
 import type { ApiSources } from "../../src/api/sources.ts";
 import { createStreams, type StreamLimits } from "../../src/api/streams.ts";
@@ -21,13 +21,24 @@ export interface RoomOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly streams?: StreamLimits;
   readonly sources?: Partial<ApiSources>;
+  /** Of the hub and of streams. Default the machine's. */
+  readonly clock?: Clock;
   /** Default none. */
   readonly control?: AccessControl;
 }
 
 /** Opens one. */
-export async function openRoom({ limits = {}, streams, sources, control }: RoomOptions = {}): Promise<Room> {
-  const hub = createHub(control === undefined ? {} : { access: control });
+export async function openRoom({
+  limits = {},
+  streams,
+  sources,
+  control,
+  clock,
+}: RoomOptions = {}): Promise<Room> {
+  const hub = createHub({
+    ...(control === undefined ? {} : { access: control }),
+    ...(clock === undefined ? {} : { clock }),
+  });
   await hub.start();
   const port = hub.port("api");
   const open = createStreams(port, streams);

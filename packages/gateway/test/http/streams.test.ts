@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { createFakeClock } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { createAccessControl, type Scope } from "../../src/access/index.ts";
 import { openRoom, type Room } from "./room.ts";
@@ -39,6 +40,26 @@ describe("GET /api/v1/stream", () => {
       .poll(() => /event: dropped\ndata: \{"count":\d+\}/.test(text), { timeout: 20_000 })
       .toBe(true);
     socket.destroy();
+  });
+
+  test("a reader that takes nothing for a minute is cut off", async () => {
+    const clock = createFakeClock();
+    await using room = await openRoom({ clock });
+    const socket = connect(room.port, "127.0.0.1");
+    const ended = new Promise<void>((resolve) => void socket.once("close", () => resolve()));
+    socket.on("error", () => undefined);
+    socket.write("GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    socket.pause();
+    await expect.poll(() => room.hub.attachments().length).toBe(1);
+    const waiting = (): number => room.hub.attachments()[0]?.ledger.pending ?? 0;
+    // Sockets between here and there are full when something waits and goes on waiting.
+    for (let count = 0; count < 60 || waiting() === 0; count += 1) await publish(room, "x".repeat(262_144));
+    await clock.advance(59_000);
+    expect(room.hub.attachments()).toHaveLength(1);
+    await clock.advance(1_000);
+    await expect.poll(() => room.hub.attachments()).toEqual([]);
+    socket.resume();
+    await ended;
   });
 
   test("HEAD opens none", async () => {

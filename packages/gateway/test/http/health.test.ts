@@ -1,0 +1,92 @@
+import type { AttachmentState, Bridge, BridgeStatus } from "@nomq/core";
+import { createFakeClock } from "@nomq/core/testing";
+import { describe, expect, test } from "vitest";
+import { type Health, type HealthSources, healthOf } from "../../src/api/health.ts";
+
+const bridge = (name: string, state: BridgeStatus["state"] = "ready"): Bridge =>
+  // Of a bridge its health needs no more.
+  ({ name, status: () => ({ state, since: 1 }) }) as Bridge;
+
+function attachment(name: string, stillSince?: number): AttachmentState {
+  const counts = { accepted: 3, delivered: 0, expired: 0, dropped: {}, refused: 0, uncertain: 0, pending: 3 };
+  const progress = { open: 1, ...(stillSince === undefined ? {} : { stillSince }) };
+  return { name, as: "nomq:site", filters: ["#"], durable: true, state: "active", ledger: counts, progress };
+}
+
+const CLOCK = createFakeClock();
+const NOW = CLOCK.now();
+
+const healthWith = (sources: Partial<HealthSources>): Health =>
+  healthOf({
+    bridges: [bridge("nomq"), bridge("mqtt")],
+    attachments: () => [],
+    nomq: () => undefined,
+    mqtt: () => undefined,
+    storeProgress: () => ({ waiting: 0 }),
+    isOpen: () => true,
+    store: { isFull: false, damaged: 0 },
+    clock: CLOCK,
+    ...sources,
+  });
+
+describe("ready", () => {
+  test("while the gateway starts there is no bridge that could say it is not ready: it is not, all the same", () => {
+    expect(healthWith({ bridges: [], isOpen: () => false })).toMatchObject({ live: true, ready: false });
+    expect(healthWith({ bridges: [] }).ready).toBe(true);
+  });
+
+  test.each([
+    ["starting", false],
+    ["closed", false],
+    ["degraded", true],
+    ["reconnecting", true],
+  ] as const)("with a bridge that is %s: %s", (state, ready) => {
+    expect(healthWith({ bridges: [bridge("nomq"), bridge("mqtt", state)] }).ready).toBe(ready);
+  });
+});
+
+describe("progress", () => {
+  test("a peer that is connected and has taken nothing for a minute makes its bridge degraded, and no other", () => {
+    const health = healthWith({
+      attachments: () => [attachment("nomq:pump", NOW - 60_000), attachment("mqtt:broker")],
+    });
+    expect(health.still).toEqual([
+      { attachment: "nomq:pump", reason: "no-progress", since: NOW - 60_000, pending: 3 },
+    ]);
+    expect(health.bridges).toMatchObject({
+      nomq: { state: "degraded", reason: expect.stringContaining("nomq:pump"), since: NOW - 60_000 },
+      mqtt: { state: "ready" },
+    });
+    expect(health.ready).toBe(true);
+  });
+
+  test("less than a minute is no sign, and who is away is not connected", () => {
+    const soon = healthWith({ attachments: () => [attachment("nomq:pump", NOW - 59_999)] });
+    expect(soon).toMatchObject({ still: [], stillCount: 0, bridges: { nomq: { state: "ready" } } });
+  });
+
+  test("a bridge that is worse than degraded says so itself", () => {
+    const attachments = (): AttachmentState[] => [attachment("nomq:pump", NOW - 100_000)];
+    const { bridges } = healthWith({ bridges: [bridge("nomq", "reconnecting")], attachments });
+    expect(bridges["nomq"]).toEqual({ state: "reconnecting", since: 1 });
+  });
+});
+
+describe("store", () => {
+  test.each([
+    [{ store: undefined }, { state: "memory", damaged: 0, waiting: 0 }],
+    [{}, { state: "ready", damaged: 0, waiting: 0 }],
+    [{ store: { isFull: true, damaged: 0 } }, { state: "full", damaged: 0, waiting: 0 }],
+    [{ store: { isFull: false, damaged: 2 } }, { state: "ready", damaged: 2, waiting: 0 }],
+    [
+      { storeProgress: () => ({ waiting: 7, stillSince: NOW - 10_000 }) },
+      { state: "failing", damaged: 0, waiting: 7, stillSince: NOW - 10_000 },
+    ],
+    [
+      { storeProgress: () => ({ waiting: 7, stillSince: NOW - 9_999 }) },
+      { state: "ready", damaged: 0, waiting: 7, stillSince: NOW - 9_999 },
+    ],
+  ] as [Partial<HealthSources>, object][])("%#: %j", (sources, store) => {
+    expect(healthWith(sources).store).toEqual(store);
+  });
+});
