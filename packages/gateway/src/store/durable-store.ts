@@ -66,6 +66,9 @@ export interface Recovered {
   readonly attachments: number;
   /** Messages waiting, counted once for each attachment they wait for. */
   readonly waiting: number;
+  readonly receipts: number;
+  /** Damaged values that were put aside by earlier runs. */
+  readonly quarantined: number;
 }
 
 /** A {@link Store} on disk. */
@@ -152,10 +155,15 @@ export class LevelStore implements DurableStore {
       // The room kept back must be there before it is needed: the next start may find the disk full.
       await this.space.tend();
     }
-    const stored = this.target().image.attachments.stored();
+    const { level, image } = this.target();
+    const stored = image.attachments.stored();
+    let quarantined = 0;
+    for await (const _ of entriesOf(level, spaceRange(Space.quarantine))) quarantined += 1;
     return {
       attachments: stored.length,
       waiting: stored.reduce((sum, { waiting }) => sum + waiting, 0),
+      receipts: image.commit.receipts,
+      quarantined,
     };
   }
 

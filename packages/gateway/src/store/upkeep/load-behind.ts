@@ -13,19 +13,30 @@ const HISTORY_END = 9;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** What was on disk at the start. */
+export interface ReadThrough {
+  /** Channels with a retained value, and those that are remembered as cleared. */
+  readonly retained: number;
+  readonly cleared: number;
+  /** Messages of all histories. */
+  readonly history: number;
+  /** Bodies that nobody needs any more. */
+  readonly unneeded: readonly number[];
+}
+
 /**
  * Learns behind the start what was on disk when it happened: who shares which body, each channel's history, the
- * retained channels. Answers the bodies that nobody needs any more. Ends early when `isWanted` says so.
+ * retained channels. Ends early when `isWanted` says so.
  */
 export async function loadBehind(
   target: Target,
   options: { readonly isWanted: () => boolean; readonly retainedKnown: () => void },
-): Promise<number[]> {
+): Promise<ReadThrough> {
   const { isWanted } = options;
   const moment = target.level.moment();
   const seen = { target, moment, isWanted };
   try {
-    await loadRetained(seen);
+    const retained = await loadRetained(seen);
     options.retainedKnown();
     const counts = new SeqCounts();
     await eachKey(seen, Space.row, (key) => counts.add(seqIn(key)));
@@ -36,10 +47,11 @@ export async function loadBehind(
       if (counts.get(seq) === undefined) orphans.push(seq);
     });
     for (const _ of counts.forgetSingles()) await turn();
-    if (!isWanted()) return [];
+    if (!isWanted()) return { ...retained, history: 0, unneeded: [] };
     target.image.history.load(history);
     for (const seq of target.image.references.counted(counts)) orphans.push(seq);
-    return orphans;
+    const past = [...history.values()].reduce((sum, { length }) => sum + length, 0);
+    return { ...retained, history: past, unneeded: orphans };
   } finally {
     await moment.close();
   }
@@ -51,16 +63,22 @@ interface Seen {
   readonly isWanted: () => boolean;
 }
 
-async function loadRetained(seen: Seen): Promise<void> {
+async function loadRetained(seen: Seen): Promise<Pick<ReadThrough, "retained" | "cleared">> {
   const { retained } = seen.target.image;
-  await eachKey(seen, Space.retained, (key) => retained.loadValue(textIn(key)));
+  let values = 0;
+  await eachKey(seen, Space.retained, (key) => {
+    values += 1;
+    retained.loadValue(textIn(key));
+  });
   const tombstones: { channel: string; seq: number }[] = [];
   await eachEntry(seen, Space.tombstone, (key, value) =>
     tombstones.push({ channel: textIn(key), seq: seqOf(key, value) }),
   );
-  if (!seen.isWanted()) return;
+  const told = { retained: values, cleared: tombstones.length };
+  if (!seen.isWanted()) return told;
   tombstones.sort((one, other) => one.seq - other.seq);
   retained.loaded(tombstones.map(({ channel }) => channel));
+  return told;
 }
 
 function seqOf(key: Buffer, value: Buffer): number {

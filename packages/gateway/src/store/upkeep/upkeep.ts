@@ -118,11 +118,12 @@ export class Upkeep {
     try {
       // Not before the caller has seen the store open.
       await Promise.resolve();
-      const unneeded = await loadBehind(target, { isWanted, retainedKnown: retained.resolve });
+      const read = await loadBehind(target, { isWanted, retainedKnown: retained.resolve });
+      const { unneeded, ...found } = read;
       if (!isWanted()) return;
       // Not spread: there may be a million.
       for (const seq of unneeded) this.unneeded.push(seq);
-      this.options.log.info("the store has been read through", { unneeded: unneeded.length });
+      this.options.log.info("the store has been read through", { ...found, unneeded: unneeded.length });
     } catch (error) {
       if (!isWanted()) return;
       retained.reject(new NomqError("store-failed", "the store could not be read through", { cause: error }));
