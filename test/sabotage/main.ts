@@ -1,4 +1,4 @@
-import { copyCheckout } from "./checkout.ts";
+import { type Copy, copyCheckout } from "./checkout.ts";
 import { SABOTAGES, type Sabotage } from "./sabotages.ts";
 import { type Ran, runSuites } from "./suites.ts";
 
@@ -43,17 +43,25 @@ async function report(chosen: readonly Sabotage[]): Promise<number> {
   }
   const rows: Row[] = [];
   for (const sabotage of chosen) {
-    const began = performance.now();
-    const undo = copy.apply(sabotage);
-    const ran = await runSuites(copy.path, sabotage.suites);
-    undo();
-    const row = rowOf(sabotage, ran, (performance.now() - began) / 1_000);
+    const row = await tried(copy, sabotage);
     rows.push(row);
     process.stdout.write(line(row));
   }
   const green = rows.filter(({ isFound }) => !isFound);
   process.stdout.write(`\n${rows.length - green.length} of ${rows.length} sabotages were noticed\n`);
   return green.length === 0 ? 0 : 1;
+}
+
+async function tried(copy: Copy, sabotage: Sabotage): Promise<Row> {
+  const began = performance.now();
+  try {
+    const undo = copy.apply(sabotage);
+    const ran = await runSuites(copy.path, sabotage.suites);
+    undo();
+    return rowOf(sabotage, ran, (performance.now() - began) / 1_000);
+  } catch (error) {
+    return { name: sabotage.name, isFound: false, by: String(error), seconds: 0 };
+  }
 }
 
 /** What turns red by itself proves nothing: every suite named here must be green before. */
