@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import type { Sent } from "./book.ts";
 import { clientFaults, eventFaults, ledgerFaults, missingAt, staleAt } from "./checks.ts";
 import { draws } from "./seed.ts";
 import { DISK_MIB } from "./small-disk.ts";
@@ -91,7 +92,7 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
       acked: book.acked,
       received: book.received,
       refused: book.sent.filter(({ is }) => is === "refused").length,
-      kills: stage.kills,
+      kills: stage.kills.length,
       replayed: stage.replayed,
       disk: ground.most.disk,
       datagrams: relay.counts,
@@ -129,12 +130,23 @@ function acked({ book }: Stage, more: number): Promise<void> {
   return book.until(() => book.acked >= at, { missing: () => `${at - book.acked} acknowledgements more` });
 }
 
+/** When a message was acknowledged, seen from the next kill. */
+function whenOf({ kills }: Stage, { ackedAt = 0 }: Sent): string {
+  const next = kills.findIndex((at) => at >= ackedAt);
+  const last = kills.at(-1) ?? 0;
+  return next < 0
+    ? `acknowledged ${ackedAt - last} ms after the last kill`
+    : `acknowledged ${(kills[next] ?? 0) - ackedAt} ms before kill ${next + 1}`;
+}
+
 /** Waits until everything that must arrive has, and looks at all of it. */
 async function settle(stage: Stage): Promise<void> {
   const { book, ground } = stage;
   const parties = Object.keys(FILTERS);
   const lacking = (): readonly string[] => [
-    ...parties.flatMap((party) => missingAt(book, party).map(({ id }) => `${party}: ${id}`)),
+    ...parties.flatMap((party) =>
+      missingAt(book, party).map((one) => `${party}: ${one.id} (${whenOf(stage, one)})`),
+    ),
     ...["keeper", "sub4", "sub5", "roam4", "roam5"].flatMap((party) =>
       staleAt(book, party).map((fault) => `${party}: ${fault}`),
     ),

@@ -56,8 +56,8 @@ export interface Stage extends AsyncDisposable {
   readonly mqtt: Readonly<Record<MqttName, MqttParty>>;
   /** A new board with an address of its own. */
   newBoard(): Promise<BoardParty>;
-  /** How often the gateway was killed. */
-  kills: number;
+  /** When the gateway was killed, Unix milliseconds. */
+  readonly kills: number[];
   /** How many datagrams were repeated after a kill. */
   replayed: number;
 }
@@ -147,7 +147,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
     nodes,
     board,
     mqtt,
-    kills: 0,
+    kills: [],
     replayed: 0,
     newBoard: async () => {
       boards += 1;

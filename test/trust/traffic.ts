@@ -152,10 +152,10 @@ async function runBoards(stage: Stage, traffic: Running): Promise<void> {
 async function talk(stage: Stage, board: BoardParty, random: Prng): Promise<void> {
   const qos = random.chance(0.5) ? 1 : 2;
   const channel = random.chance(0.5) ? "x/board" : `t/board/${qos}`;
-  const { kills } = stage;
+  const kills = stage.kills.length;
   const until = Date.now() + BOARD_PATIENCE_MS;
   const sent = stage.book.send({ party: "talker", channel, qos });
-  await board.publish(sent, () => Date.now() > until || (stage.kills > kills && stage.ground.isUp));
+  await board.publish(sent, () => Date.now() > until || (stage.kills.length > kills && stage.ground.isUp));
 }
 
 /** Comes and goes, as phones do. */

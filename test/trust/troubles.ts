@@ -29,8 +29,9 @@ export async function cause(stage: Stage, { is, forMs }: Trouble): Promise<void>
 
 async function kill(stage: Stage, how: { forMs: number; isReplayed: boolean }): Promise<void> {
   const { ground, relay } = stage;
+  stage.kills.push(Date.now());
   await ground.kill();
-  stage.kills += 1;
+
   relay.isShut = how.isReplayed;
   await pause(how.forMs);
   await ground.start();
@@ -129,8 +130,8 @@ async function fill(stage: Stage, { is, forMs }: Pick<Trouble, "is" | "forMs">):
   await book.until(() => book.copies("sub5").has(unsafe.id), { missing: () => "QoS 0 on the full disk" });
   await pause(forMs);
   if (is === "kill while full") {
+    stage.kills.push(Date.now());
     await ground.kill();
-    stage.kills += 1;
   }
   disk.free();
   if (is === "kill while full") await ground.start();
