@@ -60,6 +60,7 @@ const RESERVED_TOKEN = "control";
 const CHECKS_AT_ONCE = 2;
 const CHECKS_WAITING = 128;
 const BUSY_MS = 1_000;
+const MOST_HOMES = 10_000;
 
 interface Known {
   readonly users: ReadonlyMap<string, string>;
@@ -84,6 +85,8 @@ class Book implements Accounts {
    */
   readonly #fitted = new Map<string, Buffer>();
   readonly #key = randomBytes(32);
+  /** Users with the addresses from which they have logged in. */
+  readonly #homes = new Set<string>();
 
   constructor(options: AccountsOptions) {
     this.#known = knownOf(options.users, options.tokens);
@@ -92,19 +95,19 @@ class Book implements Accounts {
 
   async password(user: string, password: string, from: string): Promise<AccountLogin> {
     const keys = loginKeys(user.slice(0, MOST_PASSWORD_LENGTH), from);
-    const afterMs = this.#throttle.wait(keys);
+    const afterMs = this.#waitOf(keys);
     if (afterMs > 0) return { is: "later", afterMs };
     if (password.length > 4 * MOST_PASSWORD_LENGTH) return this.#refused(keys);
     const hashed = this.#known.users.get(user);
     const isRight = this.#hasFitted(hashed, password) || (await this.#check(hashed, password));
     if (isRight === "busy") return { is: "later", afterMs: BUSY_MS };
     // Guesses that came together must not all be looked at.
-    const stillAfterMs = this.#throttle.wait(keys);
+    const stillAfterMs = this.#waitOf(keys);
     if (stillAfterMs > 0) return { is: "later", afterMs: stillAfterMs };
     // The user may have been taken away meanwhile.
     const isValid = (): boolean => hashed !== undefined && this.#known.users.get(user) === hashed;
     if (!isRight || !isValid()) return this.#refused(keys);
-    this.#throttle.succeeded(keys.slice(0, 1));
+    this.#succeeded(keys);
     return { is: "accepted", principal: `user:${user}`, scopes: ["publish", "subscribe"], isValid };
   }
 
@@ -124,6 +127,21 @@ class Book implements Accounts {
   replace(users: readonly AccessUser[], tokens: readonly AccessToken[]): void {
     this.#known = knownOf(users, tokens);
     this.#fitted.clear();
+    this.#homes.clear();
+  }
+
+  /** One device with a wrong password must not lock out the others behind its router: they have been there before. */
+  #waitOf(keys: readonly ThrottleKey[]): number {
+    const [own] = keys;
+    const isHome = own !== undefined && this.#homes.has(own.name);
+    return this.#throttle.wait(isHome ? keys.slice(0, 2) : keys);
+  }
+
+  #succeeded([own]: readonly ThrottleKey[]): void {
+    if (own === undefined) return;
+    this.#throttle.succeeded([own]);
+    if (this.#homes.size >= MOST_HOMES) this.#homes.clear();
+    this.#homes.add(own.name);
   }
 
   #refused(keys: readonly ThrottleKey[]): AccountLogin {
