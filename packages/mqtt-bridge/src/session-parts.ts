@@ -8,6 +8,7 @@ import type { Ingress } from "./ingress.ts";
 import type { ClientLosses } from "./losses.ts";
 import { createPublishing, type Publishing } from "./publishing.ts";
 import { createRetainedSource } from "./retained.ts";
+import { createEarlierClock } from "./sessions/earlier-clock.ts";
 import { createSessionJournal, type SessionJournal } from "./sessions/journal.ts";
 import type { SessionStore, SessionStoreOptions } from "./sessions/session-store.ts";
 import { createSessionStore } from "./sessions/session-store.ts";
@@ -41,13 +42,16 @@ export interface SessionParts {
 export function createSessionParts(options: SessionPartsOptions): SessionParts {
   const { port, clients, stored } = options;
   const journal = createSessionJournal((changes) => port.remember(changes));
+  const earlier = createEarlierClock(port);
+  const { clock } = earlier;
   const wills = createWillBook({
-    ...{ clock: port.clock, journal, stored },
+    ...{ clock, journal, stored },
     ownerOf: (client) => clients.frontOf(client)?.principal,
     publish: (will) => publishing.will(will),
     damaged: () => port.log.warn("a stored will is damaged and left out"),
   });
-  const sessions = makeSessions(options, { journal, stored, wills });
+  const sessions = makeSessions(options, { clock, journal, stored, wills });
+  earlier.end();
   const publishing = createPublishing({ ...options, sessions, journal });
   /** A session that outlives its connection begins, goes on or is wiped before CONNACK says so. */
   const connected = (front: Front): Promise<void> | undefined => {
@@ -71,12 +75,11 @@ export function createSessionParts(options: SessionPartsOptions): SessionParts {
 
 function makeSessions(
   { port, counters, clients, losses }: SessionPartsOptions,
-  parts: Pick<SessionStoreOptions, "journal" | "stored" | "wills">,
+  parts: Pick<SessionStoreOptions, "clock" | "journal" | "stored" | "wills">,
 ): SessionStore {
   const retained = createRetainedSource({ port, clients, losses });
   const sessions: SessionStore = createSessionStore({
     ...parts,
-    clock: port.clock,
     restored: ({ sessions: count, messages, damaged }) => {
       if (count > 0) port.log.info("MQTT sessions go on", { sessions: count, messages });
       if (damaged > 0) port.log.warn("stored records of MQTT sessions are damaged and left out", { damaged });

@@ -87,7 +87,11 @@ export function messageOf(given: Partial<Message>): Message {
 }
 
 export function createToyHub(
-  given: { readonly clock?: FakeClock; readonly state?: readonly (readonly [Uint8Array, Uint8Array])[] } = {},
+  given: {
+    readonly clock?: FakeClock;
+    readonly state?: readonly (readonly [Uint8Array, Uint8Array])[];
+    readonly clockSetBy?: number;
+  } = {},
 ): ToyHub {
   let peer: Peer | undefined;
   const clock = given.clock ?? createFakeClock();
@@ -215,6 +219,7 @@ export function createToyHub(
       receipt: unused,
       follow,
       clock,
+      clockSetBy: () => given.clockSetBy ?? 0,
       log: { ...silentLog, warn: (text, fields) => void hub.warnings.push([text, fields]) },
       sessionLog: { record: (entry) => void hub.recorded.push(entry) },
     },

@@ -188,6 +188,11 @@ export interface Port {
   /** The receipt now and after every change; ends when every outcome is final. */
   follow(id: string, options?: AbortOptions): AsyncIterable<Receipt>;
   readonly clock: Clock;
+  /**
+   * By how much the wall clock was set while no hub ran, milliseconds: what a bridge wrote down before is said in the
+   * wall time of then. 0 where it was not, or nobody can tell.
+   */
+  clockSetBy(): number;
   readonly log: Log;
   /** Where who did what and when is recorded. */
   readonly sessionLog: SessionLog;

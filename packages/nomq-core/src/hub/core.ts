@@ -114,6 +114,8 @@ export interface Core {
   readonly numbers: Numbers;
   readonly limits: HubLimits;
   readonly engine: Engine;
+  /** By how much the wall clock was set while no hub ran. */
+  readonly clockSetBy: number;
   /** When the clock was written down last, monotonic. */
   clockSavedAt: number;
   /** The highest `seq` whose commit has been delivered to the outboxes. */

@@ -13,7 +13,7 @@ const MOST_OWED = 10_000;
  * By how much the wall clock was set while nobody looked, milliseconds; 0 where it was not, or nobody can tell. Within
  * one boot of the system its monotonic clock tells; else only that time does not run backwards.
  */
-function setMeanwhile(kept: KeptClock, clock: Clock): number {
+export function setMeanwhile(kept: KeptClock, clock: Clock): number {
   const now = clock.now();
   const boot = clock.boot?.();
   const isSameBoot = boot !== undefined && boot.id === kept.boot?.id && boot.ms >= kept.boot.ms;
@@ -53,7 +53,7 @@ export function recallPlace(core: Core, place: Place, own: OwnState): void {
   const since = own.away.get(place.name);
   if (since !== undefined) {
     // Said in the wall time of then.
-    const moved = own.clock === undefined ? 0 : setMeanwhile(own.clock, core.time.clock);
+    const moved = core.clockSetBy;
     place.awayBefore = Math.max(0, core.time.clock.now() - since - moved);
     place.keptAway = since + moved;
   }

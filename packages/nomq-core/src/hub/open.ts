@@ -8,7 +8,7 @@ import { Changes, type Core, type Engine, type HubLimits, type Numbers } from ".
 import { call, pump } from "./delivery.ts";
 import { Prints } from "./echo.ts";
 import { enter, finish } from "./enter.ts";
-import { recallPlace, saveClock, saveClockInTime, stepsFrom } from "./keeper.ts";
+import { recallPlace, saveClock, saveClockInTime, setMeanwhile, stepsFrom } from "./keeper.ts";
 import type { Entry } from "./lane.ts";
 import { Counts } from "./ledger.ts";
 import { OnceKeys } from "./once.ts";
@@ -64,6 +64,7 @@ export async function openCore(options: {
     prints: new Prints(),
     engine: createEngine(() => core),
     appliedSeq: opened.seq - 1,
+    clockSetBy: own.clock === undefined ? 0 : setMeanwhile(own.clock, clock),
     clockSavedAt: Number.NEGATIVE_INFINITY,
   };
   time.open();

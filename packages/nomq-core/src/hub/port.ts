@@ -24,6 +24,7 @@ export function createPort(
 ): Port {
   return {
     clock: hub.clock,
+    clockSetBy: () => hub.core().clockSetBy,
     log: hub.log,
     sessionLog: hub.sessionLog,
     publish: (draft, from, options = {}) => {
