@@ -116,6 +116,9 @@ async function checkQuestions(walk: Walk): Promise<void> {
       mayPlainly(walk.rules, "token:reader", [action, channel]);
     const latest = await ask(`channels/${encodeURIComponent(channel)}`);
     expect([channel, latest.status]).toEqual([channel, may("subscribe") ? 200 : 404]);
+    const history = await ask(`history/${encodeURIComponent(channel)}`);
+    expect([channel, history.status]).toEqual([channel, may("subscribe") ? 200 : 403]);
+    expect(Array.isArray(history.body) && history.body.length > 0).toBe(may("subscribe"));
     const { id } = await walk.gateway.control.publish({ channel, payload: "asked", qos: 1 });
     expectFor(walk, walk.receivers, [channel, "asked"]);
     const receipt = await ask(`receipts/${id}`);
