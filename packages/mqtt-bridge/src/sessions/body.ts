@@ -54,7 +54,9 @@ export function createBodies(use: {
   const add = ({ number, packet, message }: Given, isWritten: boolean): Body => {
     const key = bodyKey(number);
     const body: Body = {
-      ...{ number, packet, message },
+      number,
+      packet,
+      message,
       hold() {
         if (one.holders === 0) held.set(number, one);
         one.holders += 1;
@@ -68,7 +70,8 @@ export function createBodies(use: {
       },
     };
     const record: JournalRecord = {
-      ...{ key, isWritten },
+      key,
+      isWritten,
       value: () => (one.holders === 0 ? undefined : sealedBody(key, body, clock)),
     };
     const one = { body, record, holders: 0 };
@@ -122,14 +125,19 @@ function packetOf(
   payload: Buffer,
   { clock, counter }: { readonly clock: Clock; readonly counter: number },
 ): QueuedPublish {
-  const all = {
-    ...properties,
-    ...(correlation !== undefined && { correlationData: Buffer.from(correlation, "base64") }),
+  const packet: QueuedPublish = {
+    cmd: "publish",
+    topic,
+    payload,
+    qos: 2,
+    retain: false,
+    dup: false,
+    brokerId: "nomq",
+    brokerCounter: counter,
   };
-  return {
-    ...{ cmd: "publish", topic, payload, qos: 2, retain: false, dup: false },
-    ...{ brokerId: "nomq", brokerCounter: counter },
-    ...(Object.keys(all).length > 0 && { properties: all }),
-    ...(expiresAt !== undefined && { messageExpiry: clock.monotonic() + expiresAt - clock.now() }),
-  };
+  if (properties !== undefined || correlation !== undefined) packet.properties = { ...properties };
+  if (packet.properties !== undefined && correlation !== undefined)
+    packet.properties.correlationData = Buffer.from(correlation, "base64");
+  if (expiresAt !== undefined) packet.messageExpiry = clock.monotonic() + expiresAt - clock.now();
+  return packet;
 }

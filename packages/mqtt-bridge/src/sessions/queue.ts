@@ -106,7 +106,8 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
   ): Entry => {
     const key = entryKey(options.session, given.order);
     const record: JournalRecord = {
-      ...{ key, isWritten },
+      key,
+      isWritten,
       value: () => (entries.get(entry.order) === entry ? sealed(key, storedOf(entry)) : undefined),
     };
     const entry: Entry = { ...given, isLeaving: false, record };
@@ -214,11 +215,9 @@ function packetOf(stored: StoredEntry, body: Body | undefined): QueuedPublish | 
   const { qos, retain = false, ids = [], messageId } = stored;
   if (stored.released === true) return messageId === undefined ? undefined : { cmd: "pubrel", messageId };
   if (body === undefined) return undefined;
-  const properties = ids.length === 0 ? {} : { subscriptionIdentifier: [...ids] };
-  return {
-    ...{ ...body.packet, qos, retain },
-    ...(ids.length > 0 && { properties: { ...body.packet.properties, ...properties } }),
-  };
+  const packet = { ...body.packet, qos, retain };
+  if (ids.length > 0) packet.properties = { ...packet.properties, subscriptionIdentifier: [...ids] };
+  return packet;
 }
 
 /** The parser of properties gives one where there is one. */

@@ -11,7 +11,7 @@ export const KIND = {
 
 /** The key of a thing of a session, or of a body: numbers rise with the key. */
 function numbered(kind: number, number: number, rest = 0): Buffer {
-  const key = Buffer.allocUnsafeSlow(7 + rest);
+  const key = Buffer.allocUnsafe(7 + rest);
   key[0] = kind;
   key.writeUIntBE(number, 1, 6);
   return key;
@@ -41,8 +41,14 @@ export function transferKey(session: number, messageId: number): Uint8Array {
 
 /** The number after the kind, and the one after that. */
 export function numbersOf(key: Uint8Array): readonly [number: number, rest: number] {
-  const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
-  if (bytes.length < 7) return [0, 0];
-  const left = bytes.length - 7;
-  return [bytes.readUIntBE(1, 6), left === 6 || left === 2 ? bytes.readUIntBE(7, left) : 0];
+  const left = key.byteLength - 7;
+  const number = left < 0 ? 0 : bigEndian(key, 1, 6);
+  return [number, left === 6 || left === 2 ? bigEndian(key, 7, left) : 0];
+}
+
+/** Without a view: this is asked for each of a million records. */
+function bigEndian(bytes: Uint8Array, from: number, size: number): number {
+  let number = 0;
+  for (let at = from; at < from + size; at += 1) number = number * 256 + (bytes[at] ?? 0);
+  return number;
 }

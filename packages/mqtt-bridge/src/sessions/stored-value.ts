@@ -4,11 +4,12 @@ import { crc32 } from "node:zlib";
 const VERSION = 1;
 const HEAD_BYTES = 5;
 const CRC_BYTES = 4;
+const NOTHING = Buffer.alloc(0);
 
 /** A value as it is stored: a version, a head of words, bytes, and a checksum over all of it and its key. */
 export function sealed(key: Uint8Array, head: object, bytes: Uint8Array = new Uint8Array()): Uint8Array {
   const words = Buffer.from(JSON.stringify(head));
-  const value = Buffer.allocUnsafeSlow(HEAD_BYTES + words.length + bytes.byteLength + CRC_BYTES);
+  const value = Buffer.allocUnsafe(HEAD_BYTES + words.length + bytes.byteLength + CRC_BYTES);
   value[0] = VERSION;
   value.writeUInt32BE(words.length, 1);
   value.set(words, HEAD_BYTES);
@@ -22,7 +23,9 @@ export function unsealed(
   key: Uint8Array,
   value: Uint8Array,
 ): { readonly head: unknown; readonly bytes: Buffer } | undefined {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const bytes = Buffer.isBuffer(value)
+    ? value
+    : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (bytes.length < HEAD_BYTES + CRC_BYTES || bytes[0] !== VERSION) return undefined;
   const end = bytes.length - CRC_BYTES;
   if (bytes.readUInt32BE(end) !== checksum(key, bytes.subarray(0, end))) return undefined;
@@ -31,7 +34,7 @@ export function unsealed(
   return {
     head: JSON.parse(bytes.toString("utf8", HEAD_BYTES, from)),
     // A copy: a view would keep the store's page alive.
-    bytes: Buffer.from(bytes.subarray(from, end)),
+    bytes: from === end ? NOTHING : Buffer.from(bytes.subarray(from, end)),
   };
 }
 
