@@ -13,7 +13,8 @@ const MOST_OWED = 10_000;
  * By how much the wall clock was set while nobody looked, milliseconds; 0 where it was not, or nobody can tell. Within
  * one boot of the system its monotonic clock tells; else only that time does not run backwards.
  */
-export function setMeanwhile(kept: KeptClock, clock: Clock): number {
+export function setMeanwhile(kept: KeptClock | undefined, clock: Clock): number {
+  if (kept === undefined) return 0;
   const now = clock.now();
   const boot = clock.boot?.();
   const isSameBoot = boot !== undefined && boot.id === kept.boot?.id && boot.ms >= kept.boot.ms;

@@ -64,8 +64,7 @@ export async function openCore(options: {
     prints: new Prints(),
     engine: createEngine(() => core),
     appliedSeq: opened.seq - 1,
-    clockSetBy: own.clock === undefined ? 0 : setMeanwhile(own.clock, clock),
-    clockSavedAt: Number.NEGATIVE_INFINITY,
+    ...{ clockSetBy: setMeanwhile(own.clock, clock), clockSavedAt: Number.NEGATIVE_INFINITY },
   };
   time.open();
   restore(core, opened, own);
