@@ -223,7 +223,9 @@ function addName(program: Command, finish: Finish): void {
 }
 
 function addStore(program: Command, finish: Finish): void {
-  const store = program.command("store").description("look into the store of a gateway that is stopped");
+  const store = program
+    .command("store")
+    .description("check, back up and rescue the store of a gateway that is stopped");
   placed(store.command("check"))
     .description("read a store through and say what does not fit")
     .argument("[dir]", "data folder (default: the configuration's, else ./data)")

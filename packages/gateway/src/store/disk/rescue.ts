@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { NomqError } from "@nomq/core";
 import { ClassicLevel } from "classic-level";
 import type { Range } from "../layout/keys.ts";
+import { makeFolder } from "./folder.ts";
 import { causeOf, type Level, levelFolder, overLevel, type RawLevel } from "./level.ts";
 
 /** A copy of a damaged database that reads as much as can be read. Closing removes it. */
@@ -21,6 +22,7 @@ export async function rescued(folder: string, copy: string): Promise<Rescued> {
     throw new NomqError("store-failed", `there is no database in ${folder}`);
   await refuseOpen(folder);
   try {
+    await makeFolder(copy);
     await cp(levelFolder(folder), levelFolder(copy), { recursive: true });
     const raw = await openOrRepair(levelFolder(copy));
     const level = lenient(raw);
