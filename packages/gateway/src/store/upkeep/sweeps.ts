@@ -132,11 +132,13 @@ export function sweepReceipts(before: number): Sweep {
       const [first] = await level.keys({ gte, lt: spaceRange(Space.receipt).lt }, 1);
       if (first === undefined) return;
       const bucket = receiptBucketIn(first);
+      if (image.commit.receipts < image.limits.receipts.most && (await isYoung(level, bucket, before)))
+        return;
       const entries = await level.page(receiptRange(bucket), SWEPT_AT_ONCE);
       const pages = entries.map(([key, value]) => readOr(() => readReceipts(key, value)));
       heads = pages.reduce((sum, page) => sum + (page?.heads.length ?? 0), 0);
-      const isYoung = pages.some((page) => page !== undefined && page.heads.length > 0 && page.at > before);
-      if (isYoung && image.commit.receipts - heads < image.limits.receipts.most) return;
+      const hasYoung = pages.some((page) => page !== undefined && page.heads.length > 0 && page.at > before);
+      if (hasYoung && image.commit.receipts - heads < image.limits.receipts.most) return;
       gone = entries.map(([key]) => key);
       const isWhole = gone.length < SWEPT_AT_ONCE && bucket < bucketOf(image.commit.highest);
       oldest = isWhole ? bucket + 1 : bucket;
@@ -148,6 +150,13 @@ export function sweepReceipts(before: number): Sweep {
       flush.image.oldestReceipts = oldest;
     },
   };
+}
+
+/** Whether the first page says it already: nearly always, and this is asked each second. */
+async function isYoung(level: Level, bucket: number, before: number): Promise<boolean> {
+  const [entry] = await level.page(receiptRange(bucket), 1);
+  const page = entry === undefined ? undefined : readOr(() => readReceipts(...entry));
+  return page !== undefined && page.heads.length > 0 && page.at > before;
 }
 
 interface AgedPage {
@@ -176,7 +185,7 @@ export function sweepDoomed(place: number): Sweep {
       const at = flush.image.doomed.get(place)?.at ?? flush.now;
       for (const key of rows) {
         flush.batch.del(key);
-        flush.image.recents.remove(seqIn(key), place);
+        flush.image.recents.remove({ seq: seqIn(key), place });
         flush.release(seqIn(key));
         flush.end({ seq: seqIn(key), place }, { is: "dropped", reason: "forgotten", at });
       }

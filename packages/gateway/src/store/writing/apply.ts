@@ -107,7 +107,7 @@ export class Flush {
   /** Removes the row of an attachment that goes on. */
   removeRow(attachment: KnownAttachment, row: { seq: number; bytes: number }): void {
     this.batch.del(rowKey(attachment.place, row.seq));
-    this.image.recents.remove(row.seq, attachment.place);
+    this.image.recents.remove({ seq: row.seq, place: attachment.place });
     remove(this.touch(attachment), row);
     this.release(row.seq);
   }
@@ -184,14 +184,12 @@ export class Flush {
   private rows(message: Message, attachments: readonly KnownAttachment[]): void {
     const { seq } = message;
     const bytes = messageBytes(message);
-    const attempts = new Map<number, number>();
     for (const attachment of attachments) {
       const key = rowKey(attachment.place, seq);
       this.batch.put(key, writeRow(key, { bytes, attempt: 0 }));
-      attempts.set(attachment.place, 0);
+      this.image.recents.add({ seq, place: attachment.place }, bytes);
       accept(attachment, { seq, bytes });
     }
-    this.image.recents.add(seq, { bytes, attempts });
   }
 
   private remember({ channel, seq, publishedAt: at }: Message): void {
@@ -210,7 +208,7 @@ export class Flush {
   private opened({ name, seq, attempt }: Kind<"open">): void {
     const { recents, attachments } = this.image;
     const attachment = attachments.get(name);
-    const found = attachment && recents.find(seq, attachment.place);
+    const found = attachment && recents.find({ seq, place: attachment.place });
     if (attachment === undefined || found === undefined || attempt <= found.attempt) return;
     const row = { ...found, attempt };
     const key = rowKey(attachment.place, seq);
@@ -221,7 +219,7 @@ export class Flush {
   private outcome(write: Kind<"outcome">): void {
     const { name, seq } = write;
     const attachment = this.image.attachments.get(name);
-    const found = attachment && this.image.recents.find(seq, attachment.place);
+    const found = attachment && this.image.recents.find({ seq, place: attachment.place });
     if (attachment === undefined || found === undefined) return;
     this.removeRow(attachment, { seq, bytes: found.bytes });
     settle(attachment, write);

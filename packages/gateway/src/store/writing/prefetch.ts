@@ -11,7 +11,9 @@ export async function prefetch(level: Level, image: Image, writes: readonly Writ
   for (const write of writes) {
     if (write.write !== "outcome" && write.write !== "open") continue;
     const place = image.attachments.get(write.name)?.place;
-    if (place !== undefined && !image.recents.knows(write.seq, place)) wanted.push({ seq: write.seq, place });
+    if (place === undefined) continue;
+    const at = { seq: write.seq, place };
+    if (!image.recents.knows(at)) wanted.push(at);
   }
   if (wanted.length === 0) return;
   const keys = wanted.map(({ seq, place }) => rowKey(place, seq));
