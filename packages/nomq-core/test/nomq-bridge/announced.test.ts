@@ -4,6 +4,7 @@ import {
   createMappingLosses,
   type NomqPeer,
   type Port,
+  type SessionEntry,
   silentSessionLog,
 } from "../../src/index.ts";
 import { createAnnounced } from "../../src/nomq-bridge/announced.ts";
@@ -99,4 +100,32 @@ test("a peer heard while no socket works does not let out what waits for one", (
   expect(done).toEqual(["repair"]);
   welcome(attachment, false);
   expect(done.slice(1)).toEqual(["pause", "resume", "repair"]);
+});
+
+test("what no rule gives a node's key is not subscribed to, and recorded; asked again, it counts once allowed", () => {
+  const recorded: SessionEntry[] = [];
+  let isAllowed = false;
+  const peer = {
+    id: "10.0.0.7:8888",
+    known: false,
+    address: pump.at,
+    key: "k",
+    kind: "node",
+  } satisfies NomqPeer;
+  const announced = createAnnounced({
+    port: {
+      sessionLog: { record: (entry: SessionEntry) => void recorded.push(entry) },
+      extent: () => (isAllowed ? "all" : "none"),
+      attach: () => new Promise(() => undefined),
+    } as unknown as Port,
+    node: {} as never,
+    losses: createMappingLosses(() => undefined),
+    devices: [],
+    isCut: () => false,
+  });
+  expect(announced.subscribed(peer, "secret", undefined)).toBe(false);
+  const details = { peer: "10.0.0.7:8888", filter: "secret", reason: "access" };
+  expect(recorded).toEqual([{ who: "nomq:k", what: "subscription.refused", details }]);
+  isAllowed = true;
+  expect(announced.subscribed(peer, "secret", undefined)).toBe(true);
 });
