@@ -182,7 +182,10 @@ describe.skipIf(!canMount)("a gateway on a full disk (needs a mount namespace)",
     const check = await nomq(["store", "check", join(folder.path, "data")], { under }).ended;
     expect(check).toMatchObject({ code: 0 });
     disk.leave(0);
-    const file = folder.file("new.yaml", "data: ./data/new\nnomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: [] }\n");
+    const file = folder.file(
+      "new.yaml",
+      "data: ./data/new\nnomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: [] }\n",
+    );
     const refused = await nomq(["gateway", "--config", file], { under }).ended;
     expect(refused).toMatchObject({ code: 1, stdout: "" });
     expect(refused.stderr).toMatch(/^store-full: .*data\/new\/store/m);

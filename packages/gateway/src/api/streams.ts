@@ -13,7 +13,7 @@ export interface StreamLimits {
 export interface Streams {
   /** Takes a place; undefined when there is none. `end` is called once to end the stream from here. */
   open(caller: Caller, end: () => void): OpenStream | undefined;
-  /** Ends all; resolves when they are gone. */
+  /** Ends all; resolves when they are gone, or after two seconds without those that do not go. */
   end(): Promise<void>;
   readonly count: number;
   /** What became of messages at streams that have ended. */
@@ -29,6 +29,9 @@ export interface OpenStream {
 /** What is open at most unless said otherwise. */
 const DEFAULT_STREAMS: StreamLimits = { all: 256, each: 64 };
 
+/** Their connections end with the listener's, whatever they do. */
+const END_MS = 2_000;
+
 /** The answer where there is no place. */
 export function tooManyStreams(context: Context, { count }: Streams): Response {
   const text = `${count} streams are open; this caller, or all together, may have no more`;
@@ -43,7 +46,7 @@ interface Place {
 
 /** Makes the register of streams; those of callers whose account ends, end with it. */
 export function createStreams(
-  { onAccessChange }: Pick<Port, "onAccessChange">,
+  { clock, onAccessChange }: Pick<Port, "clock" | "onAccessChange">,
   limits: StreamLimits = DEFAULT_STREAMS,
 ): Streams {
   const places = new Set<Place>();
@@ -75,7 +78,10 @@ export function createStreams(
     async end() {
       const meant = [...places];
       for (const place of meant) place.end();
-      await Promise.all(meant.map(({ gone }) => gone));
+      const late = Promise.withResolvers<void>();
+      const cancel = clock.after(END_MS, () => late.resolve());
+      await Promise.race([Promise.all(meant.map(({ gone }) => gone)), late.promise]);
+      cancel();
     },
   };
 }

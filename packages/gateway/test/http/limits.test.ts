@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { createFakeClock } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
@@ -22,8 +23,10 @@ describe("time", () => {
 
   test("a header that does not end is cut off (slowloris), and others are served meanwhile", async () => {
     await using room = await openRoom({ limits: soon });
-    const slow = connect(room.port, "127.0.0.1", () => slow.write(HEALTH));
+    const slow = connect(room.port, "127.0.0.1");
     const heard = listening(slow);
+    await once(slow, "connect");
+    slow.write(HEALTH);
     const drip = setInterval(() => slow.write("X-A: b\r\n"), 10);
     expect((await fetch(`${room.url}/healthz`)).status).toBe(200);
     await heard.ended;
@@ -34,8 +37,10 @@ describe("time", () => {
   test("a body that does not end is cut off", async () => {
     await using room = await openRoom({ limits: soon });
     const head = "POST /api/v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{";
-    const slow = connect(room.port, "127.0.0.1", () => slow.write(head));
+    const slow = connect(room.port, "127.0.0.1");
     const heard = listening(slow);
+    await once(slow, "connect");
+    slow.write(head);
     const drip = setInterval(() => slow.write(" "), 10);
     await heard.ended;
     clearInterval(drip);
