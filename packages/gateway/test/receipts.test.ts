@@ -1,11 +1,12 @@
 import { openUdpTransport, systemClock } from "@nomq/core";
 import { runV1Device, type V1Driver } from "@nomq/core/testing";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createControlClient } from "../src/control/control-client.ts";
 import { bytesOfKey, keyText, newKey } from "../src/keys.ts";
 import { type LaunchedGateway, launchGateway, nomq, type Program, testFolder } from "./launch.ts";
 
 const KEY = newKey("site");
+const SILENT = ["ACK", "PUBREC", "HEARTBEAT"] as const;
 
 /** A board that is subscribed to `cmd/valve` and answers nothing until `cut` is emptied. */
 async function openBoard(): Promise<V1Driver> {
@@ -13,7 +14,7 @@ async function openBoard(): Promise<V1Driver> {
   return runV1Device({
     transport: await openUdpTransport({ host: "127.0.0.1", port: 0 }),
     clock: systemClock,
-    ...{ encryption, mac, channels: ["cmd/valve"], cut: ["ACK", "PUBREC", "HEARTBEAT"] },
+    ...{ encryption, mac, channels: ["cmd/valve"], cut: SILENT },
   });
 }
 
@@ -29,11 +30,23 @@ const pub = (gateway: LaunchedGateway, ...args: string[]): Program =>
 
 const idIn = (stdout: string): string => /^message ([0-9a-f]{32})$/m.exec(stdout)?.[1] ?? "";
 
-describe.concurrent("nomq pub --receipt", () => {
+/** One gateway and one board for all that need no other: each has answered what came before. */
+const shared = new AsyncDisposableStack();
+let board: V1Driver;
+let gateway: LaunchedGateway;
+
+beforeAll(async () => {
+  const folder = shared.use(testFolder());
+  board = shared.use(await openBoard());
+  gateway = shared.use(await launchGateway({ folder, config: sections(board) }));
+});
+afterAll(() => shared.disposeAsync());
+beforeEach(() => {
+  for (const answer of SILENT) board.cut.add(answer);
+});
+
+describe("nomq pub --receipt", () => {
   test("says pending, waits, and says delivered when the device has answered", async () => {
-    using folder = testFolder();
-    await using board = await openBoard();
-    await using gateway = await launchGateway({ folder, config: sections(board) });
     await using publisher = pub(gateway);
     await publisher.said("nomq:valve: pending");
     board.cut.clear();
@@ -45,9 +58,6 @@ describe.concurrent("nomq pub --receipt", () => {
   });
 
   test("--json has one receipt on each line; the last is final", async () => {
-    using folder = testFolder();
-    await using board = await openBoard();
-    await using gateway = await launchGateway({ folder, config: sections(board) });
     await using publisher = pub(gateway, "--json");
     await publisher.said("pending");
     board.cut.clear();
@@ -61,9 +71,6 @@ describe.concurrent("nomq pub --receipt", () => {
   });
 
   test("what expires, what nobody wants and what is refused: exit codes and words", async () => {
-    using folder = testFolder();
-    await using board = await openBoard();
-    await using gateway = await launchGateway({ folder, config: sections(board) });
     const late = await pub(gateway, "--ttl", "1s").ended;
     expect(late.code).toBe(1);
     expect(late.stdout).toMatch(
@@ -82,9 +89,6 @@ describe.concurrent("nomq pub --receipt", () => {
     ["--timeout", ["--timeout", "500ms"]],
     ["Ctrl-C", []],
   ])("%s ends the waiting, not the message: exit 1, and the receipt goes on", async (_, args) => {
-    using folder = testFolder();
-    await using board = await openBoard();
-    await using gateway = await launchGateway({ folder, config: sections(board) });
     await using publisher = pub(gateway, ...args);
     await publisher.said("pending");
     if (args.length === 0) publisher.signal("SIGINT");
@@ -105,8 +109,8 @@ describe.concurrent("nomq pub --receipt", () => {
 
   test("a gateway that ends first: exit 1, and after kill -9 the next one says what became of it", async () => {
     using folder = testFolder();
-    await using board = await openBoard();
-    const config = sections(board);
+    await using own = await openBoard();
+    const config = sections(own);
     const first = await launchGateway({ folder, config });
     await using publisher = pub(first);
     await publisher.said("pending");
@@ -121,7 +125,7 @@ describe.concurrent("nomq pub --receipt", () => {
     expect((await client.get(path)).body).toMatchObject({ at: "stored", outcomes: [{ is: "pending" }] });
     const following = client.follow(idIn(stdout), AbortSignal.timeout(30_000))[Symbol.asyncIterator]();
     expect((await following.next()).value).toMatchObject({ outcomes: [{ is: "pending" }] });
-    board.cut.clear();
+    own.cut.clear();
     expect((await following.next()).value).toMatchObject({ at: "delivered" });
     expect((await following.next()).done).toBe(true);
     expect((await client.get(path)).body).toMatchObject({ at: "delivered" });
