@@ -112,7 +112,7 @@ async function bytesIn(folder: string): Promise<number> {
 
 const OUTBOX = { history: [], receipts: { forMs: 0 } };
 
-describe("traps of LevelDB", { timeout: isLong ? 600_000 : 60_000 }, () => {
+describe("traps of LevelDB", () => {
   test("a seek over tombstones: the head of a drained outbox is sought behind what was deleted, also after a kill", async () => {
     await using folder = await testFolder();
     const count = isLong ? 200_000 : 5_000;
