@@ -4,7 +4,7 @@ import { ATTACHMENTS_AT_MOST, byAttachment, STREAMS } from "./attachments.ts";
 import type { Metric, Sample } from "./exposition.ts";
 import type { Facts } from "./facts.ts";
 import { GATEWAY_METRICS } from "./gateway-metrics.ts";
-import { byReason, of, one } from "./samples.ts";
+import { byReason, of, one, outcomesOf } from "./samples.ts";
 
 const eachOf = (facts: Facts, value: (state: AttachmentState) => number): readonly Sample[] =>
   byAttachment(facts.attachments, (state) => [[[], value(state)]]);
@@ -38,14 +38,7 @@ const MESSAGES: readonly Metric<Facts>[] = [
     type: "counter",
     help: "Messages that came to an end at an attachment; reason is given for dropped",
     labels: ["attachment", "outcome", "reason"],
-    read: (facts) =>
-      byAttachment(rowsOf(facts), ({ ledger }) => [
-        [["delivered", ""], ledger.delivered],
-        [["expired", ""], ledger.expired],
-        [["refused", ""], ledger.refused],
-        [["uncertain", ""], ledger.uncertain],
-        ...byReason(ledger.dropped).map(([labels, count]): Sample => [["dropped", ...labels], count]),
-      ]),
+    read: (facts) => byAttachment(rowsOf(facts), ({ ledger }) => outcomesOf(ledger)),
   },
   {
     name: "nomq_pending",
@@ -216,6 +209,27 @@ const MQTT: readonly Metric<Facts>[] = [
     help: "MQTT connections that the broker ended",
     labels: ["reason"],
     read: ({ mqtt }) => byReason(mqtt?.connectionsCut),
+  },
+  {
+    name: "nomq_mqtt_sessions_accepted_total",
+    type: "counter",
+    help: "Messages at QoS 1 and 2 kept for MQTT sessions that outlive their connection",
+    labels: [],
+    read: ({ mqtt }) => (mqtt === undefined ? [] : one(mqtt.sessions.accepted)),
+  },
+  {
+    name: "nomq_mqtt_sessions_outcomes_total",
+    type: "counter",
+    help: "What became of them; reason is given for dropped",
+    labels: ["outcome", "reason"],
+    read: ({ mqtt }) => (mqtt === undefined ? [] : outcomesOf(mqtt.sessions)),
+  },
+  {
+    name: "nomq_mqtt_sessions_pending",
+    type: "gauge",
+    help: "Messages that wait for such sessions",
+    labels: [],
+    read: ({ mqtt }) => (mqtt === undefined ? [] : one(mqtt.sessions.pending)),
   },
   {
     name: "nomq_mqtt_slow_clients",

@@ -10,3 +10,24 @@ export const byReason = (counts: Readonly<Record<string, number>> = {}): readonl
 /** The same with the protocol in front. */
 export const of = (protocol: string, counts: Readonly<Record<string, number>> = {}): readonly Sample[] =>
   byReason(counts).map(([labels, count]) => [[protocol, ...labels], count]);
+
+/** Outcomes of a ledger row: the outcome, and of what was dropped the reason. */
+export function outcomesOf(row: OutcomeCounts): readonly Sample[] {
+  const { delivered, expired, refused, uncertain, dropped } = row;
+  return [
+    [["delivered", ""], delivered],
+    [["expired", ""], expired],
+    [["refused", ""], refused],
+    ...(uncertain === undefined ? [] : [[["uncertain", ""], uncertain] as const]),
+    ...byReason(dropped).map(([labels, count]): Sample => [["dropped", ...labels], count]),
+  ];
+}
+
+/** What both kinds of ledger rows count. */
+export interface OutcomeCounts {
+  readonly delivered: number;
+  readonly expired: number;
+  readonly refused: number;
+  readonly uncertain?: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
