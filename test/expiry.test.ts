@@ -72,7 +72,9 @@ describeWithPeers("time to live through a gateway on disk", ["mosquitto-clients"
     expect(JSON.stringify(history)).not.toContain("short");
     const receipt = async (): Promise<unknown> => (await client.get(`/api/v1/receipts/${ids["api"]}`)).body;
     // The mark of each end is in the store within moments of the start.
-    await expect.poll(receipt).toMatchObject({ outcomes: [{ attachment: "nomq:valve", is: "expired" }] });
+    await expect
+      .poll(receipt, { timeout: 20_000 })
+      .toMatchObject({ outcomes: [{ attachment: "nomq:valve", is: "expired" }] });
 
     await using valve = await openModelDevice(vectorKey, ["cmd/valve", "cmd/short", "cmd/api"], { port });
     await expect.poll(() => valve.delivered, { timeout: 60_000 }).toContain("cmd/valve long");

@@ -92,7 +92,7 @@ describe("after kill -9", () => {
     recorded.push(...publish({ channel: "a", message: "once", qos: 1 }, now()).datagrams);
     const [replayed = new Uint8Array()] = recorded;
     await same.send(replayed, endpoint(first));
-    await expect.poll(() => answers.length).toBe(1);
+    await expect.poll(() => answers.length, { timeout: 20_000 }).toBe(1);
     await kill(first);
 
     await using again = await launchGateway({ folder, config });
@@ -106,7 +106,7 @@ describe("after kill -9", () => {
     const [fresh = new Uint8Array()] = publish({ channel: "end", message: "m", qos: 1 }, now()).datagrams;
     await other.send(fresh, endpoint(again));
     expect((await reader.ended).stdout).toBe("end m\n");
-    await expect.poll(() => answersElsewhere.length).toBe(1);
+    await expect.poll(() => answersElsewhere.length, { timeout: 20_000 }).toBe(1);
     expect(answers).toHaveLength(1);
   });
 });

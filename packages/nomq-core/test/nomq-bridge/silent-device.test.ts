@@ -39,7 +39,7 @@ async function run(isThere: boolean): Promise<Run> {
   }
   await world.clock.advance(120_000);
   const sent = boards.map((board) =>
-    board.received.map(({ at, delivered }) => [at - begun, delivered?.text] as const),
+    board.received.map(({ at, delivered }) => [Math.round(at - begun), delivered?.text] as const),
   );
   return { sent, room };
 }
