@@ -62,9 +62,11 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
   return {
     decide(client, packet) {
       const { brokerCounter, topic } = packet;
-      if (!options.isOpen(client) || !isValidChannel(topic)) return null;
+      if (!isValidChannel(topic)) return null;
       // Stored messages have an id already, retained ones no broker.
       const isLive = packet.messageId === undefined && typeof packet.brokerId === "string";
+      // aedes takes a stored one that is refused for delivered. It stays for the next connection: this one writes nothing.
+      if (!options.isOpen(client)) return packet.messageId === undefined ? null : packet;
       if (isLive && isSecondCopy(client, packet)) return null;
       const grant = grantOf(client, topic);
       const qos = Math.min(packet.qos, grant?.qos ?? packet.qos);

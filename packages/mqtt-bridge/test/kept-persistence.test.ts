@@ -60,7 +60,7 @@ async function openRoom(): Promise<Room> {
       ...{ isRefused: () => false, may: () => true },
       connection: () => ({
         room: async () => undefined,
-        isOver: () => true,
+        isOver: () => false,
         expired: nothing,
         drained: nothing,
       }),

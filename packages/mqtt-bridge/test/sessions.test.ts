@@ -112,6 +112,30 @@ describe.each(versions)("MQTT %s: a session without its connection", (_name, opt
     }
   }, 60_000);
 
+  test("connections that end while stored messages go out cost none of them [MQTT-4.4.0-1]", async () => {
+    await using bench = await startBench();
+    await leaveSession(bench, options, 1);
+    const all = Array.from({ length: 100 }, (_, at) => String(at));
+    for (const payload of all) await bench.hub.deliver({ payload: Buffer.from(payload), qos: 1 });
+    const seen = new Set<string>();
+    for (let round = 0; round < 30; round += 1) {
+      const cut = await bench.client({ ...options, bare: true });
+      for (let taken = 0; taken <= round % 5; taken += 1) {
+        const { messageId = 0, payload } = await cut.take("publish");
+        seen.add(payload.toString());
+        cut.send({ cmd: "puback", messageId });
+      }
+      await cut.end();
+    }
+    const last = await bench.client({ ...options, bare: true });
+    while (seen.size < all.length) {
+      const { messageId = 0, payload } = await last.take("publish");
+      seen.add(payload.toString());
+      last.send({ cmd: "puback", messageId });
+    }
+    expect([...seen].toSorted((one, other) => Number(one) - Number(other))).toEqual(all);
+  });
+
   test("a QoS 2 publish repeated on a new connection reaches the hub once [MQTT-4.3.3-10]", async () => {
     await using bench = await startBench();
     const first = await bench.client(options);

@@ -121,9 +121,11 @@ function outgoing(parts: Parts) {
     async outgoingEnqueue({ clientId }: { clientId: string }, packet: QueuedPublish): Promise<void> {
       book.enqueue(book.session(clientId), packet, parts.bodyOf(packet));
     },
-    async outgoingUpdate({ id }: ClientName, packet: AedesPacket): Promise<void> {
-      const queue = book.sessions.get(id)?.queue;
+    async outgoingUpdate(client: AedesClient, packet: AedesPacket): Promise<void> {
+      const queue = book.sessions.get(client.id)?.queue;
       if (queue === undefined || packet.messageId === undefined) return;
+      // What aedes had read ahead when the connection ended is the next connection's, under its ids.
+      if (packet.cmd === "publish" && options.connection(client).isOver()) return;
       if (packet.cmd === "pubrel") queue.released(packet.messageId);
       else queue.assign(packet.brokerCounter, packet.messageId);
     },
