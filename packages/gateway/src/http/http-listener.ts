@@ -53,11 +53,15 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   };
   const server = serverOf(options, serve);
   boundConnections(server, limits);
+  const sockets = socketsOf(server, listener.tls !== undefined);
   await listen(server, listener.url, rules.host);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const outgoing of underWay) if (!outgoing.headersSent) outgoing.setHeader("connection", "close");
+    // Node counts a connection that has not asked yet as busy.
+    const busy = new Set([...underWay].map(({ socket }) => socket));
+    for (const socket of sockets) if (!busy.has(socket)) socket.destroy();
     const cancel = clock.after(limits.grace, () => server.closeAllConnections());
     await closed;
     cancel();
@@ -132,6 +136,16 @@ function boundConnections(server: Server, limits: HttpLimits): void {
       else open.set(address, left);
     });
   });
+}
+
+/** The connections that are open, as requests know them. */
+function socketsOf(server: Server, isSecure: boolean): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on(isSecure ? "secureConnection" : "connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
 }
 
 /** Listens on `[::]` for both families; where IPv6 is off, on `0.0.0.0`. */

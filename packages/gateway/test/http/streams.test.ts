@@ -80,6 +80,19 @@ describe("GET /api/v1/stream", () => {
     await expect(fetch(`${room.url}/healthz`)).rejects.toThrow();
   });
 
+  test("closing ends a connection that has asked nothing yet", async () => {
+    await using room = await openRoom({
+      limits: { grace: 600_000, headersTimeout: 600_000, requestTimeout: 600_000 },
+    });
+    const idle = connect(room.port, "127.0.0.1");
+    const ended = new Promise<void>((resolve) => void idle.once("close", () => resolve()));
+    idle.on("error", () => undefined).resume();
+    // It is served after the other one has come in.
+    expect((await fetch(`${room.url}/healthz`)).status).toBe(200);
+    await room.close();
+    await ended;
+  });
+
   test("closing does not wait for a reader that reads nothing, and lets a publish under way have its answer", async () => {
     await using room = await openRoom();
     const socket = connect(room.port, "127.0.0.1");
