@@ -20,5 +20,7 @@ while read -r line; do
   if [ "$line" = done ]; then kill -9 "$child"; fi
 done <"$folder/said"
 wait "$child" || true
-"$node" --conditions=@nomq/source "$found" "$folder/disk/store"
+# Looked at where there is room: what LevelDB was compacting when it was killed may fill the small disk by itself.
+cp -r "$folder/disk/store" "$folder/left"
 umount "$folder/disk"
+"$node" --conditions=@nomq/source "$found" "$folder/left"
