@@ -20,6 +20,7 @@ const BATCH_STEPS = 256;
 const BATCH_BYTES = 1024 * 1024;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+const SAY_AGAIN_MS = 10_000;
 
 /**
  * Group commit: one batch open at a time while the next collects. A failed commit refuses its offers and keeps its
@@ -45,6 +46,8 @@ export class Writer {
   private isAbandoned = false;
   private factsNext = false;
   private failures = 0;
+  /** When a refused commit was said last. */
+  private saidAt = Number.NEGATIVE_INFINITY;
   private timer: CancelTimer | undefined;
   private idle: (() => void)[] = [];
 
@@ -261,7 +264,11 @@ export class Writer {
     this.failures += 1;
     // A disk that is full for messages may still take outcomes; if it takes neither, messages are refused, not kept.
     this.factsNext = lost.taken.length > 0;
-    this.log.error("the store refused a commit; its messages are refused, its facts wait", {
+    // While a disk is full this is every commit.
+    const now = this.time.clock.monotonic();
+    const level = now - this.saidAt < SAY_AGAIN_MS ? "debug" : "error";
+    if (level === "error") this.saidAt = now;
+    this.log[level]("the store refused a commit; its messages are refused, its facts wait", {
       error: lost.error instanceof Error ? lost.error.message : "unknown",
       messages: lost.taken.length,
     });
