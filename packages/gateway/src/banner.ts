@@ -103,7 +103,7 @@ function reachText({ listen }: Running): string {
 const dataText = ({ data }: BannerOptions): string =>
   data === "memory"
     ? "memory: keys and messages end with this process"
-    : `${data} (keys, store; MQTT sessions end with this process)`;
+    : `${data} (keys, store, session log)`;
 
 function keysText({ keys }: Running): string {
   const ids = keys.keys.map(({ id }) => id).join(", ");

@@ -62,7 +62,7 @@ describe("start", () => {
     const udp = /udp:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
     const key = join(folder.path, "data", "keys", "site.json");
     expect(text).toContain(`site (new: ${key}; copy it to a device to let it join)`);
-    expect(text).toContain("(keys, store; MQTT sessions end with this process)");
+    expect(text).toContain("(keys, store, session log)");
     expect(text).toContain("MQTT clients without a name may do everything: programs on this machine only\n");
     expect(text).toContain(`mosquitto_sub -h 127.0.0.1 -p ${port} -t demo/hello -v\n`);
     expect(text).toContain(

@@ -1,5 +1,4 @@
 import type { AttachmentState } from "@nomq/core";
-import type { MqttCounts } from "@nomq/mqtt-bridge";
 import { ATTACHMENTS_AT_MOST, byAttachment, STREAMS } from "./attachments.ts";
 import type { Metric, Sample } from "./exposition.ts";
 import type { Facts } from "./facts.ts";
@@ -13,13 +12,6 @@ const eachOf = (facts: Facts, value: (state: AttachmentState) => number): readon
 const rowsOf = ({ attachments, streamsEnded }: Facts): readonly Row[] => [
   ...attachments,
   { name: STREAMS, ledger: streamsEnded },
-];
-
-const sessionOutcomes = (row: MqttCounts["sessions"]): readonly Sample[] => [
-  [["delivered", ""], row.delivered],
-  [["expired", ""], row.expired],
-  [["refused", ""], row.refused],
-  ...byReason(row.dropped).map(([labels, count]): Sample => [["dropped", ...labels], count]),
 ];
 
 type Row = Pick<AttachmentState, "name" | "ledger">;
@@ -183,27 +175,6 @@ const MQTT: readonly Metric<Facts>[] = [
     read: ({ mqtt }) => byReason(mqtt?.messagesDropped),
   },
   {
-    name: "nomq_mqtt_session_accepted_total",
-    type: "counter",
-    help: "Messages put into the queues of MQTT sessions that outlast their connection, over restarts",
-    labels: [],
-    read: ({ mqtt }) => (mqtt === undefined ? [] : one(mqtt.sessions.accepted)),
-  },
-  {
-    name: "nomq_mqtt_session_outcomes_total",
-    type: "counter",
-    help: "How they left those queues, over restarts: delivered, expired, refused, dropped",
-    labels: ["outcome", "reason"],
-    read: ({ mqtt }) => (mqtt === undefined ? [] : sessionOutcomes(mqtt.sessions)),
-  },
-  {
-    name: "nomq_mqtt_session_pending",
-    type: "gauge",
-    help: "Messages in those queues",
-    labels: [],
-    read: ({ mqtt }) => (mqtt === undefined ? [] : one(mqtt.sessions.pending)),
-  },
-  {
     name: "nomq_mqtt_connections_cut_total",
     type: "counter",
     help: "MQTT connections that the broker ended",
@@ -213,7 +184,7 @@ const MQTT: readonly Metric<Facts>[] = [
   {
     name: "nomq_mqtt_sessions_accepted_total",
     type: "counter",
-    help: "Messages at QoS 1 and 2 kept for MQTT sessions that outlive their connection",
+    help: "Messages at QoS 1 and 2 kept for MQTT sessions that outlive their connection, over restarts",
     labels: [],
     read: ({ mqtt }) => (mqtt === undefined ? [] : one(mqtt.sessions.accepted)),
   },
