@@ -128,8 +128,9 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
     return entry;
   };
   const give = (entry: Entry, messageId: number): void => {
+    // What is sent again keeps its id: the next new one follows the last new one.
+    if (entry.messageId !== messageId) lastId = messageId;
     entry.messageId = messageId;
-    lastId = messageId;
     entry.sent = true;
     entry.isLeaving = false;
     byId.set(messageId, entry);
@@ -191,11 +192,20 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
       for (const entry of entries.values()) if (entry.order > order) return entry;
       return undefined;
     },
-    nextId: () => (lastId % 0xffff) + 1,
+    nextId: () => (idBefore([...byId.keys()], lastId) % 0xffff) + 1,
     end(reason) {
       for (const entry of [...entries.values()]) remove(entry, { dropped: reason });
     },
   };
+}
+
+/** The id before the longest run of free ones, or the last one given: aedes counts on from it without looking. */
+function idBefore(taken: readonly number[], last: number): number {
+  const ids = taken.toSorted((one, other) => one - other);
+  const first = ids[0];
+  if (first === undefined) return last;
+  const runs = ids.map((id, at) => ({ id, free: (ids[at + 1] ?? first + 0xffff) - id - 1 }));
+  return runs.reduce((best, run) => (run.free > best.free ? run : best)).id;
 }
 
 function storedOf({ packet, body, messageId, sent }: Entry): StoredEntry {
