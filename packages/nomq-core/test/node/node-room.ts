@@ -44,9 +44,10 @@ export const read = (payload: Uint8Array): string => Buffer.from(payload).toStri
 /** Makes a world at the vectors' time. */
 export function createWorld({
   start = vectors.time * 1000,
+  rest,
   ...conditions
-}: MemoryNetworkConditions & { seed?: number; start?: number } = {}): World {
-  const clock = createFakeClock(start);
+}: MemoryNetworkConditions & { seed?: number; start?: number; rest?: () => Promise<void> } = {}): World {
+  const clock = createFakeClock(start, rest);
   const network = createMemoryNetwork({ clock, ...conditions });
   const closing: AsyncDisposable[] = [];
   return {
