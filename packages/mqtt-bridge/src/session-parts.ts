@@ -69,7 +69,6 @@ export function createSessionParts(options: SessionPartsOptions): SessionParts {
   const durable: SessionParts["durable"] = (front) => ({
     connected: () => connected(front()),
     stored: () => storedOf(front()),
-    lasts: () => clients.clientOf(front().stream)?.clean === false,
   });
   return { journal, wills, sessions, publishing, durable };
 }

@@ -40,7 +40,7 @@ function makeFront(): Rig {
     subscriptions: { held: () => ({ filters: 0, levels: 0 }), may: () => true },
     read: (on) => void reading.push(on),
     retainedSent: () => undefined,
-    durable: { connected: () => undefined, stored: () => undefined, lasts: () => false },
+    durable: { connected: () => undefined, stored: () => undefined },
     hangUp: () => undefined,
   });
   const rig: Rig = { front, written, reading, isBehind: false };

@@ -81,27 +81,4 @@ describe("nothing is acknowledged before the session is stored", () => {
     for (const { land } of bench.hub.remembering.splice(0)) land();
     await reader.take("pubrel");
   });
-
-  test("QoS 2 follows an older QoS 1 of its topic only once that is acknowledged for good", async () => {
-    await using bench = await startBench();
-    const reader = await subscribed(bench);
-    for (const [channel, qos] of [
-      ["a", 1],
-      ["b", 1],
-      ["a", 2],
-      ["c", 1],
-    ] as const)
-      await bench.hub.deliver({ channel, qos, payload: Buffer.from(String(qos)) });
-    const { messageId = 0 } = await reader.take("publish");
-    await reader.settled();
-    expect(reader.messages()).toEqual(["a 1", "b 1"]);
-    bench.hub.holdingState = true;
-    reader.send({ cmd: "puback", messageId });
-    await reader.settled();
-    expect(reader.messages()).toEqual(["a 1", "b 1"]);
-    bench.hub.holdingState = false;
-    for (const { land } of bench.hub.remembering.splice(0)) land();
-    for (let count = 0; count < 3; count += 1) await reader.take("publish");
-    expect(reader.messages()).toEqual(["a 1", "b 1", "a 2", "c 1"]);
-  });
 });

@@ -6,8 +6,6 @@ export interface Durable {
   connected(): Promise<void> | undefined;
   /** All that has become of its session so far. */
   stored(): Promise<void> | undefined;
-  /** Whether the session outlasts its connection. */
-  lasts(): boolean;
 }
 
 /** Holds back what a client must not be told before it is stored. */
@@ -16,8 +14,8 @@ export interface Gate {
   open(send: () => void, failed: () => void): void;
   /** Keeps what follows a CONNACK that waits; false when there is none. */
   hold(run: () => void): boolean;
-  /** Sends in order, not before `ready`, if given. */
-  pass(ready: Promise<void> | undefined, send: () => void): void;
+  /** Sends in order; with `isHeld` not before the packet id is stored, so that a restart goes on with it. */
+  pass(isHeld: boolean, send: () => void): void;
   waiting(): number;
 }
 
@@ -52,8 +50,9 @@ export function createGate(durable: Durable, connection: { isOver(): boolean; mo
       opening.push(run);
       return true;
     },
-    pass(ready, send) {
-      if (ready === undefined && held === 0) {
+    pass(isHeld, send) {
+      const stored = isHeld ? durable.stored() : undefined;
+      if (stored === undefined && held === 0) {
         send();
         return;
       }
@@ -65,8 +64,8 @@ export function createGate(durable: Durable, connection: { isOver(): boolean; mo
           if (!connection.isOver()) send();
           connection.moved();
         });
-      if (ready === undefined) leave();
-      else ready.then(leave, ignore);
+      if (stored === undefined) leave();
+      else stored.then(leave, ignore);
     },
     waiting: () => held + (opening?.length ?? 0),
   };

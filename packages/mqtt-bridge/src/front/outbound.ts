@@ -1,10 +1,9 @@
 import type { IConnackPacket, IConnectPacket } from "mqtt-packet";
 import type { Counters } from "../counters.ts";
 import type { ListenerSettings } from "../options.ts";
-import { PACKET, type PublishHead, packetIdOf, publishHead, typeOf } from "./frames.ts";
+import { PACKET, packetIdOf, publishHead, typeOf } from "./frames.ts";
 import { createGate, type Durable } from "./gate.ts";
 import type { InboundWindow } from "./inbound-window.ts";
-import { createOlder } from "./older.ts";
 import { createOutboundWindow } from "./outbound-window.ts";
 import type { ProtocolVersion } from "./packets.ts";
 import { decodePacket, encodePacket, REASON } from "./packets.ts";
@@ -78,7 +77,6 @@ export function createOutbound(options: OutboundOptions): Outbound {
   let dropped = 0;
   let connected = false;
   let over = false;
-  const older = createOlder(options.durable.stored);
   const gate = createGate(options.durable, { isOver: () => over, moved: () => tellRoom() });
 
   const hasRoom = (): boolean => over || (window.waiting() + gate.waiting() < READ_AHEAD && writer.hasRoom());
@@ -94,16 +92,6 @@ export function createOutbound(options: OutboundOptions): Outbound {
     if (qos === 0) return;
     if (qos === 2) skipped.add(id);
     options.toAedes(idFrame(qos === 1 ? 0x40 : 0x50, id));
-  };
-  /** A QoS 2 message leaves under a stored packet id, so that a restart goes on with it, and after older ones. */
-  const readiness = ({ id, qos, topic }: PublishHead): Promise<void> | undefined => {
-    if (!options.durable.lasts()) return undefined;
-    const name = topic.toString();
-    if (qos === 1) older.sends(id, name);
-    if (qos === 1) return undefined;
-    const before = older.gone(name);
-    const stored = options.durable.stored();
-    return before === undefined ? stored : before.then(() => stored);
   };
   const publish = (frame: Buffer): void => {
     const head = publishHead(frame);
@@ -121,7 +109,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
       return;
     }
     if (head.retain) options.retainedSent(frame, head.id);
-    gate.pass(readiness(head), () => {
+    gate.pass(head.qos === 2, () => {
       if (!window.offer(head.id, frame)) options.cut(REASON.quotaExceeded, "overflow");
     });
   };
@@ -131,7 +119,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
       options.toAedes(idFrame(0x70, id));
       return;
     }
-    gate.pass(options.durable.stored(), () => {
+    gate.pass(true, () => {
       window.occupy(id);
       toClient(frame);
     });
@@ -172,7 +160,6 @@ export function createOutbound(options: OutboundOptions): Outbound {
     acknowledged(id) {
       acknowledged += 1;
       window.release(id);
-      older.acknowledged(id);
       tellRoom();
     },
     isConnected: () => connected,
