@@ -11,13 +11,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { type Key, NomqError } from "@nomq/core";
+import { codeOf, type Key, NomqError } from "@nomq/core";
 import { z } from "zod";
 import type { KeyConfig } from "./config/config.ts";
 import { pathText } from "./config/faults.ts";
 import { name } from "./config/fields.ts";
 import { GENERATED_KEY_ID } from "./config/nomq-section.ts";
-import { codeOf } from "./config/secret.ts";
 import { refuseWeakKey } from "./weak-keys.ts";
 
 const half = z.string().regex(/^[0-9a-fA-F]{64}$/, { error: "expected 64 hexadecimal digits" });

@@ -1,8 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Server } from "node:net";
-import { isIP } from "node:net";
-import { hostname } from "node:os";
 import type { Duplex } from "node:stream";
+import { pageFault } from "@nomq/core";
 import { createWebSocketStream, WebSocketServer } from "ws";
 import type { ListenerEvents } from "./arrival.ts";
 import type { ListenerSettings } from "./options.ts";
@@ -51,41 +50,17 @@ export function serveWebSocket(
 }
 
 function upgradeFault(
-  request: IncomingMessage,
+  { headers }: IncomingMessage,
   settings: ListenerSettings,
 ): { readonly status: string; readonly reason: string } | undefined {
-  const { host, origin } = request.headers;
-  if (host === undefined || !isOurHost(host, settings)) {
-    return { status: "403 Forbidden", reason: "host-not-ours" };
-  }
-  if (origin !== undefined && !isOurOrigin(origin, host, settings)) {
-    return { status: "403 Forbidden", reason: "origin-foreign" };
-  }
-  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+  const { host, origins } = settings;
+  const fault = pageFault(headers, { scheme: "http", host, origins });
+  if (fault !== undefined) return { status: "403 Forbidden", reason: fault };
+  const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
   if (!SUBPROTOCOLS.some((known) => offered.includes(known))) {
     return { status: "400 Bad Request", reason: "subprotocol-missing" };
   }
   return undefined;
-}
-
-/**
- * A name that an attacker's DNS server may point at us (DNS rebinding) is not ours: only IP addresses, localhost,
- * this machine's name, the listener's own host and the hosts of its `origins` are.
- */
-function isOurHost(host: string, settings: ListenerSettings): boolean {
-  const name = hostOf(`http://${host}`)?.hostname.toLowerCase();
-  if (name === undefined) return false;
-  if (isIP(name.replace(/^\[|\]$/g, "")) !== 0) return true;
-  const ours = ["localhost", hostname().toLowerCase(), settings.host.toLowerCase()];
-  return ours.includes(name) || settings.origins.some((origin) => hostOf(origin)?.hostname === name);
-}
-
-function isOurOrigin(origin: string, host: string, settings: ListenerSettings): boolean {
-  return hostOf(origin)?.host === hostOf(`http://${host}`)?.host || settings.origins.includes(origin);
-}
-
-function hostOf(url: string): URL | undefined {
-  return URL.canParse(url) ? new URL(url) : undefined;
 }
 
 function refuse(socket: Duplex, status: string): void {

@@ -35,3 +35,9 @@ export class NomqError extends Error {
     this.code = code;
   }
 }
+
+/** `ENOENT` and the like of a failed system call; of any other error, what it says. */
+export function codeOf(error: unknown): string {
+  if (typeof error === "object" && error !== null && "code" in error) return String(error.code);
+  return error instanceof Error ? error.message : String(error);
+}

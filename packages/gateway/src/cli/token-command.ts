@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { NomqError } from "@nomq/core";
+import { codeOf, NomqError } from "@nomq/core";
 import { nameFault } from "../access/accounts.ts";
 import type { Scope } from "../access/index.ts";
-import { codeOf } from "../config/secret.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Options of `nomq token new`. */

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { NomqError } from "@nomq/core";
+import { codeOf, NomqError } from "@nomq/core";
 import { LineCounter, parseDocument } from "yaml";
 import { weaknessOf } from "../weak-keys.ts";
 import { readAccess } from "./access-section.ts";
@@ -12,7 +12,7 @@ import { type NomqSection, nomqContradictions } from "./nomq-section.ts";
 import { notAvailable } from "./not-available.ts";
 import { faultText, type PlacedFault, placeFaults } from "./positions.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
-import { codeOf, readSecret, type SecretSource } from "./secret.ts";
+import { readSecret, type SecretSource } from "./secret.ts";
 
 /** Bytes. YAML compares every key of a mapping with every other: a larger file would be read for minutes. */
 const LARGEST_FILE = 1_048_576;

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { codeOf } from "@nomq/core";
 import type { Secret } from "./config.ts";
 
 /** Where `{ file }` and `{ env }` are looked up. */
@@ -27,10 +28,4 @@ export function readSecret(secret: Secret, from: SecretSource): ReadSecret {
   } catch (error) {
     return { reason: `cannot read ${path} (${codeOf(error)})` };
   }
-}
-
-/** `ENOENT` and the like of a failed system call. */
-export function codeOf(error: unknown): string {
-  if (typeof error === "object" && error !== null && "code" in error) return String(error.code);
-  return error instanceof Error ? error.message : String(error);
 }

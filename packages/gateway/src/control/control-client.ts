@@ -1,9 +1,8 @@
 import { type IncomingMessage, request } from "node:http";
 import type { Receipt } from "@nomq/core";
-import { NomqError } from "@nomq/core";
+import { codeOf, NomqError } from "@nomq/core";
 import type { MessageJson } from "../api/message-json.ts";
 import type { PublishRequest } from "../api/publish-request.ts";
-import { codeOf } from "../config/secret.ts";
 import { readEvents, type ServerSentEvent } from "./server-sent-events.ts";
 
 /** What a stream of messages yields: first `ready`, once what is published from then on will be seen. */

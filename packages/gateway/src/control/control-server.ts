@@ -3,9 +3,8 @@ import { chmodSync, lstatSync, renameSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { createConnection } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
-import { NomqError } from "@nomq/core";
+import { codeOf, NomqError } from "@nomq/core";
 import type { Hono } from "hono";
-import { codeOf } from "../config/secret.ts";
 import { controlSocketIn } from "./control-socket.ts";
 
 /** A gateway's control socket: HTTP on a Unix socket that only its owner may use. */

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PageRules } from "@nomq/core";
 import type { ApiError } from "../api/failure.ts";
 import { addressOf } from "./caller.ts";
 import type { HttpLimits } from "./limits.ts";
-import { isAllowedOrigin, type PageRules, pageFault } from "./page-check.ts";
+import { isAllowedOrigin, pageError } from "./pages.ts";
 
 /** What stands before the handlers. */
 export interface GuardOptions {
@@ -38,7 +39,7 @@ export function createGuard({ rules, limits, refused }: GuardOptions): Guard {
     if ((incoming.headersDistinct["host"] ?? []).length > 1) {
       return answer(outgoing, 400, { code: "request-invalid", text: "the request has more than one Host" });
     }
-    const fault = pageFault(incoming, rules);
+    const fault = pageError(incoming, rules);
     if (fault !== undefined) {
       refused(fault, addressOf(incoming));
       return answer(outgoing, 403, fault);

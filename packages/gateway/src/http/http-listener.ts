@@ -3,14 +3,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer, type ServerOptions } from "node:https";
 import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { type Clock, NomqError } from "@nomq/core";
+import { type Clock, codeOf, listenOnTcp, NomqError } from "@nomq/core";
 import type { ApiError } from "../api/failure.ts";
 import type { ListenerConfig, ListenerTls } from "../config/config.ts";
-import { codeOf } from "../config/secret.ts";
 import { addressOf } from "./caller.ts";
 import { createGuard } from "./guard.ts";
 import type { HttpLimits } from "./limits.ts";
-import { createPageRules } from "./page-check.ts";
+import { createPageRules } from "./pages.ts";
 
 /** An HTTP listener that is open. */
 export interface HttpListener {
@@ -54,7 +53,8 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const server = serverOf(options, serve);
   boundConnections(server, limits);
   const sockets = socketsOf(server, listener.tls !== undefined);
-  await listen(server, listener.url, rules.host);
+  const { url } = listener;
+  const bound = await listenOnTcp(server, { url, host: rules.host, port: Number(/:(\d+)$/.exec(url)?.[1]) });
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -67,7 +67,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     cancel();
   };
   return {
-    address: `${rules.scheme}://${boundTo(server)}`,
+    address: `${rules.scheme}://${bound}`,
     close: () => {
       closing ??= close();
       return closing;
@@ -146,38 +146,4 @@ function socketsOf(server: Server, isSecure: boolean): ReadonlySet<Socket> {
     socket.once("close", () => sockets.delete(socket));
   });
   return sockets;
-}
-
-/** Listens on `[::]` for both families; where IPv6 is off, on `0.0.0.0`. */
-async function listen(server: Server, url: string, host: string): Promise<void> {
-  try {
-    await listenOn(server, host, Number(/:(\d+)$/.exec(url)?.[1]));
-  } catch (error) {
-    const code = codeOf(error);
-    if (host === "::" && (code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL")) {
-      return await listen(server, url, "0.0.0.0");
-    }
-    if (code === "EADDRINUSE") {
-      throw new NomqError("port-in-use", `${url} is taken by another program`, { cause: error });
-    }
-    throw new NomqError("listen-failed", `${url} cannot be opened (${code})`, { cause: error });
-  }
-}
-
-async function listenOn(server: Server, host: string, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  // Errors of a listening server (too many open files) concern one connection, which never came.
-  server.on("error", () => undefined);
-}
-
-function boundTo(server: Server): string {
-  const bound = server.address();
-  if (bound === null || typeof bound === "string") throw new NomqError("listen-failed", "no port was bound");
-  return `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`;
 }

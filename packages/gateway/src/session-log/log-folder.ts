@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { codeOf } from "@nomq/core";
 
 /** The name of the session log in the data folder; older parts end in `.1` to `.4`. */
 const SESSION_LOG_FILE = "session-log.jsonl";
@@ -69,6 +70,6 @@ async function renameIfThere(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    if (codeOf(error) !== "ENOENT") throw error;
   }
 }

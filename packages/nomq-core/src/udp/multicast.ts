@@ -2,7 +2,7 @@ import type { Socket } from "node:dgram";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { isGroupHost } from "../address.ts";
-import { NomqError } from "../errors.ts";
+import { codeOf, NomqError } from "../errors.ts";
 
 /** A multicast group to be a member of. */
 export interface MulticastGroup {
@@ -38,7 +38,7 @@ function join(socket: Socket, group: string, place: string): string | undefined 
     socket.addMembership(group, place);
     return undefined;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "failed";
+    const code = codeOf(error);
     return code === "EADDRINUSE" ? undefined : code;
   }
 }

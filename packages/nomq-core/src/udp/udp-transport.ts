@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { addressText, isGroupHost, plainHost, plainIpv4 } from "../address.ts";
 import { systemClock } from "../clock.ts";
-import { NomqError } from "../errors.ts";
+import { codeOf, NomqError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
 import { LARGEST_DATAGRAM } from "../packet/layout.ts";
 import type { Endpoint, Transport } from "../transport.ts";
@@ -57,10 +57,6 @@ export async function openUdpTransport(options: UdpOptions = {}): Promise<Transp
   }
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-}
-
 function fail(error: unknown, options: UdpOptions, host: string): never {
   if (error instanceof NomqError) throw error;
   const at = addressText({ host, port: options.port ?? 0 });
@@ -68,7 +64,7 @@ function fail(error: unknown, options: UdpOptions, host: string): never {
   if (code === "EADDRINUSE") {
     throw new NomqError("port-in-use", `udp://${at} is taken by another program`, { cause: error });
   }
-  throw new NomqError("listen-failed", `udp://${at} cannot be bound (${code || "unknown cause"})`, {
+  throw new NomqError("listen-failed", `udp://${at} cannot be bound (${code})`, {
     cause: error,
   });
 }

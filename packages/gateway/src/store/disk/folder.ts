@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { NomqError } from "@nomq/core";
+import { codeOf, NomqError } from "@nomq/core";
 import { untouched } from "./ways-out.ts";
 
 /** How this version lays a store out. */
@@ -21,7 +21,7 @@ const CHUNK = Buffer.alloc(1024 * 1024);
 export async function readMark(folder: string): Promise<FolderMark | undefined> {
   const path = join(folder, MARK);
   const text = await readFile(path, "utf8").catch((error: unknown) => {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (codeOf(error) === "ENOENT") return undefined;
     throw new NomqError("store-failed", `${path} could not be read: ${String(error)}`, { cause: error });
   });
   if (text === undefined) return undefined;

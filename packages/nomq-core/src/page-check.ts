@@ -1,11 +1,10 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
-import type { ApiError } from "../api/failure.ts";
-import type { ListenerConfig } from "../config/config.ts";
 
-/** What a listener knows of the pages that may use it. */
+/** What a listener that web browsers can reach knows of the pages that may use it. */
 export interface PageRules {
+  /** How pages call the listener: `https` with TLS. */
   readonly scheme: "http" | "https";
   /** The host of the listener's URL, without brackets. */
   readonly host: string;
@@ -13,33 +12,16 @@ export interface PageRules {
   readonly origins: readonly string[];
 }
 
-/** The rules of a listener. */
-export function createPageRules({ url, origins = [] }: ListenerConfig): PageRules {
-  const [, scheme, host = ""] = /^(https?):\/\/(.+):\d+$/.exec(url) ?? [];
-  return {
-    scheme: scheme === "https" ? "https" : "http",
-    host: host.replace(/^\[|\]$/g, ""),
-    origins,
-  };
-}
+/** `host-not-ours`: asked for under another's name. `origin-foreign`: asked by another's page. */
+export type PageFault = "host-not-ours" | "origin-foreign";
 
 /** Why a request is refused for the web page it comes from; undefined: it is not. */
-export function pageFault({ headers }: IncomingMessage, rules: PageRules): ApiError | undefined {
+export function pageFault(headers: IncomingHttpHeaders, rules: PageRules): PageFault | undefined {
   const { host, origin } = headers;
-  if (host === undefined || !isOurHost(host, rules)) {
-    return {
-      code: "host-not-ours",
-      text: "the Host header names no host of this listener; add its origin to origins",
-    };
-  }
+  if (host === undefined || !isOurHost(host, rules)) return "host-not-ours";
   const isForeign = origin === undefined ? isFromAfar(headers) : !isOurOrigin(origin, host, rules);
-  if (!isForeign) return undefined;
-  return { code: "origin-foreign", text: "a page of that origin may not ask; add it to origins" };
+  return isForeign ? "origin-foreign" : undefined;
 }
-
-/** Whether the origin is another's and allowed, so that the answer must say so (Fetch standard, CORS protocol). */
-export const isAllowedOrigin = (origin: string | undefined, { origins }: PageRules): origin is string =>
-  origin !== undefined && origins.includes(origin);
 
 /**
  * A name that an attacker's DNS server may point at us (DNS rebinding) is not ours: only IP addresses, localhost,
@@ -60,7 +42,7 @@ function isOurOrigin(origin: string, host: string, rules: PageRules): boolean {
 }
 
 /** Browsers send no `Origin` with images, scripts and frames, but say that another site asks (Fetch metadata). */
-function isFromAfar(headers: IncomingMessage["headers"]): boolean {
+function isFromAfar(headers: IncomingHttpHeaders): boolean {
   const site = headers["sec-fetch-site"];
   if (site !== "cross-site" && site !== "same-site") return false;
   // A link that was followed shows the answer to its reader, and to nobody else.
