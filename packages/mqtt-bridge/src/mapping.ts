@@ -4,6 +4,8 @@ import {
   type Draft,
   kept,
   lost,
+  MAX_NAME_BYTES,
+  MAX_TEXT_BYTES,
   type MappingProperty,
   type MappingRow,
   type Message,
@@ -24,7 +26,6 @@ const both = <Cell>(cell: Cell): { readonly "3.1.1": Cell; readonly "5": Cell } 
 const NO_PROPERTIES = lost("MQTT 3.1.1 has no properties");
 /** Seconds: four bytes (MQTT 5.0 section 3.3.2.3.3). */
 const LONGEST_EXPIRY = 0xffff_ffff;
-const MAX_TOPIC_BYTES = 65_535;
 /** The content type of a payload of which only the Payload Format Indicator is known (MQTT 5.0 section 3.3.2.3.2). */
 const PLAIN_TEXT = "text/plain;charset=utf-8";
 const TEXT_TYPE = /^(text\/|application\/(.+\+)?(json|xml)\b)/i;
@@ -33,18 +34,19 @@ const qosIn = { convert: ({ qos }: IPublishPacket): IPublishPacket["qos"] => qos
 const qosOut = { convert: ({ qos }: Message): IPublishPacket["qos"] => qos };
 const retainIn = { convert: ({ retain }: IPublishPacket): boolean => retain };
 const retainOut = { convert: ({ retain }: Message): boolean => retain };
-const topic = { most: MAX_TOPIC_BYTES };
+const name = { most: MAX_NAME_BYTES };
+const responseTopic = { most: MAX_TEXT_BYTES };
 const QOS_OUT = "at most the subscription's QoS";
 
 const rows = {
   name: {
     from: both(
-      kept("topic, byte for byte, 1 to 65,535 bytes; a first level that starts with `$` is refused", {
-        ...topic,
+      kept("topic, byte for byte, 1 to 8,192 bytes; a first level that starts with `$` is refused", {
+        ...name,
         convert: (packet: IPublishPacket): string => packet.topic,
       }),
     ),
-    to: both(kept("topic, byte for byte", { ...topic, convert: ({ channel }: Message): string => channel })),
+    to: both(kept("topic, byte for byte", { ...name, convert: ({ channel }: Message): string => channel })),
   },
   publish: { from: both(kept("PUBLISH")), to: both(kept("PUBLISH to every session that matches")) },
   qos0: { from: both(kept("QoS 0", qosIn)), to: both(kept("QoS 0", qosOut)) },
@@ -170,14 +172,14 @@ const rows = {
     from: {
       "3.1.1": NO_PROPERTIES,
       "5": kept("Response Topic", {
-        ...topic,
+        ...responseTopic,
         convert: ({ responseTopic }: Properties): string | undefined => responseTopic,
       }),
     },
     to: {
       "3.1.1": NO_PROPERTIES,
       "5": kept("Response Topic", {
-        ...topic,
+        ...responseTopic,
         convert: ({ responseChannel }: Message): string | undefined => responseChannel,
       }),
     },

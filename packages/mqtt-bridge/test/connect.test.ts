@@ -67,6 +67,13 @@ describe("a CONNECT that is refused", () => {
     const old = await bench.client({ bare: true, clientId: "\0hub", protocolVersion: 4 });
     expect(await old.take("connack")).toMatchObject({ returnCode: 2 });
   });
+
+  test("a client id of more than 1,024 characters is answered with 0x85", async () => {
+    await using bench = await startBench();
+    await bench.client({ clientId: "x".repeat(1024) });
+    const client = await bench.client({ bare: true, clientId: "x".repeat(1025) });
+    expect(await client.take("connack")).toMatchObject({ reasonCode: 0x85 });
+  });
 });
 
 test.each(["constructor", "__proto__", "toString", "hasOwnProperty", ""])(

@@ -59,7 +59,9 @@ interface Grant {
 
 /** Addresses are principals too: without a bound a network of them would fill the memory. */
 const MOST_PRINCIPALS = 10_000;
-const MOST_ASKED = 1_000;
+/** Answers remembered for all of them together, and the longest name of which one is: askers make names up. */
+const MOST_ASKED = 100_000;
+const LONGEST_ASKED = 256;
 
 /** Makes the rules. What no rule allows is denied. Throws `config-invalid`, naming the rule's place. */
 export function createAccessRules(rules: readonly AccessRule[]): AccessRules {
@@ -69,6 +71,8 @@ export function createAccessRules(rules: readonly AccessRule[]): AccessRules {
 class Rules implements AccessRules {
   #rules: readonly Compiled[];
   readonly #grants = new Map<Principal, Grants>();
+  /** Answers remembered. */
+  #asked = 0;
   readonly #listeners = new Set<() => void>();
 
   constructor(rules: readonly AccessRule[]) {
@@ -80,9 +84,25 @@ class Rules implements AccessRules {
     const known = asked[action].get(channel);
     if (known !== undefined) return known;
     const allowed = filters[action].some(({ filter }) => filterMatches(filter, channel));
-    if (asked[action].size >= MOST_ASKED) asked[action].clear();
-    asked[action].set(channel, allowed);
+    if (channel.length <= LONGEST_ASKED) {
+      if (this.#asked >= MOST_ASKED) this.#forgetAnswers();
+      this.#asked += 1;
+      asked[action].set(channel, allowed);
+    }
     return allowed;
+  }
+
+  #forgetAll(): void {
+    this.#grants.clear();
+    this.#asked = 0;
+  }
+
+  #forgetAnswers(): void {
+    this.#asked = 0;
+    for (const { asked } of this.#grants.values()) {
+      asked.publish.clear();
+      asked.subscribe.clear();
+    }
   }
 
   extent(who: Principal, action: Action, filter: string): Extent {
@@ -105,7 +125,7 @@ class Rules implements AccessRules {
 
   replace(rules: readonly AccessRule[]): void {
     this.#rules = rules.map(compile);
-    this.#grants.clear();
+    this.#forgetAll();
     for (const changed of this.#listeners) changed();
   }
 
@@ -124,7 +144,7 @@ class Rules implements AccessRules {
       filters: { publish: filtersOf("publish"), subscribe: filtersOf("subscribe") },
       asked: { publish: new Map(), subscribe: new Map() },
     };
-    if (this.#grants.size >= MOST_PRINCIPALS) this.#grants.clear();
+    if (this.#grants.size >= MOST_PRINCIPALS) this.#forgetAll();
     this.#grants.set(who, grants);
     return grants;
   }

@@ -36,8 +36,12 @@ function detailsOf(details: LogFields | undefined): LogFields | undefined {
   return said.length === 0 ? undefined : Object.fromEntries(said);
 }
 
-const cut = (text: string): string =>
-  text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`;
+function cut(text: string): string {
+  if (text.length <= LONGEST_TEXT) return text;
+  // Copied: V8 keeps the whole of a text in memory for as long as a piece of it is held.
+  const start = Buffer.from(text.slice(0, LONGEST_TEXT), "utf16le").toString("utf16le");
+  return `${start}…`;
+}
 
 /** A wall clock may stand where no date is. */
 function isoTime(now: number): string {

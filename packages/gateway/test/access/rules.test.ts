@@ -171,3 +171,17 @@ describe("rules", () => {
     );
   });
 });
+
+test("answers stay right past those remembered, for very many and very long names", () => {
+  const rules = createAccessRules([{ who: "*", publish: ["mine/#"] }]);
+  const asked = (who: Principal): boolean[] =>
+    Array.from({ length: 60_000 }, (_, at) =>
+      rules.may(who, "publish", `${at % 2 ? "mine" : "other"}/${at}`),
+    );
+  for (const who of ["user:one", "user:two"] as const) {
+    expect(asked(who).filter((isAllowed) => isAllowed)).toHaveLength(30_000);
+  }
+  const long = "x".repeat(8000);
+  expect([1, 2].map(() => rules.may("user:one", "publish", `mine/${long}`))).toEqual([true, true]);
+  expect([1, 2].map(() => rules.may("user:one", "publish", `other/${long}`))).toEqual([false, false]);
+});

@@ -4,6 +4,12 @@ import { publishFault } from "../publish-fault.ts";
 import type { ProtocolVersion } from "./packets.ts";
 import { decodeConnect, REASON } from "./packets.ts";
 
+/**
+ * Characters of a client id. It is part of many keys, which V8 hashes by their length alone beyond 16,383 characters.
+ * NUL may stand in no string of MQTT (section 1.5.4).
+ */
+const MOST_CLIENT_ID = 1024;
+
 /** A CONNECT that may go on to aedes, or the reason code of its refusal. */
 export type Examined =
   | { readonly packet: IConnectPacket; readonly version: ProtocolVersion }
@@ -17,8 +23,7 @@ export function examineConnect(frame: Buffer): Examined {
     return { refused: "connect-malformed", code: REASON.malformedPacket, version };
   }
   const version = packet.protocolVersion ?? 4;
-  // No string of MQTT may hold one (section 1.5.4).
-  if (packet.clientId.includes("\0")) {
+  if (packet.clientId.length > MOST_CLIENT_ID || packet.clientId.includes("\0")) {
     return { refused: "client-id-invalid", code: REASON.clientIdentifierNotValid, version };
   }
   const fault = willFault(packet);

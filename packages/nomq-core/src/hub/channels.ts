@@ -12,11 +12,15 @@ interface Watcher {
   wake: (() => void) | undefined;
 }
 
-/** Names the hub has seen: bounded, configured ones stay, new ones are announced. */
+/** Bytes of all names seen, as UTF-16: a name may have 8,192, and whoever may publish makes them up. */
+const MOST_BYTES = 32 * 1024 * 1024;
+
+/** Names the hub has seen: bounded in number and in bytes, configured ones stay, new ones are announced. */
 export class Channels {
   private readonly configured: ReadonlySet<string>;
   private readonly seen = new AgedMap<string, true>();
   private readonly most: number;
+  private bytes = 0;
   private readonly watchers = new Set<Watcher>();
   private isClosed = false;
 
@@ -28,9 +32,16 @@ export class Channels {
   learn(name: string): void {
     if (this.seen.has(name) || this.configured.has(name)) return;
     this.seen.set(name, true);
-    const oldest = this.seen.oldest();
-    if (this.seen.size > this.most && oldest !== undefined) this.seen.delete(oldest);
+    this.bytes += 2 * name.length;
+    while (this.seen.size > this.most || this.bytes > MOST_BYTES) this.forgetOldest();
     for (const watcher of this.watchers) this.announce(watcher, name);
+  }
+
+  private forgetOldest(): void {
+    const oldest = this.seen.oldest();
+    if (oldest === undefined) return;
+    this.seen.delete(oldest);
+    this.bytes -= 2 * oldest.length;
   }
 
   /** Known names under the filter, then (unless told not to follow) each new one until aborted or closed. */

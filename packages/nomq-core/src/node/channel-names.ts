@@ -1,10 +1,10 @@
-import { isValidChannel } from "../message.ts";
+import { isValidChannel, MAX_NAME_BYTES } from "../message.ts";
 import { CHANNEL_ID_BYTES, channelId } from "../packet/channel-id.ts";
 import { randomU32 } from "../packet/random.ts";
 
 /** The names of channels by their hash, which is all that most packets carry. */
 export interface ChannelNames {
-  /** Makes a name known. False when it is no channel name or the table is full. */
+  /** Makes a name known. False when it is no channel name or the table is full, in names or in bytes. */
   learn(name: string): boolean;
   /** As `learn`, of a name that a peer says; it leaves an eighth of the room, and bytes are bounded too. */
   hear(name: string): boolean;
@@ -20,9 +20,8 @@ export function createChannelNames(limit: number): ChannelNames {
 }
 
 const FIRST_ROOM = 16;
-/** On average: a name may have 65,535, and whoever holds the key can make up a million. */
+/** On average: a name may have 8,192, and whoever may publish can make up a million. */
 const HEARD_BYTES = 64;
-const LONGEST_NAME = 65_535;
 
 /**
  * The ids lie one after the other in one piece of memory, found through slots (open addressing, at most half full):
@@ -32,6 +31,7 @@ const LONGEST_NAME = 65_535;
 class NameTable implements ChannelNames {
   readonly #limit: number;
   #heardBytes = 0;
+  #bytes = 0;
   // Its number stands for a name from here on.
   readonly #numbers = new Map<string, number>();
   readonly #names: string[] = [];
@@ -50,6 +50,8 @@ class NameTable implements ChannelNames {
   learn(name: string): boolean {
     if (name !== "" && this.#numbers.has(name)) return true;
     if (!isValidChannel(name) || this.#names.length >= this.#limit) return false;
+    // Half of it is beyond the reach of peers.
+    if (this.#bytes + Buffer.byteLength(name) > 2 * this.#mostHeard()) return false;
     this.#add(name);
     return true;
   }
@@ -57,11 +59,14 @@ class NameTable implements ChannelNames {
   hear(name: string): boolean {
     if (name !== "" && this.#numbers.has(name)) return true;
     const bytes = this.#heardBytes + Buffer.byteLength(name);
-    const most = Math.max(LONGEST_NAME, HEARD_BYTES * this.#limit);
     const room = this.#limit - Math.floor(this.#limit / 8);
-    if (bytes > most || this.#names.length >= room || !this.learn(name)) return false;
+    if (bytes > this.#mostHeard() || this.#names.length >= room || !this.learn(name)) return false;
     this.#heardBytes = bytes;
     return true;
+  }
+
+  #mostHeard(): number {
+    return Math.max(MAX_NAME_BYTES, HEARD_BYTES * this.#limit);
   }
 
   find(id: Uint8Array): string | undefined {
@@ -81,6 +86,7 @@ class NameTable implements ChannelNames {
     this.#ids.set(id, number * CHANNEL_ID_BYTES);
     this.#slots[this.#slotOf(id)] = number + 1;
     this.#names.push(name);
+    this.#bytes += Buffer.byteLength(name);
     this.#numbers.set(name, number);
   }
 
