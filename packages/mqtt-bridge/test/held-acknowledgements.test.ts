@@ -1,22 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { type Bench, startBench } from "./bench.ts";
-import { publishOf, type RawClient, type RawOptions } from "./raw-client.ts";
-
-const SESSION = { clientId: "s", clean: false, properties: { sessionExpiryInterval: 1000 } };
-
-async function subscribed(
-  bench: Bench,
-  subscription: object = {},
-  options: Omit<RawOptions, "port"> = SESSION,
-): Promise<RawClient> {
-  const client = await bench.client(options);
-  const subscriptions = [{ topic: "#", qos: 2 as const, ...subscription }];
-  client.send({ cmd: "subscribe", messageId: 1, subscriptions });
-  await client.take("suback");
-  return client;
-}
-
-const kinds = ({ got }: RawClient): string[] => got.map(({ cmd }) => cmd);
+import { startBench } from "./bench.ts";
+import { kinds, SESSION, subscribed } from "./lasting.ts";
+import { publishOf } from "./raw-client.ts";
 
 describe("nothing is acknowledged before the session is stored", () => {
   test("CONNACK, SUBACK and UNSUBACK of a session that lasts; a clean one waits for nothing", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Bench, startBench } from "./bench.ts";
+import { SESSION } from "./lasting.ts";
 
-const SESSION = { clientId: "s", clean: false, properties: { sessionExpiryInterval: 1000 } };
 const DAY_MS = 86_400_000;
 
 async function written(): Promise<void> {

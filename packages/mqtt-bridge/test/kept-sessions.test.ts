@@ -1,9 +1,9 @@
 import type { Packet } from "mqtt-packet";
 import { describe, expect, test } from "vitest";
 import { type Bench, startBench } from "./bench.ts";
-import { publishOf, type RawClient, type RawOptions } from "./raw-client.ts";
+import { kinds, SESSION, subscribed } from "./lasting.ts";
+import { publishOf, type RawClient } from "./raw-client.ts";
 
-const SESSION = { clientId: "s", clean: false, properties: { sessionExpiryInterval: 1000 } };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Gives everything time to be written: as many turns as any step of it takes. */
@@ -12,19 +12,6 @@ async function written(bench: Bench): Promise<void> {
   expect(bench.hub.remembering.length).toBeGreaterThan(0);
 }
 
-async function subscribed(
-  bench: Bench,
-  subscription: object = {},
-  options: Omit<RawOptions, "port"> = SESSION,
-): Promise<RawClient> {
-  const client = await bench.client(options);
-  const subscriptions = [{ topic: "#", qos: 2 as const, ...subscription }];
-  client.send({ cmd: "subscribe", messageId: 1, subscriptions });
-  await client.take("suback");
-  return client;
-}
-
-const kinds = ({ got }: RawClient): string[] => got.map(({ cmd }) => cmd);
 const publishes = ({ got }: RawClient): Packet[] => got.filter(({ cmd }) => cmd === "publish");
 
 describe("after a kill", () => {

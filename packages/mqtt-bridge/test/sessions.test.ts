@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { Bench } from "./bench.ts";
 import { startBench } from "./bench.ts";
+import { SESSION } from "./lasting.ts";
 import type { RawClient } from "./raw-client.ts";
 import { publishOf } from "./raw-client.ts";
 
-const SESSION = { clientId: "s", clean: false, properties: { sessionExpiryInterval: 1000 } };
 const versions = [
   ["3.1.1", { clientId: "s", clean: false, protocolVersion: 4 }],
   ["5", SESSION],

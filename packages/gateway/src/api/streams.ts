@@ -29,6 +29,9 @@ export interface OpenStream {
 /** What is open at most unless said otherwise. */
 const DEFAULT_STREAMS: StreamLimits = { all: 256, each: 64 };
 
+/** How often an idle stream says something, so that a connection whose other side vanished is noticed. */
+export const KEEP_ALIVE_MS = 15_000;
+
 /** Their connections end with the listener's, whatever they do. */
 const END_MS = 2_000;
 

@@ -7,10 +7,7 @@ import { fail } from "../failure.ts";
 import { type Route, route } from "../route.ts";
 import { receiptSchema } from "../schemas.ts";
 import type { ApiSources } from "../sources.ts";
-import { type OpenStream, type Streams, tooManyStreams } from "../streams.ts";
-
-/** So that a connection whose other side vanished is noticed. */
-const KEEP_ALIVE_MS = 15_000;
+import { KEEP_ALIVE_MS, type OpenStream, type Streams, tooManyStreams } from "../streams.ts";
 
 /**
  * `GET /api/v1/receipts/ID`. With `?follow` server-sent events: one `receipt` with what is known now, another after

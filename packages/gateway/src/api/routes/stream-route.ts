@@ -10,14 +10,12 @@ import { messageJson } from "../message-json.ts";
 import { type Route, route } from "../route.ts";
 import { filterSchema, messageSchema } from "../schemas.ts";
 import type { ApiSources } from "../sources.ts";
-import { type OpenStream, type Streams, tooManyStreams } from "../streams.ts";
+import { KEEP_ALIVE_MS, type OpenStream, type Streams, tooManyStreams } from "../streams.ts";
 
 const DESCRIPTION = `Server-sent events: first \`ready\` once the subscription is in force, so that what is published \
 from then on is seen, then one \`message\` each, retained ones first; \`dropped\` with a count where the reader was \
 too slow.`;
 
-/** So that a connection whose other side vanished is noticed. */
-const KEEP_ALIVE_MS = 15_000;
 /** A reader that takes nothing for so long is cut off; what waits for it would take memory for nobody. */
 const STALLED_MS = 60_000;
 /** How long a reader may take over the last bytes. */

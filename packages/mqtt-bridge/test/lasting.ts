@@ -1,0 +1,21 @@
+import type { Bench } from "./bench.ts";
+import type { RawClient, RawOptions } from "./raw-client.ts";
+
+/** CONNECT of a session that outlasts its connection. */
+export const SESSION = { clientId: "s", clean: false, properties: { sessionExpiryInterval: 1000 } };
+
+/** A client of that session, or another, subscribed to everything at QoS 2 unless said otherwise. */
+export async function subscribed(
+  bench: Bench,
+  subscription: object = {},
+  options: Omit<RawOptions, "port"> = SESSION,
+): Promise<RawClient> {
+  const client = await bench.client(options);
+  const subscriptions = [{ topic: "#", qos: 2 as const, ...subscription }];
+  client.send({ cmd: "subscribe", messageId: 1, subscriptions });
+  await client.take("suback");
+  return client;
+}
+
+/** What a client got, in order: `connack`, `suback`, … */
+export const kinds = ({ got }: RawClient): string[] => got.map(({ cmd }) => cmd);
