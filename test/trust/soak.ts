@@ -3,7 +3,6 @@ import { planOf, play, type Summary } from "./run.ts";
 import { canMount } from "./small-disk.ts";
 import type { Trouble } from "./troubles.ts";
 
-// npm run soak -- [--minutes N] [--seed N] [--kinds KIND,KIND]: rounds of trouble, each with a new seed, until the time is over.
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "30" },
@@ -11,12 +10,22 @@ const { values } = parseArgs({
     kinds: { type: "string" },
     loss: { type: "string" },
     times: { type: "string", default: "6" },
+    help: { type: "boolean", default: false },
   },
 });
+const USAGE = `npm run soak -- [--minutes N] [--seed N] [--kinds KIND,KIND] [--loss PART] [--times N]
+
+Rounds of trouble for a gateway under traffic, each with a new seed, until the minutes are over (30).
+Exits with 1 when a promise was broken.
+`;
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const minutes = Number(values.minutes);
 const firstSeed = Number(values.seed);
 if (!(minutes > 0) || !Number.isSafeInteger(firstSeed)) {
-  process.stderr.write("usage: npm run soak -- [--minutes N] [--seed N]\n");
+  process.stderr.write(USAGE);
   process.exit(2);
 }
 

@@ -12,7 +12,7 @@ export interface AccessSettings {
   readonly rules: readonly AccessRule[];
 }
 
-/** What another `access` section changed; names only. */
+/** What another `access` section changed: names, and rules in words; no secrets. */
 export interface AccessChange {
   readonly usersAdded: readonly string[];
   readonly usersRemoved: readonly string[];
@@ -22,8 +22,9 @@ export interface AccessChange {
   readonly tokensRemoved: readonly string[];
   /** Their secret or their scopes are others. */
   readonly tokensChanged: readonly string[];
-  readonly rulesAdded: number;
-  readonly rulesRemoved: number;
+  /** `user:ann publish cmd/# subscribe #`. */
+  readonly rulesAdded: readonly string[];
+  readonly rulesRemoved: readonly string[];
 }
 
 /** Who may do what in one gateway, replaceable while it runs. */
@@ -76,8 +77,8 @@ export function createAccessControl(
 function changeOf(before: AccessSettings | undefined, after: AccessSettings): AccessChange {
   const users = namesChanged(before?.users ?? [], after.users);
   const tokens = namesChanged(before?.tokens ?? [], after.tokens);
-  const old = (before?.rules ?? []).map(textOf);
-  const now = after.rules.map(textOf);
+  const old = (before?.rules ?? []).map(inWords);
+  const now = after.rules.map(inWords);
   return {
     usersAdded: users.added,
     usersRemoved: users.removed,
@@ -90,9 +91,15 @@ function changeOf(before: AccessSettings | undefined, after: AccessSettings): Ac
   };
 }
 
-function notIn(some: readonly string[], others: readonly string[]): number {
+function notIn(some: readonly string[], others: readonly string[]): readonly string[] {
   const known = new Set(others);
-  return some.filter((each) => !known.has(each)).length;
+  return some.filter((each) => !known.has(each));
+}
+
+function inWords({ who, publish = [], subscribe = [] }: AccessRule): string {
+  const part = (action: string, filters: readonly string[]): string =>
+    filters.length === 0 ? "" : ` ${action} ${filters.join(" ")}`;
+  return `${who}${part("publish", publish)}${part("subscribe", subscribe)}`;
 }
 
 interface NamesChanged {

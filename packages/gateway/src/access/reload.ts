@@ -67,14 +67,11 @@ function reloaded({ control, source }: AccessReloadUse): AccessReloaded {
 const refused = (code: string, text: string): AccessReloaded => ({ is: "refused", code, text });
 
 function hasChanged(change: AccessChange): boolean {
-  return Object.values(change).some((part) => (typeof part === "number" ? part > 0 : part.length > 0));
+  return Object.values(change).some((part) => part.length > 0);
 }
 
-/** Only what there is to say; names as one text. */
-function factsOf(change: AccessChange): Record<string, string | number> {
-  const facts = Object.entries(change).map(([key, part]): [string, string | number] => [
-    key,
-    typeof part === "number" ? part : part.join(", "),
-  ]);
-  return Object.fromEntries(facts.filter(([, fact]) => fact !== 0 && fact !== ""));
+/** Only what there is to say, each part as one text. */
+function factsOf(change: AccessChange): Record<string, string> {
+  const facts = Object.entries(change).map(([key, part]): [string, string] => [key, part.join(", ")]);
+  return Object.fromEntries(facts.filter(([, fact]) => fact !== ""));
 }

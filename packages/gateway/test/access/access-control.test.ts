@@ -97,13 +97,21 @@ describe("a reload", () => {
     const { result, recorded, may } = reload(ANN, () => after);
     expect(result).toMatchObject({
       is: "changed",
-      change: { tokensAdded: ["x"], rulesAdded: 1, rulesRemoved: 1 },
+      change: {
+        tokensAdded: ["x"],
+        rulesAdded: ["* subscribe #"],
+        rulesRemoved: ["user:ann publish cmd/# subscribe a/+"],
+      },
     });
     expect(recorded).toEqual([
       {
         who: "SIGHUP",
         what: "access.changed",
-        details: { tokensAdded: "x", rulesAdded: 1, rulesRemoved: 1 },
+        details: {
+          tokensAdded: "x",
+          rulesAdded: "* subscribe #",
+          rulesRemoved: "user:ann publish cmd/# subscribe a/+",
+        },
       },
     ]);
     expect(may).toBe(false);
