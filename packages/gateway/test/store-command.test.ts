@@ -1,10 +1,19 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createControlClient } from "../src/control/control-client.ts";
 import { checkStore } from "../src/store/index.ts";
-import { launchGateway, nomq, type TestFolder, testFolder } from "./launch.ts";
+import { type Ended, launchGateway, nomq, type TestFolder, testFolder } from "./launch.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
@@ -22,36 +31,42 @@ function pasted(line: string, cwd: string): string {
   });
 }
 
-async function ok(args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await nomq(args).ended;
-  expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
-  return stdout;
-}
+/** A folder that a gateway has used: a retained value is in its data. */
+const base = testFolder();
+/** What `nomq store export --salvage` said while that gateway ran. */
+let busy: Ended;
 
-/** A data folder that a gateway has used: a retained value. */
-async function used(
-  folder: TestFolder,
-  during: (data: string) => Promise<void> = async () => undefined,
-): Promise<string> {
-  await using gateway = await launchGateway({ folder });
-  await ok(["pub", "plant/level", "7", "--retain", "--qos", "1", "--socket", gateway.controlSocket]);
-  await during(join(folder.path, "data"));
+beforeAll(async () => {
+  await using gateway = await launchGateway({ folder: base });
+  const value = { channel: "plant/level", payload: "7", retain: true, qos: 1 } as const;
+  await createControlClient(gateway.controlSocket).publish(value);
+  busy = await nomq(["store", "export", join(base.path, "data"), "--salvage"]).ended;
   gateway.signal("SIGTERM");
   await gateway.ended;
-  return join(folder.path, "data");
+});
+afterAll(() => base[Symbol.dispose]());
+
+/** A copy of the folder's data, for a test of its own. */
+function used(folder: TestFolder): string {
+  const data = join(folder.path, "data");
+  cpSync(join(base.path, "data"), data, { recursive: true });
+  return data;
 }
 
-async function reads(folder: TestFolder): Promise<string> {
+/** A gateway over the data has the value. */
+async function expectValue(folder: TestFolder): Promise<void> {
   await using gateway = await launchGateway({ folder });
-  return await ok(["sub", "plant/level", "--count", "1", "--socket", gateway.controlSocket]);
+  const answer = await createControlClient(gateway.controlSocket).get("/api/v1/channels/plant%2Flevel");
+  expect(answer.body).toMatchObject({ payload: "7" });
 }
 
 describe("nomq store", () => {
   test("what a refused start advises rescues what can be read", async () => {
     using folder = testFolder();
-    const data = await used(folder);
+    const data = used(folder);
     truncateSync(join(data, "store/level/CURRENT"), 0);
-    const refused = await nomq(["gateway", "--config", join(folder.path, "gateway.yaml")]).ended;
+    const config = folder.file("gateway.yaml", "data: ./data\n");
+    const refused = await nomq(["gateway", "--config", config]).ended;
     expect(refused.code).toBe(1);
     const told = /(nomq store export.*jsonl), then move (\S+) away and (nomq store import .*?);/.exec(
       refused.stderr,
@@ -62,14 +77,14 @@ describe("nomq store", () => {
     renameSync(store, join(folder.path, "damaged"));
     expect(pasted(take, folder.path)).toMatch(/\d+ lines imported\n$/);
     expect((await checkStore(store)).faults).toEqual([]);
-    expect(await reads(folder)).toBe("plant/level 7\n");
+    await expectValue(folder);
     // The damaged one is as it was.
     expect(readFileSync(join(folder.path, "damaged/level/CURRENT"), "utf8")).toBe("");
   });
 
   test("the commands of docs/store.md, in their order: check, backup and back, salvage and back", async () => {
     using folder = testFolder();
-    const data = await used(folder);
+    const data = used(folder);
     let number = 0;
     const [backup = "", back = "", check = "", salvage = "", again = "", ...others] = SHOWN;
     expect(others).toEqual([]);
@@ -86,7 +101,7 @@ describe("nomq store", () => {
       renameSync(join(data, "store"), join(folder.path, `old-${number}`));
       expect(pasted(into, folder.path)).toMatch(/\d+ lines imported\n$/);
     }
-    expect(await reads(folder)).toBe("plant/level 7\n");
+    await expectValue(folder);
     const half = readFileSync(join(folder.path, "backup.jsonl"), "utf8").slice(0, -20);
     const other = join(folder.path, "other");
     const cut = await nomq(["store", "import", other, "--json"], { input: half }).ended;
@@ -96,11 +111,9 @@ describe("nomq store", () => {
 
   test("an export says what it could not read and ends with 1; a running gateway's store is not salvaged", async () => {
     using folder = testFolder();
-    const data = await used(folder, async (running) => {
-      const busy = await nomq(["store", "export", running, "--salvage"]).ended;
-      expect(busy.code).toBe(1);
-      expect(busy.stderr).toMatch(/^data-in-use: a gateway already runs on /);
-    });
+    const data = used(folder);
+    expect(busy.code).toBe(1);
+    expect(busy.stderr).toMatch(/^data-in-use: a gateway already runs on /);
     // Opened, LevelDB puts what is in its log into a table, where no checksum of its own is looked at.
     expect((await checkStore(join(data, "store"))).faults).toEqual([]);
     const level = join(data, "store/level");
