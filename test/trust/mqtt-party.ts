@@ -129,6 +129,7 @@ class Client implements MqttParty {
   }
 
   #connect(): void {
+    clearTimeout(this.#retry);
     if (this.#isEnded || this.#isAway) return;
     const { version, port, name, persistent = true } = this.#options;
     const socket = connectTcp({ port, host: "127.0.0.1", noDelay: true });
@@ -141,10 +142,10 @@ class Client implements MqttParty {
     socket.on("data", (chunk) => decoder.parse(chunk));
     socket.on("error", () => undefined);
     socket.on("close", () => {
+      if (socket !== this.#socket) return;
       this.#socket = undefined;
       this.#isConnected = false;
       this.#isSubscribing = false;
-      clearTimeout(this.#retry);
       // Nothing tells a client when a broker is there again: it asks.
       if (!this.#isEnded && !this.#isAway) this.#retry = setTimeout(() => this.#connect(), RECONNECT_MS);
     });

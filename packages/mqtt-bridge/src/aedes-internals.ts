@@ -21,7 +21,6 @@ export interface AedesClient {
   duplicates: object;
   sessionExpiryInterval: number;
   _connectSessionExpiryInterval: number;
-  _nextId: number;
   readonly _parser: { parse(bytes: Buffer): number };
   emit(event: "error", error: Error): boolean;
 }

@@ -26,6 +26,8 @@ export interface ForwardingOptions {
   /** It speaks MQTT 3.1.1, which has no properties. */
   isOld(client: AedesClient): boolean;
   readonly losses: Pick<ClientLosses, "toOldClient">;
+  /** A packet id for a live or retained message; undefined: aedes may count. */
+  nextId(client: AedesClient): number | undefined;
   /** The message will not be sent to the client; `reason` is counted. */
   dropped(client: AedesClient, brokerCounter: number | undefined, reason: string): void;
 }
@@ -85,8 +87,11 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
         options.losses.toOldClient(packet.properties);
       }
       const identifiers = isLive ? (grant?.identifiers ?? []) : [];
-      if (qos === packet.qos && msLeft === undefined && identifiers.length === 0) return packet;
-      return { ...packet, qos: asQos(qos), properties: propertiesFor(packet, msLeft, identifiers) };
+      // aedes counts on without looking whether the id is in flight; a session's ids outlive the connection.
+      const messageId = packet.messageId ?? (qos > 0 ? options.nextId(client) : undefined);
+      const given = messageId === undefined ? packet : { ...packet, messageId };
+      if (qos === packet.qos && msLeft === undefined && identifiers.length === 0) return given;
+      return { ...given, qos: asQos(qos), properties: propertiesFor(packet, msLeft, identifiers) };
     },
     forget: (client) => void grants.delete(client),
   };

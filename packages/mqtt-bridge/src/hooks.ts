@@ -51,6 +51,7 @@ export function createHooks(options: HookOptions): Hooks {
     isOld: (client) => options.clients.frontOf(client)?.version !== 5,
     losses: options.losses,
     clock: options.port.clock,
+    nextId: (client) => (client.clean ? undefined : options.sessions.find(client.id)?.queue.nextId()),
     dropped: (client, brokerCounter, reason) => {
       options.counters.add("messagesDropped", reason);
       options.sessions.discard(client.id, brokerCounter, reason);

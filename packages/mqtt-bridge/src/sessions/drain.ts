@@ -52,7 +52,7 @@ export async function* drainQueue(
     }
     entry.isLeaving = true;
     isLastOnItsWay = () => !entry.isLeaving;
-    yield { ...timely, dup: sent, ...(messageId !== undefined && { messageId }) };
+    yield { ...timely, dup: sent, messageId: messageId ?? queue.nextId() };
   }
 }
 

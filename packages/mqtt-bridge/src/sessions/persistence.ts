@@ -140,10 +140,8 @@ function outgoing(parts: Parts) {
     outgoingStream(client: AedesClient): Readable {
       const one = book.sessions.get(client.id);
       const connection = options.connection(client);
-      if (one !== undefined) {
-        client._nextId = one.queue.nextId();
+      if (one !== undefined)
         return Readable.from(drainQueue(one.queue, connection, options.clock), { highWaterMark: 1 });
-      }
       connection.drained();
       return Readable.from([]);
     },

@@ -41,7 +41,7 @@ export interface SessionQueue {
   adopt(packet: QueuedPublish, messageId: number, bodyOf: () => Body): void;
   /** The first entry above the given order. */
   after(order: number): Entry | undefined;
-  /** The packet id after the last one given: ids go on over connections, those in flight are not used again. */
+  /** A packet id that no message here has: ids go on over connections, those in flight are not used again. */
   nextId(): number;
   /** All of it goes. */
   end(reason: string): void;
@@ -128,8 +128,6 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
     return entry;
   };
   const give = (entry: Entry, messageId: number): void => {
-    // What is sent again keeps its id: the next new one follows the last new one.
-    if (entry.messageId !== messageId) lastId = messageId;
     entry.messageId = messageId;
     entry.sent = true;
     entry.isLeaving = false;
@@ -192,20 +190,18 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
       for (const entry of entries.values()) if (entry.order > order) return entry;
       return undefined;
     },
-    nextId: () => (idBefore([...byId.keys()], lastId) % 0xffff) + 1,
+    nextId() {
+      // Far fewer than there are ids: the front bounds what is in flight and what waits for it.
+      for (let tried = 0; tried < 0xffff; tried += 1) {
+        lastId = (lastId % 0xffff) + 1;
+        if (!byId.has(lastId)) break;
+      }
+      return lastId;
+    },
     end(reason) {
       for (const entry of [...entries.values()]) remove(entry, { dropped: reason });
     },
   };
-}
-
-/** The id before the longest run of free ones, or the last one given: aedes counts on from it without looking. */
-function idBefore(taken: readonly number[], last: number): number {
-  const ids = taken.toSorted((one, other) => one - other);
-  const first = ids[0];
-  if (first === undefined) return last;
-  const runs = ids.map((id, at) => ({ id, free: (ids[at + 1] ?? first + 0xffff) - id - 1 }));
-  return runs.reduce((best, run) => (run.free > best.free ? run : best)).id;
 }
 
 function storedOf({ packet, body, messageId, sent }: Entry): StoredEntry {
