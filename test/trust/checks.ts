@@ -70,13 +70,29 @@ function retainedAtEnd(book: Book): ReadonlyMap<string, string> {
   return kept;
 }
 
-/** Where a party's last value of a channel is not the one that is kept. */
+/**
+ * Where a party's last value of a channel is not the one that is kept. Of repeats nothing is learnt: after a crash, what
+ * had no stored outcome comes again first (design.md section 4.8), and then the last value may have been there already.
+ */
 export function staleAt(book: Book, party: string): readonly string[] {
   const last = new Map<string, string>();
-  for (const { channel, id } of book.got(party)) if (channel.startsWith("r/")) last.set(channel, id);
+  const seen = new Map<string, number>();
+  for (const { channel, id } of book.got(party)) {
+    if (!channel.startsWith("r/")) continue;
+    const name = `${channel} ${id}`;
+    const before = seen.get(name) ?? 0;
+    seen.set(name, before + 1);
+    // Clears look all alike: one is a repeat for sure when as many have come as there are.
+    const isRepeat = id === "" ? before >= clearsOf(book, channel) : before > 0;
+    if (!isRepeat) last.set(channel, id);
+  }
   return [...retainedAtEnd(book)]
     .filter(([channel, id]) => (last.get(channel) ?? "") !== id)
     .map(([channel, id]) => `${channel} is "${last.get(channel) ?? ""}", kept is "${id}"`);
+}
+
+function clearsOf(book: Book, channel: string): number {
+  return book.sent.filter((one) => one.channel === channel && one.clears && one.is !== "refused").length;
 }
 
 /** Rows that do not balance: accepted = delivered + expired + dropped + refused + uncertain + pending. */

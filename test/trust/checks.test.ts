@@ -1,0 +1,40 @@
+import { describe, expect, test } from "vitest";
+import { openBook } from "./book.ts";
+import { staleAt } from "./checks.ts";
+
+/** What a party holds as stale after these arrivals, where a and b were published, and cleared between if asked. */
+function staleAfter(arrivals: readonly ("a" | "b" | "")[], isCleared = false): readonly string[] {
+  const book = openBook();
+  const letter = { party: "pub5", channel: "r/pub5/0", qos: 1, retain: true } as const;
+  const a = book.send(letter);
+  if (isCleared) book.settle(book.send({ ...letter, clears: true }), "acked");
+  const b = book.send(letter);
+  book.settle(a, "acked");
+  book.settle(b, "acked");
+  const ids = { a: a.id, b: b.id, "": "" };
+  for (const one of arrivals) book.receive("sub5", { id: ids[one], channel: letter.channel, qos: 1 });
+  return staleAt(book, "sub5");
+}
+
+describe("the proof takes for a party's value", () => {
+  test.each([
+    { arrivals: ["a", "b"] },
+    // What had no stored outcome comes again after a crash, behind what was newer.
+    { arrivals: ["a", "b", "a"] },
+    { arrivals: ["b", "b"] },
+  ] as const)("the last that came for the first time: $arrivals", ({ arrivals }) => {
+    expect(staleAfter(arrivals)).toEqual([]);
+  });
+
+  test.each([{ arrivals: ["b", "a"] }, { arrivals: ["a"] }, { arrivals: [] }] as const)(
+    "nothing newer that never came: $arrivals",
+    ({ arrivals }) => {
+      expect(staleAfter(arrivals)).toHaveLength(1);
+    },
+  );
+
+  test("no clear that has come before, but one that comes too late", () => {
+    expect(staleAfter(["a", "", "b", ""], true)).toEqual([]);
+    expect(staleAfter(["a", "b", ""], true)).toHaveLength(1);
+  });
+});
