@@ -1,13 +1,9 @@
 import { type Command, Option } from "commander";
 import { EXAMPLES } from "./examples.ts";
-import type { Finish } from "./program.ts";
+import { atGateway, type Finish } from "./program-options.ts";
 
 /** Adds `passwd`, `token new` and `access explain`. */
-export function addAccessCommands(
-  program: Command,
-  finish: Finish,
-  atGateway: (command: Command) => Command,
-): void {
+export function addAccessCommands(program: Command, finish: Finish): void {
   program
     .command("passwd")
     .description("make the line of access.users for a password, asked for twice or read from standard input")

@@ -1,27 +1,11 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { nearest } from "../config/nearest.ts";
-import { parseDuration } from "../config/units.ts";
 import { gatewayVersion } from "../version.ts";
 import { addAccessCommands } from "./access-program.ts";
 import { EXAMPLES } from "./examples.ts";
+import { atGateway, type Finish, kindOption, placed, reaching, span, ttl, whole } from "./program-options.ts";
+import { addStoreCommands } from "./store-program.ts";
 import { UsageError } from "./usage-error.ts";
-
-/** Takes the exit code of the command that ran. */
-export type Finish = (code: number) => void;
-
-/** Options that lead to a running gateway's control socket. */
-const placed = (command: Command): Command =>
-  command
-    .option("-c, --config <file>", "configuration of the gateway (default: ./gateway.yaml if there)")
-    .option("-d, --data <dir>", "data folder of the gateway (default: the configuration's, else ./data)");
-
-const atGateway = (command: Command): Command =>
-  placed(command).option("--socket <file>", "control socket of the gateway, as its banner names it");
-
-const reaching = (command: Command): Command =>
-  atGateway(command)
-    .option("--nomq <url>", "straight to this NoMQ peer, udp://HOST:PORT, without a gateway")
-    .option("--key <file>", "key file for --nomq (nomq keys new makes one)");
 
 /** Makes the command line. What a command needs is loaded when it runs, so that help is quick. */
 export function createProgram(finish: Finish): Command {
@@ -42,8 +26,8 @@ export function createProgram(finish: Finish): Command {
   addExplain(program, finish);
   addUnknown(program, finish);
   addName(program, finish);
-  addStore(program, finish);
-  addAccessCommands(program, finish, atGateway);
+  addStoreCommands(program, finish);
+  addAccessCommands(program, finish);
   return program;
 }
 
@@ -220,66 +204,4 @@ function addName(program: Command, finish: Finish): void {
       const given = [hash, channel].filter((each) => each !== undefined);
       finish(await runName(given, options));
     });
-}
-
-function addStore(program: Command, finish: Finish): void {
-  const store = program
-    .command("store")
-    .description("check, back up and rescue the store of a gateway that is stopped");
-  placed(store.command("check"))
-    .description("read a store through and say what does not fit")
-    .argument("[dir]", "data folder (default: the configuration's, else ./data)")
-    .option("--json", "one JSON object")
-    .addHelpText("after", EXAMPLES.storeCheck)
-    .action(async (dir: string | undefined, options) => {
-      const { runStoreCheck } = await import("./store-command.ts");
-      finish(await runStoreCheck(dir, options));
-    });
-  placed(store.command("export"))
-    .description("write all that a store holds to standard output, one JSON object per line")
-    .argument("[dir]", "data folder (default: the configuration's, else ./data)")
-    .option("--json", "the same: an export is JSON lines")
-    .option("--salvage", "of a damaged store: what can be read, from a copy made beside it")
-    .addHelpText("after", EXAMPLES.storeExport)
-    .action(async (dir: string | undefined, options) => {
-      const { runStoreExport } = await import("./store-command.ts");
-      finish(await runStoreExport(dir, options));
-    });
-  placed(store.command("import"))
-    .description("make a store out of an export on standard input, where there is none yet")
-    .argument("[dir]", "data folder (default: the configuration's, else ./data)")
-    .option("--json", "one JSON object")
-    .addHelpText("after", EXAMPLES.storeImport)
-    .action(async (dir: string | undefined, options) => {
-      const { runStoreImport } = await import("./store-command.ts");
-      finish(await runStoreImport(dir, options));
-    });
-}
-
-const kindOption = (): Option =>
-  new Option("--kind <kind>", "what the --nomq peer is: a v1 device, or a gateway or node of ours")
-    .choices(["device", "node"])
-    .default("device");
-
-const whole =
-  (least: number, most: number) =>
-  (text: string): number => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= least && value <= most) return value;
-    const upTo = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
-    throw new InvalidArgumentError(`expected a whole number ${upTo}`);
-  };
-
-/** Milliseconds. */
-function span(text: string): number {
-  const value = parseDuration(text);
-  if (value === undefined) throw new InvalidArgumentError("expected a duration such as 60s");
-  return value;
-}
-
-/** Milliseconds. */
-function ttl(text: string): number {
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : parseDuration(text);
-  if (value === undefined) throw new InvalidArgumentError("expected seconds, or a duration such as 60s");
-  return value;
 }
