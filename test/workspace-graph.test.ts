@@ -21,6 +21,16 @@ const APPS_MAY = Object.keys(PICTURE);
 /** Folders whose rooms stand on one another, the lowest first: a room knows those before it, and files beside the rooms. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "packages/nomq-core/src/node": ["peers", "sending", "receiving"],
+  "packages/mqtt-bridge/src": [
+    "listen",
+    "aedes",
+    "front",
+    "sessions",
+    "access",
+    "clients",
+    "messages",
+    "broker",
+  ],
   "packages/gateway/src/store": ["layout", "disk", "image", "writing", "upkeep"],
 };
 

@@ -26,7 +26,7 @@ const DELIVERY: readonly Sabotage[] = [
   {
     name: "ack-before-store-mqtt",
     breaks: "a PUBACK waits for the store",
-    file: "packages/mqtt-bridge/src/ingress.ts",
+    file: "packages/mqtt-bridge/src/messages/ingress.ts",
     find: 'until: isQuick ? "accepted" : "stored",',
     replace: 'until: "accepted",',
     suites: [mqtt("contract.test.ts")],
@@ -34,7 +34,7 @@ const DELIVERY: readonly Sabotage[] = [
   {
     name: "ack-before-session",
     breaks: "a PUBACK waits for the sessions that get the message to be stored",
-    file: "packages/mqtt-bridge/src/publishing.ts",
+    file: "packages/mqtt-bridge/src/messages/publishing.ts",
     find: "    if (isStored) await options.journal.stored();\n",
     replace: "    if (isStored) void options.journal.stored();\n",
     suites: [mqtt("kept-sessions.test.ts")],
@@ -158,7 +158,7 @@ const STATE: readonly Sabotage[] = [
   {
     name: "expiry-not-sent-on",
     breaks: "the time that is left goes out with the message",
-    file: "packages/mqtt-bridge/src/forwarding.ts",
+    file: "packages/mqtt-bridge/src/messages/forwarding.ts",
     find: "messageExpiryInterval: secondsLeft(msLeft)",
     replace: "messageExpiryInterval: 3600",
     suites: [mqtt("slow-reader.test.ts", "mapping.test.ts", "sessions.test.ts")],
@@ -263,7 +263,7 @@ const SECURITY: readonly Sabotage[] = [
   {
     name: "skip-access-to-mqtt-clients",
     breaks: "a right withdrawn from an MQTT client stops its running subscription",
-    file: "packages/mqtt-bridge/src/forwarding.ts",
+    file: "packages/mqtt-bridge/src/messages/forwarding.ts",
     find: "      if (!options.may(client, topic)) {\n",
     replace: "      if (!options.may(client, topic) && msLeft === -1) {\n",
     suites: [mqtt("subscribe.test.ts", "login.test.ts"), gateway("access/walk.test.ts")],

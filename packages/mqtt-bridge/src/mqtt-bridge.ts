@@ -1,21 +1,21 @@
 import type { AbortOptions, Attachment, Bridge, MappingLoss, Port } from "@nomq/core";
 import { createStatusFeed, NomqError, systemClock } from "@nomq/core";
-import { anonymousCheck } from "./admission.ts";
-import type { Arrival } from "./arrival.ts";
-import type { Broker } from "./broker.ts";
-import { createBroker } from "./broker.ts";
-import { createClientRecords } from "./client-records.ts";
+import { anonymousCheck } from "./access/admission.ts";
+import { createEntrance } from "./access/login.ts";
+import { createRefusalLog } from "./access/refusal-log.ts";
+import type { Broker } from "./broker/broker.ts";
+import { createBroker } from "./broker/broker.ts";
+import { createClientRecords } from "./clients/client-records.ts";
+import type { SlowClient } from "./clients/slow-clients.ts";
 import type { MqttCounts } from "./counters.ts";
 import { createCounters } from "./counters.ts";
-import { BROKER_ATTACHMENT } from "./ingress.ts";
-import type { OpenListener } from "./listeners.ts";
-import { openListener } from "./listeners.ts";
-import { createEntrance } from "./login.ts";
+import type { Arrival } from "./listen/arrival.ts";
+import type { OpenListener } from "./listen/listeners.ts";
+import { openListener } from "./listen/listeners.ts";
+import { BROKER_ATTACHMENT } from "./messages/ingress.ts";
 import type { MqttBridgeOptions } from "./options.ts";
 import { listenerSettings } from "./options.ts";
-import { createRefusalLog } from "./refusal-log.ts";
 import type { SessionLedgerRow } from "./sessions/ledger.ts";
-import type { SlowClient } from "./slow-clients.ts";
 
 /** The MQTT side of a hub. */
 export interface MqttBridge extends Bridge {

@@ -1,6 +1,6 @@
 import type { AckPoint } from "@nomq/core";
 import { NomqError } from "@nomq/core";
-import type { Authenticate } from "./login.ts";
+import type { Authenticate } from "./access/login.ts";
 
 /**
  * Who may connect without credentials: programs on this machine (`loopback`, the default), nobody (`none`), or

@@ -2,12 +2,12 @@ import { filterMatches } from "@nomq/core";
 import { createFakeClock } from "@nomq/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { createTopicTrie } from "../src/aedes/topic-trie.ts";
 import { createCounters } from "../src/counters.ts";
 import { createFrameCutter, publishHead } from "../src/front/frames.ts";
 import type { Front } from "../src/front/front.ts";
 import { createFront } from "../src/front/front.ts";
 import { listenerSettings } from "../src/options.ts";
-import { createTopicTrie } from "../src/topic-trie.ts";
 
 interface Rig {
   readonly front: Front;

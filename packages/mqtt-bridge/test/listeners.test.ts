@@ -2,7 +2,7 @@ import { connect as connectTcp, createServer } from "node:net";
 import { NomqError } from "@nomq/core";
 import { describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { anonymousCheck } from "../src/admission.ts";
+import { anonymousCheck } from "../src/access/admission.ts";
 import type { MqttListener } from "../src/index.ts";
 import { createMqttBridge } from "../src/index.ts";
 import { startBench } from "./bench.ts";

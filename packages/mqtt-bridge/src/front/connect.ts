@@ -1,8 +1,8 @@
 import { isValidChannel } from "@nomq/core";
 import type { IConnectPacket } from "mqtt-packet";
-import { publishFault } from "../publish-fault.ts";
 import type { ProtocolVersion } from "./packets.ts";
 import { decodeConnect, REASON } from "./packets.ts";
+import { publishFault } from "./publish-fault.ts";
 
 /**
  * Characters of a client id. It is part of many keys, which V8 hashes by their length alone beyond 16,383 characters.

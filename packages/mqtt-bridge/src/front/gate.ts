@@ -1,4 +1,4 @@
-import { createLane } from "../lane.ts";
+import { createLane } from "./lane.ts";
 
 /** What of a session lasts: undefined where nothing has to be waited for. */
 export interface Durable {

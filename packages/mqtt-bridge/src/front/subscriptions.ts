@@ -1,9 +1,21 @@
 import { isValidFilter } from "@nomq/core";
 import type { ISubscribePacket, ISubscription } from "mqtt-packet";
-import { type Held, levelsOf } from "../interest.ts";
 import { packetIdOf } from "./frames.ts";
 import type { ProtocolVersion } from "./packets.ts";
 import { decodePacket, encodePacket, REASON } from "./packets.ts";
+
+/** A number of filters and of their levels. */
+export interface Held {
+  readonly filters: number;
+  readonly levels: number;
+}
+
+/** How many levels a filter has. */
+export function levelsOf(filter: string): number {
+  let levels = 1;
+  for (let at = filter.indexOf("/"); at !== -1; at = filter.indexOf("/", at + 1)) levels += 1;
+  return levels;
+}
 
 /** More filters in one client's hands are refused, and more levels of all of them together. */
 const MOST_FILTERS = 10_000;

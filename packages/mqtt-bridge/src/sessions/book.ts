@@ -1,7 +1,7 @@
 import type { Clock } from "@nomq/core";
+import type { TopicTrie } from "../aedes/topic-trie.ts";
+import { createTopicTrie } from "../aedes/topic-trie.ts";
 import type { Verdict } from "../front/packets.ts";
-import type { TopicTrie } from "../topic-trie.ts";
-import { createTopicTrie } from "../topic-trie.ts";
 import type { Bodies, Body } from "./body.ts";
 import type { JournalRecord, SessionJournal } from "./journal.ts";
 import type { SessionLedger } from "./ledger.ts";

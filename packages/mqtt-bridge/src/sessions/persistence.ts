@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import type { Clock, Principal } from "@nomq/core";
-import type { AedesClient } from "../aedes-internals.ts";
+import type { AedesClient } from "../aedes/aedes-internals.ts";
 import type { Body } from "./body.ts";
 import type { Book } from "./book.ts";
 import type { DrainOptions } from "./drain.ts";

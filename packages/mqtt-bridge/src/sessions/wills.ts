@@ -1,6 +1,6 @@
 import type { CancelTimer, Clock, Principal } from "@nomq/core";
 import type { IConnectPacket, IPublishPacket } from "mqtt-packet";
-import type { AedesClient } from "../aedes-internals.ts";
+import type { AedesClient } from "../aedes/aedes-internals.ts";
 import type { JournalRecord, SessionJournal } from "./journal.ts";
 import { runAt } from "./long-timer.ts";
 import { willKey } from "./stored-key.ts";

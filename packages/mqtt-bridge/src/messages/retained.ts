@@ -1,9 +1,9 @@
 import type { Message, Port } from "@nomq/core";
-import type { AedesClient } from "./aedes-internals.ts";
-import type { ClientDirectory } from "./clients.ts";
-import type { ClientLosses } from "./losses.ts";
-import { publishFromMessage } from "./mapping.ts";
-import type { QueuedPublish } from "./sessions/session.ts";
+import type { AedesClient } from "../aedes/aedes-internals.ts";
+import type { ClientDirectory } from "../clients/client-directory.ts";
+import type { ClientLosses } from "../losses.ts";
+import { publishFromMessage } from "../mapping.ts";
+import type { QueuedPublish } from "../sessions/session.ts";
 
 /** Where retained messages come from. */
 export interface RetainedSourceOptions {

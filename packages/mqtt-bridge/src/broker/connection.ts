@@ -1,16 +1,17 @@
 import type { Clock, Principal } from "@nomq/core";
-import type { Arrival } from "./arrival.ts";
-import type { Counters } from "./counters.ts";
-import { examineConnect } from "./front/connect.ts";
-import type { FrameFault } from "./front/frames.ts";
-import { createFrameCutter } from "./front/frames.ts";
-import type { Front, FrontOptions } from "./front/front.ts";
-import { createFront } from "./front/front.ts";
-import type { ProtocolVersion } from "./front/packets.ts";
-import { REASON, refusingConnack } from "./front/packets.ts";
-import type { WriteTurn } from "./front/writer.ts";
-import { createWriter } from "./front/writer.ts";
-import type { Enter, Entrance } from "./login.ts";
+import type { Enter, Entrance } from "../access/login.ts";
+import type { SessionRefusal } from "../clients/session-rights.ts";
+import type { Counters } from "../counters.ts";
+import { examineConnect } from "../front/connect.ts";
+import type { FrameFault } from "../front/frames.ts";
+import { createFrameCutter } from "../front/frames.ts";
+import type { Front, FrontOptions } from "../front/front.ts";
+import { createFront } from "../front/front.ts";
+import type { ProtocolVersion } from "../front/packets.ts";
+import { REASON, refusingConnack } from "../front/packets.ts";
+import type { WriteTurn } from "../front/writer.ts";
+import { createWriter } from "../front/writer.ts";
+import type { Arrival } from "../listen/arrival.ts";
 
 /** CONNECT must come within this time. */
 const CONNECT_MS = 10_000;
@@ -23,12 +24,6 @@ const LINGER_MS = 2_000;
 export interface Connection {
   /** Ends it: what is written goes out if the other side takes it. */
   close(): void;
-}
-
-/** A session that a client may not have. */
-export interface SessionRefusal {
-  readonly reason: "session-quota" | "session-of-another" | "will-access";
-  readonly code: number;
 }
 
 /** What a connection needs of the broker. */

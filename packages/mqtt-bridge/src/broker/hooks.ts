@@ -1,19 +1,19 @@
 import type { Port } from "@nomq/core";
 import type { Aedes, AedesOptions } from "aedes";
-import type { AedesClient } from "./aedes-internals.ts";
-import { clientInternals, internalsOf } from "./aedes-internals.ts";
-import type { ClientRecords } from "./client-records.ts";
-import type { ClientDirectory } from "./clients.ts";
-import type { Counters } from "./counters.ts";
-import { createForwarding } from "./forwarding.ts";
-import type { Interest } from "./interest.ts";
-import type { ClientLosses } from "./losses.ts";
-import type { Publishing } from "./publishing.ts";
-import { mayFilter } from "./rights.ts";
-import type { QueuedPublish } from "./sessions/session.ts";
-import type { SessionStore } from "./sessions/session-store.ts";
-import type { WillBook } from "./sessions/wills.ts";
-import type { TopicEmitter } from "./topic-emitter.ts";
+import { mayFilter } from "../access/rights.ts";
+import type { AedesClient } from "../aedes/aedes-internals.ts";
+import { clientInternals, internalsOf } from "../aedes/aedes-internals.ts";
+import type { TopicEmitter } from "../aedes/topic-emitter.ts";
+import type { ClientDirectory } from "../clients/client-directory.ts";
+import type { ClientRecords } from "../clients/client-records.ts";
+import type { Interest } from "../clients/interest.ts";
+import type { Counters } from "../counters.ts";
+import type { ClientLosses } from "../losses.ts";
+import { createForwarding } from "../messages/forwarding.ts";
+import type { Publishing } from "../messages/publishing.ts";
+import type { QueuedPublish } from "../sessions/session.ts";
+import type { SessionStore } from "../sessions/session-store.ts";
+import type { WillBook } from "../sessions/wills.ts";
 
 /** What the hooks need. */
 export interface HookOptions {

@@ -1,9 +1,9 @@
 import type { Port, Principal, Receipt } from "@nomq/core";
 import type { IPublishPacket } from "mqtt-packet";
-import type { Verdict } from "./front/packets.ts";
-import { REASON } from "./front/packets.ts";
-import { draftFromPublish } from "./mapping.ts";
-import type { ListenerSettings } from "./options.ts";
+import type { Verdict } from "../front/packets.ts";
+import { REASON } from "../front/packets.ts";
+import { draftFromPublish } from "../mapping.ts";
+import type { ListenerSettings } from "../options.ts";
 
 /** The attachment that stands for every session of the embedded broker. */
 export const BROKER_ATTACHMENT = "mqtt:broker";

@@ -2,8 +2,8 @@ import { createServer as createHttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { createServer as createTcpServer } from "node:net";
 import { listenOnTcp } from "@nomq/core";
+import type { ListenerSettings } from "../options.ts";
 import type { ListenerEvents } from "./arrival.ts";
-import type { ListenerSettings } from "./options.ts";
 import { serveWebSocket } from "./websocket.ts";
 
 /** An open listener. */

@@ -1,22 +1,22 @@
 import { isValidChannel, type Port, type Principal } from "@nomq/core";
 import type { Aedes, AedesOptions } from "aedes";
 import type { IPublishPacket } from "mqtt-packet";
-import type { AedesClient } from "./aedes-internals.ts";
-import { clientInternals } from "./aedes-internals.ts";
-import type { ClientDirectory } from "./clients.ts";
-import type { Counters } from "./counters.ts";
-import type { Front } from "./front/front.ts";
-import type { Verdict } from "./front/packets.ts";
-import { REASON } from "./front/packets.ts";
+import { recordRefusal } from "../access/rights.ts";
+import type { AedesClient } from "../aedes/aedes-internals.ts";
+import { clientInternals } from "../aedes/aedes-internals.ts";
+import type { TopicEmitter } from "../aedes/topic-emitter.ts";
+import type { ClientDirectory } from "../clients/client-directory.ts";
+import type { Counters } from "../counters.ts";
+import type { Front } from "../front/front.ts";
+import { createLane, type Lane } from "../front/lane.ts";
+import type { Verdict } from "../front/packets.ts";
+import { REASON } from "../front/packets.ts";
+import { publishFault } from "../front/publish-fault.ts";
+import type { SessionJournal } from "../sessions/journal.ts";
+import type { QueuedPublish, Session } from "../sessions/session.ts";
+import type { SessionStore } from "../sessions/session-store.ts";
+import type { LeftWill, Will } from "../sessions/wills.ts";
 import type { Handed, Ingress } from "./ingress.ts";
-import { createLane, type Lane } from "./lane.ts";
-import { publishFault } from "./publish-fault.ts";
-import { recordRefusal } from "./rights.ts";
-import type { SessionJournal } from "./sessions/journal.ts";
-import type { QueuedPublish, Session } from "./sessions/session.ts";
-import type { SessionStore } from "./sessions/session-store.ts";
-import type { LeftWill, Will } from "./sessions/wills.ts";
-import type { TopicEmitter } from "./topic-emitter.ts";
 
 /** Where aedes sends what it believes to publish: no subscription covers it. */
 const NOWHERE = "$nowhere";

@@ -1,5 +1,5 @@
 import { type Network, NomqError, networkCheck, parseNetwork } from "@nomq/core";
-import type { AnonymousRule } from "./options.ts";
+import type { AnonymousRule } from "../options.ts";
 
 /** Tells whether a client without credentials may come from an address. */
 export type AddressCheck = (address: string) => boolean;

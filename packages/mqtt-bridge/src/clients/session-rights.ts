@@ -1,12 +1,17 @@
 import type { Port, Principal } from "@nomq/core";
 import type { IConnectPacket } from "mqtt-packet";
-import type { SessionRefusal } from "./connection.ts";
-import { REASON } from "./front/packets.ts";
-import type { LiveClients } from "./revocation.ts";
-import type { SessionStore } from "./sessions/session-store.ts";
+import { REASON } from "../front/packets.ts";
+import type { SessionStore } from "../sessions/session-store.ts";
+import type { LiveClients } from "./live-clients.ts";
 
 /** Sessions that outlive their connection; a further one is refused. */
 const MOST_SESSIONS = 10_000;
+
+/** A session that a client may not have. */
+export interface SessionRefusal {
+  readonly reason: "session-quota" | "session-of-another" | "will-access";
+  readonly code: number;
+}
 
 /** Why a client may not have the session it asks for, if it may not. */
 export function sessionRefusal(

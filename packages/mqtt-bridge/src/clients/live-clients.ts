@@ -1,7 +1,7 @@
 import type { Port } from "@nomq/core";
-import type { ClientDirectory } from "./clients.ts";
-import type { Front } from "./front/front.ts";
-import { REASON } from "./front/packets.ts";
+import type { Front } from "../front/front.ts";
+import { REASON } from "../front/packets.ts";
+import type { ClientDirectory } from "./client-directory.ts";
 
 /** The clients that are connected, and what becomes of them when the rules change. */
 export interface LiveClients {

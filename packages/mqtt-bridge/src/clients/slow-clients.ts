@@ -1,7 +1,7 @@
 import type { CancelTimer, Clock, Principal } from "@nomq/core";
-import type { Arrival } from "./arrival.ts";
+import type { Front } from "../front/front.ts";
+import type { Arrival } from "../listen/arrival.ts";
 import type { ClientRecords } from "./client-records.ts";
-import type { Front } from "./front/front.ts";
 
 /** How often connections are looked at. */
 const LOOK_MS = 2_500;

@@ -1,7 +1,8 @@
 import type { Duplex } from "node:stream";
-import type { AedesClient } from "./aedes-internals.ts";
-import type { Front } from "./front/front.ts";
-import type { Held, Interest } from "./interest.ts";
+import type { AedesClient } from "../aedes/aedes-internals.ts";
+import type { Front } from "../front/front.ts";
+import type { Held } from "../front/subscriptions.ts";
+import type { Interest } from "./interest.ts";
 
 /** What the broker knows of its clients besides aedes and their sessions. */
 export interface ClientDirectory {

@@ -1,4 +1,5 @@
 import { type Attachment, NomqError } from "@nomq/core";
+import { type Held, levelsOf } from "../front/subscriptions.ts";
 
 /** The filters that sessions hold together: what the hub must send to the broker. */
 export interface Interest {
@@ -8,19 +9,6 @@ export interface Interest {
   drop(client: string, filters?: readonly string[]): void;
   /** What a client holds or has asked for: filters, and the levels of all of them, which is what they cost. */
   heldBy(client: string): Held;
-}
-
-/** A number of filters and of their levels. */
-export interface Held {
-  readonly filters: number;
-  readonly levels: number;
-}
-
-/** How many levels a filter has. */
-export function levelsOf(filter: string): number {
-  let levels = 1;
-  for (let at = filter.indexOf("/"); at !== -1; at = filter.indexOf("/", at + 1)) levels += 1;
-  return levels;
 }
 
 interface Wish {

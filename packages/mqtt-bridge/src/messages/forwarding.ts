@@ -1,8 +1,8 @@
 import { type Clock, filterMatches, isValidChannel } from "@nomq/core";
-import type { AedesClient } from "./aedes-internals.ts";
-import type { ClientLosses } from "./losses.ts";
-import { secondsLeft } from "./mapping.ts";
-import type { QueuedPublish } from "./sessions/session.ts";
+import type { AedesClient } from "../aedes/aedes-internals.ts";
+import type { ClientLosses } from "../losses.ts";
+import { secondsLeft } from "../mapping.ts";
+import type { QueuedPublish } from "../sessions/session.ts";
 
 /** What the subscriptions of a client say together about one topic. */
 interface Grant {

@@ -3,8 +3,8 @@ import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { pageFault } from "@nomq/core";
 import { createWebSocketStream, WebSocketServer } from "ws";
+import type { ListenerSettings } from "../options.ts";
 import type { ListenerEvents } from "./arrival.ts";
-import type { ListenerSettings } from "./options.ts";
 
 /** MQTT 5.0 section 6: clients must offer `mqtt`; 3.1 clients called it `mqttv3.1`. */
 const SUBPROTOCOLS = ["mqtt", "mqttv3.1"];

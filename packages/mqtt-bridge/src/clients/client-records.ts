@@ -1,8 +1,8 @@
 import type { SessionLog } from "@nomq/core";
-import type { Arrival } from "./arrival.ts";
-import type { Front } from "./front/front.ts";
-import { plainAddress } from "./login.ts";
-import type { RefusedClient } from "./refusal-log.ts";
+import { plainAddress } from "../access/login.ts";
+import type { RefusedClient } from "../access/refusal-log.ts";
+import type { Front } from "../front/front.ts";
+import type { Arrival } from "../listen/arrival.ts";
 
 /** What the session log hears of MQTT clients. */
 export interface ClientRecords {

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { ListenerSettings } from "./options.ts";
+import type { ListenerSettings } from "../options.ts";
 
 /** A connection as a listener hands it over. */
 export interface Arrival {

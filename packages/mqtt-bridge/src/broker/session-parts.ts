@@ -1,20 +1,20 @@
 import type { Port } from "@nomq/core";
-import type { AedesClient } from "./aedes-internals.ts";
-import type { ClientDirectory } from "./clients.ts";
-import type { Counters } from "./counters.ts";
-import type { Front, FrontOptions } from "./front/front.ts";
+import type { AedesClient } from "../aedes/aedes-internals.ts";
+import type { TopicEmitter } from "../aedes/topic-emitter.ts";
+import type { ClientDirectory } from "../clients/client-directory.ts";
+import type { Counters } from "../counters.ts";
+import type { Front, FrontOptions } from "../front/front.ts";
+import type { ClientLosses } from "../losses.ts";
+import type { Ingress } from "../messages/ingress.ts";
+import { createPublishing, type Publishing } from "../messages/publishing.ts";
+import { createRetainedSource } from "../messages/retained.ts";
+import { createEarlierClock } from "../sessions/earlier-clock.ts";
+import { createSessionJournal, type SessionJournal } from "../sessions/journal.ts";
+import type { SessionStore, SessionStoreOptions } from "../sessions/session-store.ts";
+import { createSessionStore } from "../sessions/session-store.ts";
+import type { StoredState } from "../sessions/stored-state.ts";
+import { createWillBook, type WillBook } from "../sessions/wills.ts";
 import { lastsFor } from "./hooks.ts";
-import type { Ingress } from "./ingress.ts";
-import type { ClientLosses } from "./losses.ts";
-import { createPublishing, type Publishing } from "./publishing.ts";
-import { createRetainedSource } from "./retained.ts";
-import { createEarlierClock } from "./sessions/earlier-clock.ts";
-import { createSessionJournal, type SessionJournal } from "./sessions/journal.ts";
-import type { SessionStore, SessionStoreOptions } from "./sessions/session-store.ts";
-import { createSessionStore } from "./sessions/session-store.ts";
-import type { StoredState } from "./sessions/stored-state.ts";
-import { createWillBook, type WillBook } from "./sessions/wills.ts";
-import type { TopicEmitter } from "./topic-emitter.ts";
 
 /** What the sessions are made of. */
 export interface SessionPartsOptions {

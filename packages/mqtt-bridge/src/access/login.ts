@@ -1,7 +1,7 @@
 import type { Login, Principal } from "@nomq/core";
 import type { IConnectPacket } from "mqtt-packet";
+import { REASON } from "../front/packets.ts";
 import type { AddressCheck } from "./admission.ts";
-import { REASON } from "./front/packets.ts";
 
 /**
  * Who may log in by name; `from` is the client's IP address. Undefined: nobody has an account here, and credentials are

@@ -1,6 +1,6 @@
 import type { Log } from "@nomq/core";
+import type { ListenerSettings } from "../options.ts";
 import { plainAddress } from "./login.ts";
-import type { ListenerSettings } from "./options.ts";
 
 /** Addresses remembered; beyond that a refusal is only counted. */
 const MOST_REMEMBERED = 1000;
