@@ -47,7 +47,7 @@ export async function connectRaw(options: RawOptions): Promise<RawClient> {
   const version = { protocolVersion };
   const socket = connectTcp({ port, host: "127.0.0.1", noDelay: true });
   const got: Packet[] = [];
-  const taken = new WeakSet<Packet>();
+  const untaken: Packet[] = [];
   let waiters: (() => void)[] = [];
   const wake = (): void => {
     const woken = waiters;
@@ -59,6 +59,7 @@ export async function connectRaw(options: RawOptions): Promise<RawClient> {
   const decoder = parser(version);
   decoder.on("packet", (packet) => {
     got.push(packet);
+    untaken.push(packet);
     wake();
   });
   socket.on("data", (chunk) => decoder.parse(chunk));
@@ -77,12 +78,9 @@ export async function connectRaw(options: RawOptions): Promise<RawClient> {
   };
   const take = async <C extends PacketCmd>(cmd: C): Promise<Extract<Packet, { cmd: C }>> => {
     for (;;) {
-      const found = got.find((packet) => packet.cmd === cmd && !taken.has(packet));
-      if (found !== undefined) {
-        taken.add(found);
-        // `cmd` is what tells the packets apart.
-        return found as Extract<Packet, { cmd: C }>;
-      }
+      const at = untaken.findIndex((packet) => packet.cmd === cmd);
+      // `cmd` is what tells the packets apart.
+      if (at !== -1) return untaken.splice(at, 1)[0] as Extract<Packet, { cmd: C }>;
       if (isClosed) throw new Error(`closed before ${cmd}; got ${got.map((one) => one.cmd).join(", ")}`);
       await new Promise<void>((resolve) => waiters.push(resolve));
     }

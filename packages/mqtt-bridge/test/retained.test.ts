@@ -95,20 +95,22 @@ test.each([
   expect(reader.messages()).toHaveLength(copies);
 });
 
-test("20,000 retained messages reach a subscriber that reads, at QoS 1 within its Receive Maximum", async () => {
+/** More than fits in any buffer on the way. */
+const MANY = process.env["NOMQ_LONG"] === undefined ? 5_000 : 20_000;
+
+test(`${MANY} retained messages reach a subscriber that reads, at QoS 1 within its Receive Maximum`, async () => {
   await using bench = await startBench();
-  for (let at = 0; at < 20_000; at += 1) {
+  for (let at = 0; at < MANY; at += 1) {
     bench.hub.retained.set(`r/${at}`, messageOf({ channel: `r/${at}`, qos: 1, retain: true }));
   }
   const reader = await bench.client({ properties: { receiveMaximum: 20 } });
   reader.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "r/#", qos: 1 }] });
-  let open = 0;
-  for (let count = 0; count < 20_000; count += 1) {
+  await reader.take("suback");
+  const before = reader.got.length;
+  for (let acknowledged = 0; acknowledged < MANY; acknowledged += 1) {
     const { messageId = 0 } = await reader.take("publish");
-    open += 1;
-    expect(open).toBeLessThanOrEqual(20);
+    expect(reader.got.length - before - acknowledged).toBeLessThanOrEqual(20);
     reader.send({ cmd: "puback", messageId });
-    open -= 1;
   }
   expect(bench.bridge.counts().connectionsCut).toEqual({});
 }, 60_000);
