@@ -208,7 +208,7 @@ describe("every pair of peers, through a real gateway", () => {
       ),
     );
     expect([...new Set(limits)].toSorted()).toEqual([
-      "name: 8192",
+      "name: 65535",
       "response-channel: 65535",
       "size: 1339",
       "size: 65375",

@@ -41,7 +41,7 @@ const QOS_OUT = "at most the subscription's QoS";
 const rows = {
   name: {
     from: both(
-      kept("topic, byte for byte, 1 to 8,192 bytes; a first level that starts with `$` is refused", {
+      kept("topic, byte for byte, 1 to 65,535 bytes; a first level that starts with `$` is refused", {
         ...name,
         convert: (packet: IPublishPacket): string => packet.topic,
       }),

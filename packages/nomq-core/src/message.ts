@@ -48,11 +48,8 @@ export interface Draft {
   readonly properties?: readonly (readonly [name: string, value: string])[];
 }
 
-/**
- * The longest channel name and filter in bytes of UTF-8. Names are keys of many maps, and V8 hashes strings of more
- * than 16,383 characters by their length alone: a few hundred of one length would stall the process.
- */
-export const MAX_NAME_BYTES = 8192;
+/** The longest channel name and filter in bytes of UTF-8 (MQTT 5.0 section 1.5.4). */
+export const MAX_NAME_BYTES = 65_535;
 
 /** The longest other text of a message in bytes of UTF-8 (MQTT 5.0 section 1.5.4). */
 export const MAX_TEXT_BYTES = 65_535;
@@ -63,7 +60,7 @@ export const MAX_FILTER_LEVELS = 512;
 const FORBIDDEN_IN_CHANNEL = /[\0+#]/;
 
 /**
- * True for 1 to 8,192 bytes of well-formed UTF-8 without NUL, `+` and `#` whose first level does not start
+ * True for 1 to 65,535 bytes of well-formed UTF-8 without NUL, `+` and `#` whose first level does not start
  * with `$`.
  */
 export function isValidChannel(name: string): boolean {

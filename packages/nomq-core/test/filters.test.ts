@@ -110,7 +110,7 @@ describe("names", () => {
     },
   );
 
-  test.for(["/", "a//b", "a/", " ", "a/$b", "é".repeat(4096), "x".repeat(MAX_NAME_BYTES)])(
+  test.for(["/", "a//b", "a/", " ", "a/$b", "é".repeat(32_767), "x".repeat(MAX_NAME_BYTES)])(
     "a channel",
     (name) => {
       expect(isValidChannel(name)).toBe(true);

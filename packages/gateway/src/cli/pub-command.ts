@@ -81,4 +81,4 @@ function faultOf(receipt: Receipt, until: AckPoint | undefined): string | undefi
   return `not delivered everywhere: ${said.join(", ")}`;
 }
 
-const INVALID_CHANNEL = ": a channel's name has 1 to 8,192 bytes, no NUL, + or #, and does not start with $";
+const INVALID_CHANNEL = ": a channel's name has 1 to 65,535 bytes, no NUL, + or #, and does not start with $";

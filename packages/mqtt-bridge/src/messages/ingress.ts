@@ -149,6 +149,7 @@ const REFUSALS: Readonly<Record<string, number>> = {
   "channel-invalid": REASON.topicNameInvalid,
   access: REASON.notAuthorized,
   "outbox-full": REASON.quotaExceeded,
+  "long-names-full": REASON.quotaExceeded,
   "store-busy": REASON.quotaExceeded,
   "store-full": REASON.quotaExceeded,
   "too-large": REASON.quotaExceeded,

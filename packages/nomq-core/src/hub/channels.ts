@@ -12,7 +12,7 @@ interface Watcher {
   wake: (() => void) | undefined;
 }
 
-/** Bytes of all names seen, as UTF-16: a name may have 8,192, and whoever may publish makes them up. */
+/** Bytes of all names seen, as UTF-16: a name may have 65,535, and whoever may publish makes them up. */
 const MOST_BYTES = 32 * 1024 * 1024;
 
 /** Names the hub has seen: bounded in number and in bytes, configured ones stay, new ones are announced. */

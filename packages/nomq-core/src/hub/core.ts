@@ -6,6 +6,7 @@ import type { Channels } from "./channels.ts";
 import type { Prints } from "./echo.ts";
 import type { Arrival, Entry } from "./lane.ts";
 import type { Counts } from "./ledger.ts";
+import type { LongNames } from "./long-names.ts";
 import type { OnceKeys } from "./once.ts";
 import type { OwedCause } from "./owed.ts";
 import type { Place } from "./place.ts";
@@ -109,6 +110,7 @@ export interface Core {
   readonly receipts: Receipts;
   readonly once: OnceKeys;
   readonly channels: Channels;
+  readonly longNames: LongNames;
   readonly changes: Changes;
   readonly prints: Prints;
   readonly numbers: Numbers;

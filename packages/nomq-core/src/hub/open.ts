@@ -11,6 +11,7 @@ import { enter, finish } from "./enter.ts";
 import { recallPlace, saveClock, saveClockInTime, setMeanwhile, stepsFrom } from "./keeper.ts";
 import type { Entry } from "./lane.ts";
 import { Counts } from "./ledger.ts";
+import { LongNames } from "./long-names.ts";
 import { OnceKeys } from "./once.ts";
 import { type OwnState, readOwnState } from "./own-state.ts";
 import { Place } from "./place.ts";
@@ -59,6 +60,7 @@ export async function openCore(options: {
     remember: (name, counts) => remember(core, name, counts),
     firstSeq: opened.seq,
     receipts: new Receipts({ most: limits.receipts, seqOf: numbers.seqOf }),
+    longNames: new LongNames(),
     channels: new Channels({ configured: options.channels, most: limits.channels }),
     changes: new Changes(),
     prints: new Prints(),
@@ -233,7 +235,10 @@ async function learnChannels(core: Core): Promise<void> {
         ...(after === undefined ? {} : { after }),
         limit: PAGE,
       });
-      for (const message of page) core.channels.learn(message.channel);
+      for (const { channel } of page) {
+        core.channels.learn(channel);
+        core.longNames.take(channel);
+      }
       after = page.at(-1)?.channel;
       if (page.length < PAGE) return;
       await core.turn.next();

@@ -148,7 +148,8 @@ function faultOf(core: Core, call: PublishCall): string | undefined {
   if (ttlMs !== undefined && !(ttlMs >= 0 && ttlMs <= Number.MAX_SAFE_INTEGER / 2)) return "ttl-invalid";
   if (!areTextsValid(call.draft)) return "properties-invalid";
   if (payload.byteLength > core.limits.payload) return "too-large";
-  return core.access.may(call.from, "publish", channel) ? undefined : "access";
+  if (!core.access.may(call.from, "publish", channel)) return "access";
+  return core.longNames.take(channel) ? undefined : "long-names-full";
 }
 
 function refuse(core: Core, at: { draft: Draft; source: Place | undefined; reason: string }): Receipt {

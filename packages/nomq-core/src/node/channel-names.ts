@@ -20,7 +20,7 @@ export function createChannelNames(limit: number): ChannelNames {
 }
 
 const FIRST_ROOM = 16;
-/** On average: a name may have 8,192, and whoever may publish can make up a million. */
+/** On average: a name may have 65,535, and whoever may publish can make up a million. */
 const HEARD_BYTES = 64;
 
 /**

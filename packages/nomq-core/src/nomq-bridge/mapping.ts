@@ -54,15 +54,18 @@ const rows = {
   name: {
     from: both(
       approximated(
-        "the hash of a name of 1 to 8,192 bytes: names come from configuration, from SUBSCRIBE packets, from every other protocol's use and from `nomq name`; an unknown hash is dropped and listed by `nomq unknown`",
+        "the hash of a name of 1 to 65,535 bytes: names come from configuration, from SUBSCRIBE packets, from every other protocol's use and from `nomq name`; an unknown hash is dropped and listed by `nomq unknown`",
         { most: MAX_NAME_BYTES, convert: ({ channel }: IncomingMessage): string => channel },
       ),
     ),
     to: both(
-      kept("the first 16 bytes of the SHA-256 of a name of 1 to 8,192 bytes; who subscribed knows the name", {
-        most: MAX_NAME_BYTES,
-        convert: ({ channel }: Message): string => channel,
-      }),
+      kept(
+        "the first 16 bytes of the SHA-256 of a name of 1 to 65,535 bytes; who subscribed knows the name",
+        {
+          most: MAX_NAME_BYTES,
+          convert: ({ channel }: Message): string => channel,
+        },
+      ),
     ),
   },
   publish: {

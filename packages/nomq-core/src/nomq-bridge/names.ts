@@ -167,7 +167,7 @@ function withoutSlashes(text: string): string {
   return text.slice(from, to);
 }
 
-const CHANNEL_RULE = "a channel's name has 1 to 8,192 bytes, no NUL, + or #, and does not start with $";
+const CHANNEL_RULE = "a channel's name has 1 to 65,535 bytes, no NUL, + or #, and does not start with $";
 const FULL = "no room for another name; put names into nomq.channels and forget them here";
 
 const refused = (reason: NamingFault, text: string): Naming => ({ is: "refused", reason, text });

@@ -72,6 +72,7 @@ function refusalStatus(reason = ""): ContentfulStatusCode {
   const known: Readonly<Record<string, ContentfulStatusCode>> = {
     access: 403,
     "too-large": 413,
+    "long-names-full": 429,
     "store-busy": 503,
     "store-failed": 503,
     "store-full": 507,

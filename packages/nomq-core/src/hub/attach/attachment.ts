@@ -131,6 +131,9 @@ export function checkFilters(core: Core, filters: readonly string[], present = 0
       `${JSON.stringify(wrong.slice(0, 200))}; "+" and "#" stand for whole levels, "#" last; at most ${MAX_FILTER_LEVELS} levels`,
     );
   }
+  if (!filters.every((filter) => core.longNames.take(filter))) {
+    throw new NomqError("filter-invalid", "too many names of more than 16,383 characters are in use");
+  }
   if (filters.length + present > core.limits.filters) {
     throw new NomqError("filter-invalid", `more than ${core.limits.filters} filters at one attachment`);
   }
