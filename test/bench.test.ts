@@ -11,7 +11,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs one. The test runner hears from this process meanwhile: it gives up on one that is silent for a minute. */
+/** Runs one. This process stays responsive meanwhile, so that a test that hangs is named. */
 const bench = (...given: readonly string[]): Promise<Ended> =>
   new Promise((resolve) => {
     execFile(process.execPath, ["--conditions=@nomq/source", main, ...given], (error, stdout, stderr) =>

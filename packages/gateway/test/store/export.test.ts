@@ -17,7 +17,7 @@ import { contents, drawBatch, opened } from "./drawn.ts";
 import { makeStore, testFolder } from "./folders.ts";
 
 const isLong = process.env["NOMQ_LONG"] !== undefined;
-const seeds = Array.from({ length: isLong ? 60 : 4 }, (_, at) => at + 1);
+const seeds = Array.from({ length: isLong ? 30 : 4 }, (_, at) => at + 1);
 
 async function* each(lines: readonly string[]): AsyncGenerator<string> {
   yield* lines;

@@ -5,7 +5,7 @@ import { leftBy, makeStore, testFolder } from "./folders.ts";
 
 const isLong = process.env["NOMQ_LONG"] !== undefined;
 const SEED = Number(process.env["NOMQ_SEED"] ?? 7);
-const [RUNS, STEPS] = isLong ? [60, 120] : [4, 60];
+const [RUNS, STEPS] = isLong ? [40, 120] : [4, 60];
 
 const ended = ({ delivered, expired, refused, uncertain, dropped }: LedgerRow): number =>
   delivered + expired + refused + uncertain + Object.values(dropped).reduce((sum, by) => sum + by, 0);

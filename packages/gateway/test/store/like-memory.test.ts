@@ -6,7 +6,7 @@ import { contents, drawBatch, opened } from "./drawn.ts";
 import { openDisk } from "./folders.ts";
 
 const isLong = process.env["NOMQ_LONG"] !== undefined;
-const seeds = Array.from({ length: isLong ? 200 : 12 }, (_, at) => at + 1);
+const seeds = Array.from({ length: isLong ? 100 : 12 }, (_, at) => at + 1);
 test.each(seeds)("the durable store answers as the memory store does, over kills: seed %i", async (seed) => {
   const prng = createPrng(seed);
   const memory = createMemoryStore({ clock: createFakeClock() });

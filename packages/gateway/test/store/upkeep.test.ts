@@ -258,7 +258,7 @@ describe("what is deleted", () => {
 
   test("a drained outbox is compacted: its room is free again, its head is found", async () => {
     await using folder = await testFolder();
-    const count = isLong ? 200_000 : 12_000;
+    const count = isLong ? 50_000 : 12_000;
     const limits = { history: [], receipts: { forMs: 0 } };
     await using store = makeStore(folder.path, limits, { compactAfter: 10_000 });
     const { seq } = await store.open();
