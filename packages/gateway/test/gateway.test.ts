@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -30,6 +30,21 @@ async function takenPorts(): Promise<{ tcp: number; udp: number } & AsyncDisposa
 }
 
 describe("start", () => {
+  test("something else in the place of the control socket ends it with a reason, and leaves no process", async () => {
+    using folder = testFolder();
+    const file = folder.file("gateway.yaml", ON_ANY_PORT);
+    mkdirSync(join(folder.path, "data", "control.sock"), { recursive: true });
+    await using program = nomq(["gateway", "--config", file], { cwd: folder.path });
+    const { code, stderr } = await program.ended;
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^listen-failed: cannot open the control socket/m),
+    ]);
+    expect(readdirSync(join(folder.path, "data")).filter((name) => name.startsWith("control"))).toEqual([
+      "control.sock",
+    ]);
+  });
+
   test("log.format json: standard output is one ready line with the real ports", async () => {
     using folder = testFolder();
     await using gateway = await launchGateway({ folder });

@@ -55,7 +55,7 @@ export interface HealthSources {
   /** False while the gateway starts, when not every bridge is there yet, and while it stops. */
   isOpen(): boolean;
   /** Undefined: the store is in memory. */
-  readonly store: Pick<DurableStore, "isFull" | "damaged"> | undefined;
+  readonly store: Pick<DurableStore, "isFull" | "isGone" | "damaged"> | undefined;
   readonly clock: Clock;
 }
 
@@ -94,7 +94,7 @@ function storeHealthOf({ store, storeProgress, clock }: HealthSources): StoreHea
   const isStill = stillSince !== undefined && clock.now() - stillSince >= STILL_COMMIT_MS;
   const well = store === undefined ? "memory" : "ready";
   return {
-    state: store?.isFull === true ? "full" : isStill ? "failing" : well,
+    state: store?.isFull === true ? "full" : isStill || store?.isGone === true ? "failing" : well,
     damaged: store?.damaged ?? 0,
     waiting,
     ...(stillSince === undefined ? {} : { stillSince }),

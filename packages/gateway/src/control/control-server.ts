@@ -38,10 +38,7 @@ export async function openControlServer(folder: string, app: Hono): Promise<Cont
   // createAdaptorServer types its result for HTTP/2 as well; without options it is node:http's server.
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   await listen(server, draft);
-  // The socket takes its name with its mode already narrow, over whatever a dead process left.
-  chmodSync(draft, 0o600);
-  renameSync(draft, path);
-  const { ino } = lstatSync(path);
+  const ino = place(server, draft, path);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -56,6 +53,21 @@ export async function openControlServer(folder: string, app: Hono): Promise<Cont
       return closing;
     },
   };
+}
+
+/** The socket takes its name with its mode already narrow, over whatever a dead process left. Says its inode. */
+function place(server: Server, draft: string, path: string): number {
+  try {
+    chmodSync(draft, 0o600);
+    renameSync(draft, path);
+    return lstatSync(path).ino;
+  } catch (error) {
+    // A server that is left open would keep the process.
+    server.close();
+    rmSync(draft, { force: true });
+    const text = `cannot open the control socket ${path} (${codeOf(error)}): is something else in its place?`;
+    throw new NomqError("listen-failed", text, { cause: error });
+  }
 }
 
 async function listen(server: Server, path: string): Promise<void> {

@@ -82,6 +82,8 @@ export interface DurableStore extends Store {
   recover(): Promise<Recovered>;
   /** No messages are taken for want of room. */
   readonly isFull: boolean;
+  /** The folder was removed while it was open: every commit is refused as `store-failed`. */
+  readonly isGone: boolean;
   /** Does at once what it does by itself every second: expiry, limits, compaction. */
   tidy(): Promise<void>;
 }
@@ -148,6 +150,10 @@ export class LevelStore implements DurableStore {
     return this.space.isFull;
   }
 
+  get isGone(): boolean {
+    return this.space.isGone;
+  }
+
   async recover(): Promise<Recovered> {
     await this.writer.idle();
     if (!this.database.isOpen) {
@@ -205,6 +211,7 @@ export class LevelStore implements DurableStore {
     // Interest is small and replaced, not added to: who subscribes gets QoS 0 at least.
     if (messages > 0 && !(await this.space.admits(bytes)))
       throw new NomqError("store-full", "the store's disk is full; free some room");
+    this.space.refuseGone();
     await this.writer.write({
       messages,
       bytes,

@@ -24,7 +24,7 @@ const healthWith = (sources: Partial<HealthSources>): Health =>
     mqtt: () => undefined,
     storeProgress: () => ({ waiting: 0 }),
     isOpen: () => true,
-    store: { isFull: false, damaged: 0 },
+    store: { isFull: false, isGone: false, damaged: 0 },
     clock: CLOCK,
     ...sources,
   });
@@ -76,8 +76,9 @@ describe("store", () => {
   test.each([
     [{ store: undefined }, { state: "memory", damaged: 0, waiting: 0 }],
     [{}, { state: "ready", damaged: 0, waiting: 0 }],
-    [{ store: { isFull: true, damaged: 0 } }, { state: "full", damaged: 0, waiting: 0 }],
-    [{ store: { isFull: false, damaged: 2 } }, { state: "ready", damaged: 2, waiting: 0 }],
+    [{ store: { isFull: false, isGone: true, damaged: 0 } }, { state: "failing", damaged: 0, waiting: 0 }],
+    [{ store: { isFull: true, isGone: false, damaged: 0 } }, { state: "full", damaged: 0, waiting: 0 }],
+    [{ store: { isFull: false, isGone: false, damaged: 2 } }, { state: "ready", damaged: 2, waiting: 0 }],
     [
       { storeProgress: () => ({ waiting: 7, stillSince: NOW - 10_000 }) },
       { state: "failing", damaged: 0, waiting: 7, stillSince: NOW - 10_000 },

@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { NomqError } from "@nomq/core";
 import {
   batchOf,
@@ -203,4 +206,20 @@ describe("group commit", () => {
     await store.commit(batchOf([], [{ write: "count", name: "one", add: { accepted: 1, refused: 1 } }]));
     expect((await store.open()).rows?.map(([name]) => name)).toEqual(["one"]);
   });
+});
+
+test("a folder that was removed while it was open is noticed: what must last is refused from then on", async () => {
+  await using folder = await testFolder();
+  const path = join(folder.path, "store");
+  await using store = makeStore(path);
+  await store.open();
+  const message = (seq: number): ReturnType<typeof batchOf> =>
+    batchOf([messageWrite(storedMessage(seq), ["peer"])]);
+  await store.commit(batchOf([interestWrite("peer")]));
+  await store.commit(message(1));
+  await rm(path, { recursive: true });
+  await store.tidy();
+  expect(store.isGone).toBe(true);
+  await expect(store.commit(message(2))).rejects.toMatchObject({ code: "store-failed" });
+  expect(existsSync(path)).toBe(false);
 });

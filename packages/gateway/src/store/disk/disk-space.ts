@@ -1,5 +1,5 @@
-import type { Log, SessionLog } from "@nomq/core";
-import { dropReserve, freeBytes, keepReserve } from "./folder.ts";
+import { type Log, NomqError, type SessionLog } from "@nomq/core";
+import { dropReserve, freeBytes, isMarkGone, keepReserve } from "./folder.ts";
 
 /** How much of the disk the store leaves alone. */
 export interface DiskSpaceLimits {
@@ -15,13 +15,14 @@ export interface DiskSpaceLimits {
 const BYTES_BETWEEN = 512 * 1024;
 const COMMITS_BETWEEN = 64;
 
-/** Watches the free bytes of the store's disk. */
+/** Watches the free bytes of the store's disk, and that the store is still where it was opened. */
 export class DiskSpace {
   private readonly folder: string;
   private readonly limits: DiskSpaceLimits;
   private readonly log: Log;
   private readonly sessionLog: SessionLog;
   private full = false;
+  private gone = false;
   private bytes = Number.POSITIVE_INFINITY;
   private commits = 0;
 
@@ -34,6 +35,17 @@ export class DiskSpace {
 
   get isFull(): boolean {
     return this.full;
+  }
+
+  /** Somebody removed the folder: the database writes on into files that end with this process. */
+  get isGone(): boolean {
+    return this.gone;
+  }
+
+  /** Throws `store-failed` once the folder is gone. */
+  refuseGone(): void {
+    if (!this.gone) return;
+    throw new NomqError("store-failed", `${this.folder} was removed while it was open; restart the gateway`);
   }
 
   /** Whether so many more bytes of messages may be written. */
@@ -54,16 +66,27 @@ export class DiskSpace {
   async tend(): Promise<void> {
     const free = await this.look();
     const { low, reserve } = this.limits;
-    if (!this.full && free >= low + reserve) await keepReserve(this.folder, reserve);
+    if (!this.gone && !this.full && free >= low + reserve) await keepReserve(this.folder, reserve);
   }
 
   private async look(): Promise<number> {
+    if (await isMarkGone(this.folder)) this.lose();
     // A file system that does not say lets its errors say.
     const free = await freeBytes(this.folder).catch(() => Number.POSITIVE_INFINITY);
     this.bytes = 0;
     this.commits = 0;
     this.become(free < (this.full ? this.limits.high : this.limits.low), free);
     return free;
+  }
+
+  /** For good: what has been acknowledged is lost, and a folder of that name is another one. */
+  private lose(): void {
+    if (this.gone) return;
+    this.gone = true;
+    const text =
+      "the store's folder was removed: what is to be stored is refused, and what was is lost; restart";
+    this.log.error(text, { folder: this.folder });
+    this.sessionLog.record({ who: "store", what: "store.removed", details: { folder: this.folder } });
   }
 
   private become(full: boolean, free: number): void {

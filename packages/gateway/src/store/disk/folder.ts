@@ -75,6 +75,13 @@ export async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
 }
 
+/** Whether a store's mark has been removed. What cannot be asked is taken to be there. */
+export const isMarkGone = (folder: string): Promise<boolean> =>
+  stat(join(folder, MARK)).then(
+    () => false,
+    (error: unknown) => codeOf(error) === "ENOENT",
+  );
+
 /** Bytes that the store's disk has left for us. */
 export async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
