@@ -41,6 +41,8 @@ export interface Accounts {
   /** `from`: the client's IP address. */
   password(user: string, password: string, from: string): Promise<AccountLogin>;
   token(token: string, from: string): AccountLogin;
+  /** Whether there is such a user or token. */
+  has(kind: "user" | "token", name: string): boolean;
   /** Takes other users and tokens, all of them; throws `config-invalid` and keeps the old ones when one is wrong. */
   replace(users: readonly AccessUser[], tokens: readonly AccessToken[]): void;
 }
@@ -122,6 +124,11 @@ class Book implements Accounts {
     const { name, scopes = [] } = found;
     const isValid = (): boolean => this.#known.tokens.get(id)?.name === name;
     return { is: "accepted", principal: `token:${name}`, scopes, isValid };
+  }
+
+  has(kind: "user" | "token", name: string): boolean {
+    const { users, tokens } = this.#known;
+    return kind === "user" ? users.has(name) : [...tokens.values()].some((token) => token.name === name);
   }
 
   replace(users: readonly AccessUser[], tokens: readonly AccessToken[]): void {

@@ -41,14 +41,23 @@ export function answerOf(control: AccessControl, question: AccessQuestion): Acce
   const who = question.who as Principal;
   const extent = control.extent?.(who, action, channel) ?? "none";
   const found = extent === "none" ? undefined : control.explain(who, action, channel);
+  const stranger = strangerText(control, who);
   const base = { ...question, allowed: extent !== "none", extent };
   if (extent === "none") {
     const admit = ruleFor(who, action, channel);
-    return { ...base, admit, text: `denied: ${deniedText(control, question)}; this would:\n${admit}` };
+    return {
+      ...base,
+      admit,
+      text: `denied: ${deniedText(control, question)}; this would:\n${admit}${stranger}`,
+    };
   }
   const { rule, filter } = found ?? {};
   const by = rule === undefined || filter === undefined ? {} : { rule, filter };
-  return { ...base, ...by, text: `allowed: ${allowedText(control, { ...question, extent, ...by })}` };
+  return {
+    ...base,
+    ...by,
+    text: `allowed: ${allowedText(control, { ...question, extent, ...by })}${stranger}`,
+  };
 }
 
 function allowedText(
@@ -60,6 +69,15 @@ function allowedText(
   const what = `${who} may ${verb(action)} ${channel}`;
   const how = extent === "some" ? `${what} in part: every message is asked for again` : what;
   return rule === undefined ? how : `${how}, by access.rules[${rule}], ${action}: ${JSON.stringify(filter)}`;
+}
+
+/** Rules may name whom no account makes: nobody can be it, and a slip of the pen looks like that. */
+function strangerText(control: AccessControl, who: string): string {
+  const found = /^(user|token):(.*)$/s.exec(who);
+  if (found === null || !control.isOn() || who === OWNER) return "";
+  const [, kind, name = ""] = found;
+  if (control.accounts.has(kind === "user" ? "user" : "token", name)) return "";
+  return `\nnobody can be ${who}: there is no such name under access: ${kind}s:`;
 }
 
 function deniedText(control: AccessControl, { who, action, channel }: AccessQuestion): string {

@@ -61,6 +61,7 @@ describe("an explanation", () => {
     ],
     [asked("anonymous", "subscribe", "x"), '- { who: "anonymous", subscribe: ["x"] }'],
     [asked("token:control", "publish", "x"), "allowed: the control socket"],
+    [asked("user:zed", "publish", "x"), "nobody can be user:zed: there is no such name under access: users:"],
   ])("%j", (question, says) => {
     expect(answerOf(createAccessControl(ANN), question).text).toContain(says);
   });
