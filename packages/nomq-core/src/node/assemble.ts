@@ -94,7 +94,8 @@ export function assemble(options: NomqNodeOptions, late: Late): Parts {
   const hand = handTo(late, arrivals, journal);
   const incoming = createIncoming({ clock, wire, limit: limits.transfers, hand, journal: journal.add });
   const greet: Publishing["greet"] = (peer, channels) => publishing.greet(peer, channels);
-  const watch = assembleWatch(options, late, { ...held, wire, turns, greet });
+  const hurry: Outgoing["hurry"] = (peer) => outgoing.hurry(peer);
+  const watch = assembleWatch(options, late, { ...held, wire, turns, greet, hurry });
   const { probing } = watch;
   const silent: Probing["unanswered"] = (peer, how) => probing.unanswered(peer, how);
   const outgoing = createOutgoing({ clock, wire, sessions, time, turns, limits, silent });
@@ -131,10 +132,10 @@ type Watch = Pick<Parts, "presence" | "probing" | "subscriptions" | "contact">;
 function assembleWatch(
   options: NomqNodeOptions,
   { receiver }: Late,
-  use: Memory & Pick<Parts, "wire" | "turns"> & Pick<Publishing, "greet">,
+  use: Memory & Pick<Parts, "wire" | "turns"> & Pick<Publishing, "greet"> & Pick<Outgoing, "hurry">,
 ): Watch {
   const { clock = systemClock, probe = DEFAULT_PROBE_MS, sessionTimeout = DEFAULT_TIMEOUT_MS } = options;
-  const { greet, limits, names, presence, rejections } = use;
+  const { greet, hurry, limits, names, presence, rejections } = use;
   const left = (peer: PeerEntry): void => presence.offline(peer, "left");
   const { monotonic } = use.time;
   const subscriptions = createSubscriptions({
@@ -148,7 +149,8 @@ function assembleWatch(
   });
   const probing = createProbing({ ...use, clock, subscriptions, every: probe, timeout: sessionTimeout });
   const silence = probe > 0 ? probe + PROBE_GRACE_MS : sessionTimeout;
-  const contact = createContact({ silence, rejections, monotonic, presence, probing, greet, receiver });
+  const shared = { rejections, monotonic, presence, probing, greet, hurry, receiver };
+  const contact = createContact({ ...shared, silence });
   return { presence, probing, subscriptions, contact };
 }
 

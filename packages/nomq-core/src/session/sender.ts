@@ -43,6 +43,8 @@ export type SendInput =
       readonly now: number;
       readonly jitter: number;
     }
+  /** The peer was away and is there again: what it may have missed need not wait for its turn in the back-off. */
+  | { readonly on: "heard"; readonly now: number }
   | { readonly on: "abort"; readonly kind: PeerKind };
 
 /** What the driver does next. */
@@ -74,6 +76,8 @@ export function stepSender(plan: SendPlan, state: SendState, input: SendInput): 
       return due(plan, state, input);
     case "reply":
       return answered(plan, state, input);
+    case "heard":
+      return { state: hurried(plan, state, input.now) };
     case "abort":
       return done(abandoned(plan, state, { kind: input.kind, reason: "aborted" }));
   }
@@ -95,6 +99,13 @@ function due(plan: SendPlan, state: SendState, input: Due): SendStep {
     case "done":
       return { state };
   }
+}
+
+/** Its last send is left its full wait, or it would end as unanswered at the moment its peer came back. */
+function hurried(plan: SendPlan, state: SendState, now: number): SendState {
+  if (state.is !== "publishing" || state.attempt >= plan.attempts) return state;
+  const soonest = Math.max(now, state.sentAt + FIRST_WAIT_MS);
+  return soonest < state.dueAt ? { ...state, dueAt: soonest } : state;
 }
 
 function repeat(plan: SendPlan, state: Extract<SendState, { is: "publishing" }>, input: Due): SendStep {

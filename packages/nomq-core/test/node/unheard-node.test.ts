@@ -34,3 +34,19 @@ test("two nodes that have never heard each other do not settle on the clock of 2
   expect(two.texts()).toEqual(["m1", "m2"]);
   await world.stop();
 });
+
+test.each([1, 2] as const)("QoS %i: who comes while it is tried gets it within a second", async (qos) => {
+  const world = createWorld();
+  const peers = [{ name: "two", address: AT.two, kind: "node" }] as const;
+  const one = await world.node({ transport: world.network.open(AT.one), peers });
+  const outcomes: PublishOutcome[] = [];
+  void one.node.publish("a/b", text("m"), { qos, to: AT.two }).then((outcome) => outcomes.push(outcome));
+  // The next try would be 16 s to 24 s after the one before.
+  await world.clock.advance(24_000);
+  const two = await world.node({ transport: world.network.open(AT.two) });
+  await two.node.publish("c/d", text("here I am"), { to: AT.one });
+  await world.clock.advance(1000);
+  expect(outcomes).toMatchObject([{ is: "delivered" }]);
+  expect(two.texts()).toEqual(["m"]);
+  await world.stop();
+});

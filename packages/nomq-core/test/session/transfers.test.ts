@@ -21,6 +21,7 @@ describe("a transfer on its way out", () => {
     { weight: 4, arbitrary: fc.constant("due" as const) },
     { weight: 1, arbitrary: reply },
     { weight: 1, arbitrary: fc.constant("abort" as const) },
+    { weight: 1, arbitrary: fc.constant("heard" as const) },
   );
   const events = fc.array(fc.tuple(event, fc.integer({ min: 0, max: 4000 })), { maxLength: 60 });
 
@@ -48,7 +49,9 @@ describe("a transfer on its way out", () => {
           ? { on: "due", now, jitter: 0.5, kind: peer }
           : what === "abort"
             ? { on: "abort", kind: peer }
-            : { on: "reply", type: what as "ACK" | "PUBREC" | "PUBCOMP", now, jitter: 0.5 };
+            : what === "heard"
+              ? { on: "heard", now }
+              : { on: "reply", type: what as "ACK" | "PUBREC" | "PUBCOMP", now, jitter: 0.5 };
       if (input.on === "reply") replies.push(input.type);
       const step = stepSender(plan, state, input);
       if (step.effect?.send === "message") sends.push({ at: now, bytes: step.effect.bytes });

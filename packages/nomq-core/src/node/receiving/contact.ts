@@ -35,6 +35,8 @@ export interface ContactUse {
   readonly probing: Probing;
   /** The peer may have lost what it was sent of these channels. */
   readonly greet: (peer: PeerEntry, channels: Iterable<string>) => void;
+  /** The peer is there again: what is open to it need not wait for its turn in the back-off. */
+  readonly hurry: (peer: PeerEntry) => void;
   readonly receiver: () => NomqReceiver | undefined;
 }
 
@@ -76,6 +78,7 @@ export function createContact(use: ContactUse): Contact {
       use.presence.online(peer, isAnswer ? "answered" : "heard");
       use.probing.heard(peer);
       if (contact === undefined) return;
+      use.hurry(peer);
       use.greet(peer, [...(peer.known?.channels ?? []), ...peer.subscriptions.keys()]);
       use.receiver()?.heard?.(viewOf(peer), contact);
     },

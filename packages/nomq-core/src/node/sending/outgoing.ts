@@ -17,6 +17,8 @@ export interface Outgoing {
   newTransfer(): TransferIds;
   /** An ACK, PUBREC or PUBCOMP. */
   answered(packet: Answer, from: Endpoint, peer: PeerEntry): void;
+  /** The peer was away and is there again: what is open to it is sent soon. */
+  hurry(peer: PeerEntry): void;
   stop(): void;
   readonly open: number;
 }
@@ -86,6 +88,10 @@ export function createOutgoing(use: OutgoingUse): Outgoing {
       // devices behind one router share an address.
       if (transfer === undefined || !isFromPeer(transfer.peer, from, peer)) return;
       transfer.answered(packet.type);
+    },
+    hurry(peer) {
+      if (peer.open === 0) return;
+      for (const transfer of [...open.values()]) if (transfer.peer === peer) transfer.hurry();
     },
     stop() {
       stopped = true;

@@ -101,6 +101,11 @@ export class Transfer {
     if (this.#state !== before) this.#use.turns.answered(this.peer);
   }
 
+  /** The peer was away and is there again. */
+  hurry(): void {
+    this.#step({ on: "heard", now: this.#use.clock.monotonic() });
+  }
+
   abort(reason: string): void {
     if (this.#plan === undefined) this.#end({ is: "unanswered", reason });
     else this.#step({ on: "abort", kind: this.peer.kind });
