@@ -15,6 +15,7 @@ import { openListener } from "./listen/listeners.ts";
 import { BROKER_ATTACHMENT } from "./messages/ingress.ts";
 import type { MqttBridgeOptions } from "./options.ts";
 import { listenerSettings } from "./options.ts";
+import { sessionBounds } from "./session-limits.ts";
 import type { SessionLedgerRow } from "./sessions/ledger.ts";
 
 /** The MQTT side of a hub. */
@@ -50,6 +51,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
     settings,
     enter: createEntrance(anonymousCheck(settings.anonymous, `mqtt.listen[${at}]`), options.authenticate),
   }));
+  const bounds = sessionBounds(options.sessions);
   const counters = createCounters();
   let attached: Attached | undefined;
   let lost: () => readonly MappingLoss[] = () => [];
@@ -65,7 +67,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
       refusals.say(reason, client);
       records.refused(reason, client);
     };
-    const broker = await createBroker({ port, counters, records, refused });
+    const broker = await createBroker({ port, counters, records, refused, bounds });
     const attachment = await port.attach({
       name: BROKER_ATTACHMENT,
       as: "*",

@@ -1,6 +1,7 @@
 import type { AckPoint } from "@nomq/core";
 import { NomqError } from "@nomq/core";
 import type { Authenticate } from "./access/login.ts";
+import type { SessionLimits } from "./session-limits.ts";
 
 /**
  * Who may connect without credentials: programs on this machine (`loopback`, the default), nobody (`none`), or
@@ -30,6 +31,8 @@ export interface MqttBridgeOptions {
   readonly listen?: readonly (string | MqttListener)[];
   /** Who may log in by name. Default: nobody has an account, and credentials are not looked at. */
   readonly authenticate?: Authenticate;
+  /** Bounds of what is kept for clients that are away. */
+  readonly sessions?: SessionLimits;
 }
 
 /** A listener with every default filled in. */

@@ -10,8 +10,8 @@ export interface Bench extends AsyncDisposable {
   readonly hub: ToyHub;
   readonly bridge: MqttBridge;
   readonly port: number;
-  /** What a process that is killed now would leave, under another bridge. The clock goes on, or is set meanwhile. */
-  killed(clockSetBy?: number): Promise<Bench>;
+  /** What a process that is killed now would leave, under another bridge. The clock goes on, or is set meanwhile; options may be others. */
+  killed(clockSetBy?: number, other?: MqttBridgeOptions): Promise<Bench>;
   client(options?: Omit<RawOptions, "port">): Promise<RawClient>;
   /** A client subscribed to the filter. */
   subscriber(filter: string, qos?: 0 | 1 | 2, options?: Omit<RawOptions, "port">): Promise<RawClient>;
@@ -33,10 +33,10 @@ export async function startBench(options?: MqttBridgeOptions, hub: ToyHub = crea
     bridge,
     port,
     client,
-    async killed(clockSetBy = 0) {
+    async killed(clockSetBy = 0, other = options) {
       hub.clock.step(clockSetBy);
       const next = createToyHub({ clock: hub.clock, state: [...hub.state.values()], clockSetBy });
-      return await startBench(options, next);
+      return await startBench(other, next);
     },
     async subscriber(filter, qos = 0, given = {}) {
       const made = await client(given);

@@ -37,7 +37,7 @@ function makeFront(): Rig {
       close: () => undefined,
     },
     sessionPresent: false,
-    subscriptions: { held: () => ({ filters: 0, levels: 0 }), may: () => true },
+    subscriptions: { held: () => ({ filters: 0, levels: 0 }), hasRoom: () => true, may: () => true },
     read: (on) => void reading.push(on),
     retainedSent: () => undefined,
     durable: { connected: () => undefined, stored: () => undefined },

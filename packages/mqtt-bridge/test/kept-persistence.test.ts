@@ -3,6 +3,7 @@ import { filterMatches } from "@nomq/core";
 import { createFakeClock } from "@nomq/core/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { sessionBounds } from "../src/session-limits.ts";
 import { createSessionJournal } from "../src/sessions/journal.ts";
 import type { QueuedPublish } from "../src/sessions/session.ts";
 import { createSessionStore, type SessionStore } from "../src/sessions/session-store.ts";
@@ -57,7 +58,7 @@ async function openRoom(): Promise<Room> {
       ...{ clock, journal, stored, wills, restored: ({ damaged }) => expect(damaged).toBe(0) },
       retained: async function* () {},
       ...{ repeated: nothing, transferEnded: nothing, ended: nothing, dropped: nothing },
-      ...{ isRefused: () => false, may: () => true },
+      ...{ isRefused: () => false, may: () => true, bounds: sessionBounds() },
       connection: () => ({
         room: async () => undefined,
         isOver: () => false,

@@ -6,8 +6,11 @@ import { createBodies } from "../src/sessions/body.ts";
 import { drainQueue } from "../src/sessions/drain.ts";
 import { createSessionJournal } from "../src/sessions/journal.ts";
 import { createSessionQueue, type SessionQueue } from "../src/sessions/queue.ts";
+import { createRoom } from "../src/sessions/room.ts";
 import type { QueuedPublish } from "../src/sessions/session.ts";
 import { KIND, numbersOf } from "../src/sessions/stored-key.ts";
+
+const BOUND = { messages: 100_000, bytes: 2 ** 30 };
 
 type Stored = readonly [key: Uint8Array, value: Uint8Array];
 
@@ -37,9 +40,12 @@ function openBroker(stored: ReadonlyMap<string, Stored>): Broker {
     counter += 1;
     return counter;
   };
-  const bodies = createBodies({ journal, clock, nextCounter });
+  const room = createRoom(BOUND);
+  const bodies = createBodies({ room, journal, clock, nextCounter });
   const nothing = (): void => undefined;
   const queue = createSessionQueue({
+    room,
+    each: BOUND,
     ...{ session: 1, journal, dropped: nothing },
     ledger: { accept: nothing, settle: nothing },
   });

@@ -20,6 +20,7 @@ import type { Arrival } from "../listen/arrival.ts";
 import { createClientLosses } from "../losses.ts";
 import { publishFromMessage } from "../mapping.ts";
 import { createIngress } from "../messages/ingress.ts";
+import type { SessionBounds } from "../session-limits.ts";
 import type { SessionLedgerRow } from "../sessions/ledger.ts";
 import { readState, type StoredState } from "../sessions/stored-state.ts";
 import type { Connection } from "./connection.ts";
@@ -63,6 +64,7 @@ export interface BrokerOptions {
   readonly port: Port;
   readonly counters: Counters;
   readonly records: ClientRecords;
+  readonly bounds: SessionBounds;
   /** A client was turned away. */
   refused(reason: string, arrival: Arrival, who?: string): void;
 }
@@ -73,7 +75,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
 }
 
 function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
-  const { port, counters } = options;
+  const { port, counters, bounds } = options;
   const losses = createClientLosses(port.log);
   const connections = new Set<Connection>();
   const turn = createWriteTurn();
@@ -81,7 +83,7 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
   const emitter = createTopicEmitter(port.log);
   const ingress = createIngress(port, (reason) => counters.add("messagesRefused", reason));
   const { journal, wills, sessions, publishing, durable } = createSessionParts({
-    ...{ port, counters, clients, losses, ingress, emitter, stored },
+    ...{ port, counters, clients, losses, ingress, emitter, stored, bounds },
   });
   const live = createLiveClients(port, clients);
   const slow = createSlowClients({ clock: port.clock, records: options.records });
@@ -131,7 +133,10 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
 
   return {
     async open(attachment) {
-      const interest = createInterest(attachment, sessions.filters());
+      const interest = createInterest(attachment, {
+        restored: sessions.filters(),
+        most: bounds.subscriptions,
+      });
       clients.interest = interest;
       const hooks = createHooks({
         ...{ port, counters, clients, sessions, publishing, wills, emitter, interest, losses },
@@ -139,6 +144,7 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
       });
       const made = new Aedes({
         ...LIMITS,
+        sessionExpiryIntervalLimit: bounds.expiry,
         ...hooks.handlers,
         mq: emitter,
         persistence: sessions.persistence,
@@ -162,7 +168,8 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
         enter,
         refused: options.refused,
         isStopping: () => isStopping,
-        refuseSession: (packet, principal) => sessionRefusal(packet, principal, { port, sessions, live }),
+        refuseSession: (packet, principal) =>
+          sessionRefusal(packet, principal, { port, sessions, live, bounds }),
         sessionPresent: (connect) => connect.clean !== true && sessions.has(connect.clientId),
         accepted(front, frame) {
           options.records.connected(front, arrival);
@@ -171,6 +178,7 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
         },
         subscriptions: (front, principal) => ({
           held: () => clients.filtersOf(front().stream),
+          hasRoom: (filter, asked) => clients.hasRoomFor(front().stream, filter, asked),
           may: (filter) => mayFilter(port, principal, filter),
         }),
         durable,

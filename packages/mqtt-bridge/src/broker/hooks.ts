@@ -131,7 +131,9 @@ function authorizeSubscribe({ clients, interest, port }: HookOptions): Handlers[
     };
     const principal = clients.frontOf(client)?.principal;
     const { topic } = subscription;
-    if (principal === undefined || !mayFilter(port, principal, topic)) {
+    // Clients that ask in the same turn may each have been told that there is room.
+    const isFull = !interest.hasRoomFor(client.id, topic);
+    if (principal === undefined || isFull || !mayFilter(port, principal, topic)) {
       refuse();
       return;
     }

@@ -8,6 +8,7 @@ import type { ClientLosses } from "../losses.ts";
 import type { Ingress } from "../messages/ingress.ts";
 import { createPublishing, type Publishing } from "../messages/publishing.ts";
 import { createRetainedSource } from "../messages/retained.ts";
+import type { SessionBounds } from "../session-limits.ts";
 import { createEarlierClock } from "../sessions/earlier-clock.ts";
 import { createSessionJournal, type SessionJournal } from "../sessions/journal.ts";
 import type { SessionStore, SessionStoreOptions } from "../sessions/session-store.ts";
@@ -26,6 +27,7 @@ export interface SessionPartsOptions {
   readonly emitter: TopicEmitter;
   /** What an earlier run has left. */
   readonly stored: StoredState;
+  readonly bounds: SessionBounds;
 }
 
 /** The sessions, what is written of them, and what comes from and goes to them. */
@@ -74,12 +76,12 @@ export function createSessionParts(options: SessionPartsOptions): SessionParts {
 }
 
 function makeSessions(
-  { port, counters, clients, losses }: SessionPartsOptions,
+  { port, counters, clients, losses, bounds }: SessionPartsOptions,
   parts: Pick<SessionStoreOptions, "clock" | "journal" | "stored" | "wills">,
 ): SessionStore {
   const retained = createRetainedSource({ port, clients, losses });
   const sessions: SessionStore = createSessionStore({
-    ...parts,
+    ...{ ...parts, bounds },
     restored: ({ sessions: count, messages, damaged }) => {
       if (count > 0) port.log.info("MQTT sessions go on", { sessions: count, messages });
       if (damaged > 0) port.log.warn("stored records of MQTT sessions are damaged and left out", { damaged });

@@ -13,6 +13,8 @@ export interface ClientDirectory {
   identify(client: AedesClient): void;
   /** What the client behind a front holds. */
   filtersOf(stream: Duplex): Held;
+  /** Whether it may have one filter more besides what it has asked for. */
+  hasRoomFor(stream: Duplex, filter: string, asked: Held): boolean;
   /** Clients whose stored messages are still going out. */
   readonly draining: WeakSet<AedesClient>;
   /** Clients that resume a session which is to end with this connection. */
@@ -36,6 +38,10 @@ export function createClientDirectory(): ClientDirectory {
     filtersOf(stream) {
       const client = clients.get(stream);
       return (client && directory.interest?.heldBy(client.id)) ?? { filters: 0, levels: 0 };
+    },
+    hasRoomFor(stream, filter, asked) {
+      const client = clients.get(stream);
+      return client === undefined || directory.interest?.hasRoomFor(client.id, filter, asked) !== false;
     },
     draining: new WeakSet(),
     lastConnection: new WeakSet(),

@@ -9,6 +9,8 @@ export interface Interest {
   drop(client: string, filters?: readonly string[]): void;
   /** What a client holds or has asked for: filters, and the levels of all of them, which is what they cost. */
   heldBy(client: string): Held;
+  /** Whether the client may have the filter besides so much that is asked for: it has it already, or all have few. */
+  hasRoomFor(client: string, filter: string, asked?: Held): boolean;
 }
 
 interface Wish {
@@ -17,12 +19,21 @@ interface Wish {
   readonly reject: (error: unknown) => void;
 }
 
-/**
- * Keeps the attachment's filters equal to what is held, one change at a time. It has those of `restored` already.
- */
+/** What an interest begins with. */
+export interface InterestOptions {
+  /** What the attachment has already. */
+  readonly restored?: Iterable<readonly [client: string, filters: readonly string[]]>;
+  /** Filters of all clients together, each as often as it is held. Default: any number. */
+  readonly most?: number;
+}
+
+/** Levels of a filter, on average over all: what it costs. */
+const USUAL_LEVELS = 10;
+
+/** Keeps the attachment's filters equal to what is held, one change at a time. */
 export function createInterest(
   attachment: Pick<Attachment, "change">,
-  restored: Iterable<readonly [client: string, filters: readonly string[]]> = [],
+  { restored = [], most = Number.POSITIVE_INFINITY }: InterestOptions = {},
 ): Interest {
   const holders = new Map<string, Set<string>>();
   const held = new Map<string, { readonly filters: Set<string>; levels: number }>();
@@ -30,6 +41,7 @@ export function createInterest(
   let wishes: Wish[] = [];
   const surplus = new Set<string>();
   let isChanging = false;
+  const all = { filters: 0, levels: 0 };
 
   const changeOnce = async (): Promise<void> => {
     const due = wishes;
@@ -83,8 +95,12 @@ export function createInterest(
     holders.set(filter, clients.add(client));
     const mine = held.get(client) ?? { filters: new Set(), levels: 0 };
     held.set(client, mine);
-    if (!mine.filters.has(filter)) mine.levels += levelsOf(filter);
+    if (mine.filters.has(filter)) return;
     mine.filters.add(filter);
+    const levels = levelsOf(filter);
+    mine.levels += levels;
+    all.filters += 1;
+    all.levels += levels;
   };
   for (const [client, filters] of restored) {
     for (const filter of filters) {
@@ -106,7 +122,10 @@ export function createInterest(
       if (mine === undefined) return;
       for (const filter of filters ?? [...mine.filters]) {
         if (!mine.filters.delete(filter)) continue;
-        mine.levels -= levelsOf(filter);
+        const levels = levelsOf(filter);
+        mine.levels -= levels;
+        all.filters -= 1;
+        all.levels -= levels;
         release(client, filter);
       }
       if (mine.filters.size === 0) held.delete(client);
@@ -115,6 +134,11 @@ export function createInterest(
     heldBy(client) {
       const mine = held.get(client);
       return { filters: mine?.filters.size ?? 0, levels: mine?.levels ?? 0 };
+    },
+    hasRoomFor(client, filter, asked = { filters: 0, levels: 0 }) {
+      if (held.get(client)?.filters.has(filter) === true) return true;
+      if (all.filters + asked.filters >= most) return false;
+      return all.levels + asked.levels + levelsOf(filter) <= most * USUAL_LEVELS;
     },
   };
 }

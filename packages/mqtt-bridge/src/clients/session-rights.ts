@@ -1,11 +1,9 @@
 import type { Port, Principal } from "@nomq/core";
 import type { IConnectPacket } from "mqtt-packet";
 import { REASON } from "../front/packets.ts";
+import type { SessionBounds } from "../session-limits.ts";
 import type { SessionStore } from "../sessions/session-store.ts";
 import type { LiveClients } from "./live-clients.ts";
-
-/** Sessions that outlive their connection; a further one is refused. */
-const MOST_SESSIONS = 10_000;
 
 /** A session that a client may not have. */
 export interface SessionRefusal {
@@ -17,9 +15,14 @@ export interface SessionRefusal {
 export function sessionRefusal(
   { clientId, clean, properties, will }: IConnectPacket,
   principal: Principal,
-  use: { readonly port: Port; readonly sessions: SessionStore; readonly live: LiveClients },
+  use: {
+    readonly port: Port;
+    readonly sessions: SessionStore;
+    readonly live: LiveClients;
+    readonly bounds: Pick<SessionBounds, "most">;
+  },
 ): SessionRefusal | undefined {
-  const { port, sessions, live } = use;
+  const { port, sessions, live, bounds } = use;
   const owner = live.find(clientId)?.principal ?? sessions.find(clientId)?.owner;
   // Whoever has an account keeps its sessions and connections: a client id is known to others, and no secret.
   if (clientId !== "" && owner !== undefined && !isNobody(owner) && owner !== principal) {
@@ -29,7 +32,7 @@ export function sessionRefusal(
     return { reason: "will-access", code: REASON.notAuthorized };
   }
   const isLasting = clean !== true || (properties?.sessionExpiryInterval ?? 0) > 0;
-  if (isLasting && !sessions.has(clientId) && sessions.count() >= MOST_SESSIONS) {
+  if (isLasting && !sessions.has(clientId) && sessions.count() >= bounds.most) {
     return { reason: "session-quota", code: REASON.quotaExceeded };
   }
   return undefined;

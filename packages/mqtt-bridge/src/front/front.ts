@@ -50,7 +50,7 @@ export interface FrontOptions {
   readonly writer: Writer;
   /** Whether an earlier session is resumed. */
   readonly sessionPresent: boolean;
-  readonly subscriptions: Pick<DeskOptions, "held" | "may">;
+  readonly subscriptions: Pick<DeskOptions, "held" | "hasRoom" | "may">;
   /** Reading from the socket. */
   read(on: boolean): void;
   readonly durable: Durable;

@@ -47,6 +47,8 @@ export interface DeskOptions {
   readonly persistent: boolean;
   /** What the client has now. */
   held(): Held;
+  /** Whether all clients together leave room for one filter more, besides so much that is asked for. */
+  hasRoom(filter: string, asked: Held): boolean;
   /** Whether the client may subscribe to a filter, as far as can be told before a message comes. */
   may(filter: string): boolean;
   /** Sends a frame to the client. */
@@ -70,7 +72,8 @@ export function createSubscriptionDesk(options: DeskOptions): SubscriptionDesk {
     if (topic === "__proto__" && options.persistent) return refuse(REASON.topicFilterInvalid);
     const { filters, levels } = options.held();
     const isFull = filters + waiting.size >= MOST_FILTERS || levels + asked + levelsOf(topic) > MOST_LEVELS;
-    return isFull ? refuse(REASON.quotaExceeded) : undefined;
+    const hasRoom = !isFull && options.hasRoom(topic, { filters: waiting.size, levels: asked });
+    return hasRoom ? undefined : refuse(REASON.quotaExceeded);
   };
   const nextId = (): number => {
     do lastId = (lastId % 0xffff) + 1;

@@ -1,6 +1,8 @@
 import type { Clock } from "@nomq/core";
 import type { JournalRecord, SessionJournal } from "./journal.ts";
+import type { Room } from "./room.ts";
 import type { QueuedPublish } from "./session.ts";
+import { bytesOf } from "./size.ts";
 import { bodyKey } from "./stored-key.ts";
 import { sealed, unsealed } from "./stored-value.ts";
 
@@ -10,6 +12,9 @@ export interface Body {
   readonly packet: QueuedPublish;
   /** The hub's name of the message. */
   readonly message: string | undefined;
+  /** What it takes of the room. */
+  readonly bytes: number;
+  isHeld(): boolean;
   /** One queue more, or one less, has it. */
   hold(): void;
   release(): void;
@@ -44,6 +49,7 @@ interface StoredBody {
 export function createBodies(use: {
   readonly journal: Pick<SessionJournal, "note">;
   readonly clock: Clock;
+  readonly room: Pick<Room, "hold">;
   /** A number for aedes, by which it knows a message in this run. */
   nextCounter(): number;
 }): Bodies {
@@ -57,8 +63,13 @@ export function createBodies(use: {
       number,
       packet,
       message,
+      bytes: bytesOf(packet),
+      isHeld: () => one.holders > 0,
       hold() {
-        if (one.holders === 0) held.set(number, one);
+        if (one.holders === 0) {
+          held.set(number, one);
+          use.room.hold(body.bytes);
+        }
         one.holders += 1;
         if (one.holders === 1 && !record.isWritten) journal.note(record);
       },
@@ -66,6 +77,7 @@ export function createBodies(use: {
         one.holders -= 1;
         if (one.holders > 0) return;
         held.delete(number);
+        use.room.hold(-body.bytes);
         journal.note(record);
       },
     };

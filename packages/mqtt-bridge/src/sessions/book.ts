@@ -5,13 +5,14 @@ import type { Verdict } from "../front/packets.ts";
 import type { Bodies, Body } from "./body.ts";
 import type { JournalRecord, SessionJournal } from "./journal.ts";
 import type { SessionLedger } from "./ledger.ts";
+import type { QueueOptions } from "./queue.ts";
 import type { QueuedPublish, Session, StoredSubscription } from "./session.ts";
 import { createSession } from "./session.ts";
 import { sessionKey, subscriptionKey, transferKey } from "./stored-key.ts";
 import { sealed } from "./stored-value.ts";
 
 /** What the sessions need around them. */
-export interface BookOptions {
+export interface BookOptions extends Pick<QueueOptions, "each" | "room"> {
   readonly clock: Clock;
   readonly journal: SessionJournal;
   readonly bodies: Bodies;
@@ -26,6 +27,8 @@ export interface BookOptions {
 export interface Book {
   readonly sessions: Map<string, Session>;
   readonly trie: TopicTrie<StoredSubscription>;
+  /** How many sessions last. */
+  lasting(): number;
   /** The session of the client; a new one if there is none. */
   session(id: string): Session;
   /** A session that was stored. */
@@ -68,6 +71,7 @@ export function createBook(options: BookOptions): Book {
   const sessions = new Map<string, Session>();
   const trie = createTopicTrie<StoredSubscription>();
   let lastNumber = 0;
+  let lasting = 0;
 
   const make = (id: string, number: number, token?: string): Session => {
     lastNumber = Math.max(lastNumber, number);
@@ -106,14 +110,17 @@ export function createBook(options: BookOptions): Book {
   return {
     sessions,
     trie,
+    lasting: () => lasting,
     session: (id) => sessions.get(id) ?? make(id, lastNumber + 1),
     restore({ id, number, token }) {
       const one = make(id, number, token);
       one.persistent = true;
+      lasting += 1;
       one.record = { ...recordOf(one), isWritten: true };
       return one;
     },
     keep(one) {
+      if (!one.persistent) lasting += 1;
       one.persistent = true;
       one.record ??= recordOf(one);
       journal.note(one.record);
@@ -164,6 +171,7 @@ export function createBook(options: BookOptions): Book {
       if (persistent && record !== undefined) journal.note(record);
       for (const filter of [...one.subscriptions.keys()]) unsubscribe(one, filter);
       for (const messageId of [...one.transfers.keys()]) endTransfer(one, messageId);
+      if (persistent) lasting -= 1;
       one.queue.end(reason);
       one.persistent = false;
       options.ended(one);

@@ -1,6 +1,7 @@
 import type { Body } from "./body.ts";
 import type { JournalRecord, SessionJournal } from "./journal.ts";
 import type { SessionEnd, SessionLedger } from "./ledger.ts";
+import type { QueueBound, Room } from "./room.ts";
 import type { QueuedPublish, QueuedPubrel } from "./session.ts";
 import { entryKey } from "./stored-key.ts";
 import { sealed, unsealed } from "./stored-value.ts";
@@ -52,12 +53,12 @@ export interface QueueOptions {
   readonly session: number;
   readonly journal: Pick<SessionJournal, "note">;
   readonly ledger: Pick<SessionLedger, "accept" | "settle">;
+  /** For one session, without what has a packet id: that is bounded by the front. */
+  readonly each: QueueBound;
+  /** For all of them together, with what has a packet id. */
+  readonly room: Pick<Room, "seat" | "make">;
   dropped(reason: string): void;
 }
-
-/** Without those that have a packet id: their number is bounded by the front. */
-const MOST_MESSAGES = 10_000;
-const MOST_BYTES = 64 * 1024 * 1024;
 
 /** What is written of an entry; the message itself is its body's. */
 interface StoredEntry {
@@ -71,7 +72,10 @@ interface StoredEntry {
   readonly released?: true;
 }
 
-/** Makes an empty queue; when it is full the oldest message that is not in flight goes, which `dropped` hears of. */
+/**
+ * Makes an empty queue. When it is full the oldest message that is not in flight goes; when all queues are, the oldest of
+ * the fullest, or the newcomer where everything is in flight. `dropped` hears of it.
+ */
 export function createSessionQueue(options: QueueOptions): SessionQueue {
   const { journal, ledger } = options;
   const entries = new Map<number, Entry>();
@@ -79,12 +83,22 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
   const byId = new Map<number, Entry>();
   let lastOrder = 0;
   let lastId = 0;
+  /** Without what has a packet id: their number, and bytes. */
+  let waiting = 0;
   let bytes = 0;
+  /** No entry below it waits without a packet id. */
+  let first = 1;
 
+  const weigh = (messages: number, size: number): void => {
+    waiting += messages;
+    bytes += size;
+    seat.waits(waiting, bytes);
+  };
   const remove = (entry: Entry, end: SessionEnd): void => {
     entry.isLeaving = false;
     entries.delete(entry.order);
-    bytes -= sizeOf(entry.packet);
+    seat.left();
+    if (entry.messageId === undefined) weigh(-1, -sizeOf(entry));
     if (entry.messageId !== undefined && byId.get(entry.messageId) === entry) byId.delete(entry.messageId);
     const counter = counterOf(entry);
     if (counter !== undefined) byCounter.delete(counter);
@@ -92,13 +106,23 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
     ledger.settle(end);
     journal.note(entry.record);
   };
-  const makeRoom = (): void => {
-    for (const entry of entries.values()) {
-      if (entries.size - byId.size < MOST_MESSAGES && bytes <= MOST_BYTES) return;
-      if (entry.messageId !== undefined) continue;
-      remove(entry, { dropped: "session-full" });
-      options.dropped("session-full");
+  /** An order is passed once: what has come by is on its way, or gone. */
+  const dropOldest = (reason: string): boolean => {
+    for (; first <= lastOrder; first += 1) {
+      const entry = entries.get(first);
+      if (entry === undefined || entry.messageId !== undefined) continue;
+      remove(entry, { dropped: reason });
+      options.dropped(reason);
+      return true;
     }
+    return false;
+  };
+  const seat = options.room.seat(() => void dropOldest("overflow"));
+  const makeRoom = (body: Body): boolean => {
+    const { messages: most, bytes: mostBytes } = options.each;
+    while (waiting >= most || (waiting > 0 && bytes + body.bytes > mostBytes))
+      if (!dropOldest("session-full")) break;
+    return options.room.make(body);
   };
   const put = (
     given: Pick<Entry, "order" | "packet" | "body" | "messageId" | "sent">,
@@ -111,23 +135,31 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
       value: () => (entries.get(entry.order) === entry ? sealed(key, storedOf(entry)) : undefined),
     };
     const entry: Entry = { ...given, isLeaving: false, record };
+    if (entries.size === 0) first = entry.order;
     lastOrder = Math.max(lastOrder, entry.order);
     entries.set(entry.order, entry);
-    bytes += sizeOf(entry.packet);
+    seat.entered();
+    if (entry.messageId === undefined) weigh(1, sizeOf(entry));
     const counter = counterOf(entry);
     if (counter !== undefined) byCounter.set(counter, entry);
     if (entry.messageId !== undefined) byId.set(entry.messageId, entry);
     if (entry.packet.cmd === "publish") entry.body?.hold();
     return entry;
   };
-  const insert = (packet: QueuedPublish, body: Body): Entry => {
-    makeRoom();
+  const insert = (packet: QueuedPublish, body: Body): Entry | undefined => {
+    const hasRoom = makeRoom(body);
     ledger.accept();
+    if (!hasRoom) {
+      ledger.settle({ dropped: "overflow" });
+      options.dropped("overflow");
+      return undefined;
+    }
     const entry = put({ order: lastOrder + 1, packet, body, messageId: undefined, sent: false }, false);
     journal.note(entry.record);
     return entry;
   };
   const give = (entry: Entry, messageId: number): void => {
+    if (entry.messageId === undefined) weigh(-1, -sizeOf(entry));
     entry.messageId = messageId;
     entry.sent = true;
     entry.isLeaving = false;
@@ -160,7 +192,6 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
       entry.isLeaving = false;
       const counter = counterOf(entry);
       if (counter !== undefined) byCounter.delete(counter);
-      bytes -= sizeOf(entry.packet);
       if (entry.packet.cmd === "publish") entry.body?.release();
       entry.packet = { cmd: "pubrel", messageId };
       journal.note(entry.record);
@@ -184,7 +215,8 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
           return;
         }
       }
-      give(insert(packet, bodyOf()), messageId);
+      const entry = insert(packet, bodyOf());
+      if (entry !== undefined) give(entry, messageId);
     },
     after(order) {
       for (const entry of entries.values()) if (entry.order > order) return entry;
@@ -237,8 +269,8 @@ function counterOf({ packet }: Entry): number | undefined {
   return packet.cmd === "publish" ? packet.brokerCounter : undefined;
 }
 
-function sizeOf(packet: QueuedPublish | QueuedPubrel): number {
-  return packet.cmd === "publish" ? packet.topic.length + packet.payload.length : 0;
+function sizeOf({ packet, body }: Entry): number {
+  return packet.cmd === "publish" && body !== undefined ? body.bytes : 0;
 }
 
 function isSame(one: QueuedPublish | QueuedPubrel, other: QueuedPublish): boolean {

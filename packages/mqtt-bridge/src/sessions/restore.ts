@@ -18,6 +18,8 @@ export interface RestoreUse {
   readonly book: Book;
   readonly lifetimes: Lifetimes;
   readonly ledger: Pick<SessionLedger, "settle">;
+  /** Seconds that a session may outlive its connection by. */
+  readonly expiry: number;
 }
 
 /** What could not be used. */
@@ -108,7 +110,7 @@ function sessionFrom(key: Uint8Array, value: Uint8Array, use: RestoreUse): Sessi
   const { id, token, owner, expiry = Number.POSITIVE_INFINITY, until } = stored;
   const session = use.book.restore({ id, token, number: numbersOf(key)[0] });
   session.owner = owner;
-  session.expiry = expiry;
+  session.expiry = Math.min(expiry, use.expiry);
   if (until !== undefined) session.until = use.clock.monotonic() + until - use.clock.now();
   return session;
 }

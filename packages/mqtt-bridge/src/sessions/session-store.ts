@@ -1,4 +1,5 @@
 import type { Principal } from "@nomq/core";
+import type { SessionBounds } from "../session-limits.ts";
 import type { Body } from "./body.ts";
 import { createBodies } from "./body.ts";
 import { createBook, type StoredTransfer } from "./book.ts";
@@ -10,6 +11,7 @@ import { watchSteps } from "./long-timer.ts";
 import { type Parts, type PersistenceOptions, persistenceOf } from "./persistence.ts";
 import type { Restored } from "./restore.ts";
 import { restoreSessions } from "./restore.ts";
+import { createRoom } from "./room.ts";
 import type { QueuedPublish, Session } from "./session.ts";
 import type { StoredState } from "./stored-state.ts";
 import { unsealed } from "./stored-value.ts";
@@ -18,6 +20,7 @@ import type { WillBook } from "./wills.ts";
 /** The sessions of the embedded broker, in memory, behind the interface aedes asks of a persistence. */
 export interface SessionStore {
   has(clientId: string): boolean;
+  /** Sessions that last. */
   count(): number;
   session(clientId: string): Session;
   find(clientId: string): Session | undefined;
@@ -60,6 +63,7 @@ export interface SessionStoreOptions extends PersistenceOptions {
   /** What an earlier run has left. */
   readonly stored: StoredState;
   readonly wills: WillBook;
+  readonly bounds: Pick<SessionBounds, "all" | "each" | "expiry">;
   restored(what: Restored): void;
   /** A QoS 2 transfer of the session is over. */
   transferEnded(session: Session, messageId: number): void;
@@ -67,25 +71,32 @@ export interface SessionStoreOptions extends PersistenceOptions {
   dropped(reason: string): void;
 }
 
+/** Dropped at once where an earlier run had wider bounds. */
+const TRIMMED = 1_000;
+
 /** Makes a store with the sessions that were stored. */
 export function createSessionStore(options: SessionStoreOptions): SessionStore {
-  const { clock, journal, stored } = options;
+  const { clock, journal, stored, bounds } = options;
+  const room = createRoom(bounds.all);
   let naming: string | undefined;
   const nextCounter = (): number => {
     parts.counter += 1;
     return parts.counter;
   };
-  const bodies = createBodies({ clock, journal, nextCounter });
+  const bodies = createBodies({ clock, journal, room, nextCounter });
   const lifetimes = createLifetimes(clock, () => book);
   const ledger = createSessionLedger(journal, ledgerIn(stored), stored.of("entry").length);
   const ended = (session: Session): void => {
     lifetimes.forget(session);
     options.ended(session);
   };
-  const book = createBook({ ...options, bodies, ledger, ended });
+  const book = createBook({ ...options, bodies, ledger, ended, room, each: bounds.each });
   const bodyOf = (packet: QueuedPublish): Body => bodies.make(packet, naming);
   const parts: Parts = { book, options, bodyOf, reached: 0, counter: 0, wipers: new WeakSet() };
-  options.restored(restoreSessions(stored, { clock, journal, bodies, book, lifetimes, ledger }));
+  options.restored(
+    restoreSessions(stored, { clock, journal, bodies, book, lifetimes, ledger, expiry: bounds.expiry }),
+  );
+  while (room.trim(TRIMMED));
   const unwatch = watchSteps(clock, () => {
     bodies.rebase();
     options.wills.rebase();
@@ -94,7 +105,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
 
   return {
     has: (id) => book.sessions.get(id)?.persistent === true,
-    count: () => book.sessions.size,
+    count: book.lasting,
     session: book.session,
     find: (id) => book.sessions.get(id),
     *filters() {
