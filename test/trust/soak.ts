@@ -13,10 +13,18 @@ const { values } = parseArgs({
     help: { type: "boolean", default: false },
   },
 });
-const USAGE = `npm run soak -- [--minutes N] [--seed N] [--kinds KIND,KIND] [--loss PART] [--times N]
+const KINDS: readonly Trouble["is"][] = [
+  "kill",
+  "kill, then replay",
+  "hang",
+  "full",
+  "no room at all",
+  "kill while full",
+];
+const USAGE = `npm run soak -- [--minutes N] [--seed N] [--kinds KIND+KIND] [--loss PART] [--times N]
 
-Rounds of trouble for a gateway under traffic, each with a new seed, until the minutes are over (30).
-Exits with 1 when a promise was broken.
+Rounds of trouble for a gateway under traffic, each with a new seed, until the minutes are over (30); a round that has
+begun is ended. Kinds: ${KINDS.map((kind) => JSON.stringify(kind)).join(", ")}. Exits with 1 when a promise was broken.
 `;
 if (values.help) {
   process.stdout.write(USAGE);
@@ -24,7 +32,9 @@ if (values.help) {
 }
 const minutes = Number(values.minutes);
 const firstSeed = Number(values.seed);
-if (!(minutes > 0) || !Number.isSafeInteger(firstSeed)) {
+const own = values.kinds?.split("+").map((asked) => KINDS.find((kind) => kind === asked));
+const ownKinds = own?.filter((kind) => kind !== undefined);
+if (own?.length !== ownKinds?.length || !(minutes > 0) || !Number.isSafeInteger(firstSeed)) {
   process.stderr.write(USAGE);
   process.exit(2);
 }
@@ -73,8 +83,11 @@ function add(summary: Summary): void {
 for (let round = 0; performance.now() < until && !stop.signal.aborted; round += 1) {
   const seed = firstSeed + round;
   const { kinds, loss } = ROUNDS[round % ROUNDS.length] ?? { kinds: ["kill"], loss: 0 };
-  const own = values.kinds?.split("+") as Trouble["is"][] | undefined;
-  const options = { kinds: own ?? kinds, loss: Number(values.loss ?? loss), times: Number(values.times) };
+  const options = {
+    kinds: ownKinds ?? kinds,
+    loss: Number(values.loss ?? loss),
+    times: Number(values.times),
+  };
   const plan = planOf(seed, { ...options, acks: options.loss > 0 ? 60 : 300 });
   say(
     `round ${round + 1}, seed ${seed}: ${options.kinds.join(", ")}${options.loss > 0 ? `, ${options.loss} lost` : ""}`,
