@@ -57,6 +57,12 @@ export const MAX_TEXT_BYTES = 65_535;
 /** The most levels of a filter: each costs memory of its own, and channels as deep are still reached by `#`. */
 export const MAX_FILTER_LEVELS = 512;
 
+/**
+ * The most characters of a filter, for it is a key of many maps: V8 hashes strings of more than 16,383 characters by
+ * their length alone, and a client may have 10,000 filters.
+ */
+export const MAX_FILTER_LENGTH = 8192;
+
 const FORBIDDEN_IN_CHANNEL = /[\0+#]/;
 
 /**
@@ -69,11 +75,12 @@ export function isValidChannel(name: string): boolean {
 }
 
 /**
- * True for a channel pattern of at most {@link MAX_FILTER_LEVELS} levels: `+` stands for one whole level, `#` for all
- * that follow (MQTT 5.0 section 4.7.1).
+ * True for a channel pattern of at most {@link MAX_FILTER_LENGTH} characters and {@link MAX_FILTER_LEVELS} levels: `+`
+ * stands for one whole level, `#` for all that follow (MQTT 5.0 section 4.7.1).
  */
 export function isValidFilter(filter: string): boolean {
-  if (filter.length === 0 || filter.includes("\0") || !fitsAsUtf8(filter)) return false;
+  if (filter.length === 0 || filter.length > MAX_FILTER_LENGTH) return false;
+  if (filter.includes("\0") || !fitsAsUtf8(filter)) return false;
   const levels = filter.split("/", MAX_FILTER_LEVELS + 1);
   if (levels.length > MAX_FILTER_LEVELS) return false;
   return levels.every((level, at) => {

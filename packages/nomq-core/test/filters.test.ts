@@ -117,7 +117,7 @@ describe("names", () => {
     },
   );
 
-  test.for(["", "a#", "a/#/b", "a+/b", "#/a", "\0", "\udc00", "/".repeat(512)])(
+  test.for(["", "a#", "a/#/b", "a+/b", "#/a", "\0", "\udc00", "/".repeat(512), "x".repeat(8193)])(
     "no filter: %j",
     (pattern) => {
       expect(isValidFilter(pattern)).toBe(false);

@@ -1,6 +1,6 @@
 import type { AbortOptions, Attachment, LedgerRow, Peer } from "../../bridge.ts";
 import { NomqError } from "../../errors.ts";
-import { isValidFilter, MAX_FILTER_LEVELS } from "../../message.ts";
+import { isValidFilter, MAX_FILTER_LENGTH, MAX_FILTER_LEVELS } from "../../message.ts";
 import type { Core } from "../core.ts";
 import { endWaits } from "../delivery.ts";
 import type { Binding, Place } from "../place.ts";
@@ -128,11 +128,8 @@ export function checkFilters(core: Core, filters: readonly string[], present = 0
   if (wrong !== undefined) {
     throw new NomqError(
       "filter-invalid",
-      `${JSON.stringify(wrong.slice(0, 200))}; "+" and "#" stand for whole levels, "#" last; at most ${MAX_FILTER_LEVELS} levels`,
+      `${JSON.stringify(wrong.slice(0, 200))}; "+" and "#" stand for whole levels, "#" last; at most ${MAX_FILTER_LENGTH} characters and ${MAX_FILTER_LEVELS} levels`,
     );
-  }
-  if (!filters.every((filter) => core.longNames.take(filter))) {
-    throw new NomqError("filter-invalid", "too many names of more than 16,383 characters are in use");
   }
   if (filters.length + present > core.limits.filters) {
     throw new NomqError("filter-invalid", `more than ${core.limits.filters} filters at one attachment`);
