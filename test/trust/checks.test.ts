@@ -3,12 +3,17 @@ import { openBook } from "./book.ts";
 import { staleAt } from "./checks.ts";
 
 /** What a party holds as stale after these arrivals, where a and b were published, and cleared between if asked. */
-function staleAfter(arrivals: readonly ("a" | "b" | "")[], isCleared = false): readonly string[] {
+function staleAfter(
+  arrivals: readonly ("a" | "b" | "")[],
+  cleared: "between" | "last" | "never" = "never",
+): readonly string[] {
   const book = openBook();
   const letter = { party: "pub5", channel: "r/pub5/0", qos: 1, retain: true } as const;
   const a = book.send(letter);
-  if (isCleared) book.settle(book.send({ ...letter, clears: true }), "acked");
+  const clear = (): void => book.settle(book.send({ ...letter, clears: true }), "acked");
+  if (cleared === "between") clear();
   const b = book.send(letter);
+  if (cleared === "last") clear();
   book.settle(a, "acked");
   book.settle(b, "acked");
   const ids = { a: a.id, b: b.id, "": "" };
@@ -34,7 +39,12 @@ describe("the proof takes for a party's value", () => {
   );
 
   test("no clear that has come before, but one that comes too late", () => {
-    expect(staleAfter(["a", "", "b", ""], true)).toEqual([]);
-    expect(staleAfter(["a", "b", ""], true)).toHaveLength(1);
+    expect(staleAfter(["a", "", "b", ""], "between")).toEqual([]);
+    expect(staleAfter(["a", "b", ""], "between")).toHaveLength(1);
+  });
+
+  test("the clear that is kept, however often nothing has been said before", () => {
+    expect(staleAfter(["", "a", "", "b", "", "a"], "last")).toEqual([]);
+    expect(staleAfter(["a", "", "b"], "last")).toHaveLength(1);
   });
 });

@@ -75,6 +75,7 @@ function retainedAtEnd(book: Book): ReadonlyMap<string, string> {
  * had no stored outcome comes again first (design.md section 4.8), and then the last value may have been there already.
  */
 export function staleAt(book: Book, party: string): readonly string[] {
+  const kept = retainedAtEnd(book);
   const last = new Map<string, string>();
   const seen = new Map<string, number>();
   for (const { channel, id } of book.got(party)) {
@@ -82,11 +83,12 @@ export function staleAt(book: Book, party: string): readonly string[] {
     const name = `${channel} ${id}`;
     const before = seen.get(name) ?? 0;
     seen.set(name, before + 1);
-    // Clears look all alike: one is a repeat for sure when as many have come as there are.
-    const isRepeat = id === "" ? before >= clearsOf(book, channel) : before > 0;
+    // Clears look all alike, and none that comes last is wrong where nothing is kept; else one is a repeat when as many
+    // have come as there are.
+    const isRepeat = id === "" ? kept.get(channel) !== "" && before >= clearsOf(book, channel) : before > 0;
     if (!isRepeat) last.set(channel, id);
   }
-  return [...retainedAtEnd(book)]
+  return [...kept]
     .filter(([channel, id]) => (last.get(channel) ?? "") !== id)
     .map(([channel, id]) => `${channel} is "${last.get(channel) ?? ""}", kept is "${id}"`);
 }
