@@ -48,8 +48,7 @@ export async function openCore(options: {
   const turn = new Turn();
   const steps = stepsFrom(own, { clock, log, firstSeq: opened.seq });
   const time = makeTime({ store, clock, log, steps, seq: () => numbers.last() + 1, core: () => core });
-  const bounds = { messages: limits.waiting, bytes: limits.waitingBytes };
-  const writer = new Writer({ store, time, turn, log, limits: bounds });
+  const writer = makeWriter({ store, time, turn, log }, limits);
   const once = makeOnce(limits, writer);
   const past = new Map<string, Counts>();
   const core: Core = {
@@ -73,6 +72,10 @@ export async function openCore(options: {
   if (time.steps.length > (own.clock?.steps.length ?? 0)) saveClock(core);
   void learnChannels(core);
   return core;
+}
+
+function makeWriter(use: Pick<Core, "store" | "time" | "turn" | "log">, limits: HubLimits): Writer {
+  return new Writer({ ...use, limits: { messages: limits.waiting, bytes: limits.waitingBytes } });
 }
 
 function makeOnce({ once: most }: HubLimits, writer: Writer): OnceKeys {
