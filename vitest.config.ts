@@ -22,6 +22,7 @@ export default defineConfig({
     // Limits against hanging, not assertions about time: a busy machine must not fail a test.
     testTimeout: process.env["NOMQ_LONG"] ? 600_000 : 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     reporters: [
       "default",
       "./test/skipped-reporter.ts",
