@@ -4,7 +4,7 @@ import type { Message } from "@nomq/core";
 import { LOOKING, openToLook } from "./check.ts";
 import { FORMAT } from "./disk/folder.ts";
 import type { Level, Moment } from "./disk/level.ts";
-import { rescued } from "./disk/rescue.ts";
+import { rescued, SALVAGE } from "./disk/rescue.ts";
 import { type Image, keyAfter, loadImage, readableImage, storeId } from "./image/image.ts";
 import { DamagedValue } from "./layout/bytes.ts";
 import { bodyKey, placeIn, type Range, Space, seqIn, spaceRange, textIn } from "./layout/keys.ts";
@@ -49,7 +49,7 @@ export async function* exportStore(folder: string): AsyncGenerator<ExportLine> {
  * Messages that have been delivered may be among it again. The copy takes the room of the store beside it, and goes.
  */
 export async function* salvageStore(folder: string): AsyncGenerator<ExportLine> {
-  const level = await rescued(folder, `${folder}.salvage-${randomUUID()}`);
+  const level = await rescued(folder, `${folder}${SALVAGE}${randomUUID()}`);
   try {
     const lost: Line[] = [];
     const image = await readableImage(level, LOOKING, (key, reason) => void lost.push(damaged(key, reason)));

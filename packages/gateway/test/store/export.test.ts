@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   batchOf,
@@ -201,6 +201,16 @@ describe("a salvage", () => {
     expect(kinds.filter((kind) => kind === "waiting").length).toBeGreaterThan(400);
     await importStore(to, each(lines.map(({ text }) => text)));
     expect((await checkStore(to)).faults).toEqual([]);
+  });
+
+  test("takes away the copy that a killed one has left", async () => {
+    await using base = await testFolder();
+    const folder = join(base.path, "store");
+    await drawn(folder, 1);
+    await cp(folder, `${folder}.salvage-left`, { recursive: true });
+    await mkdir(`${folder}.salvage-begun`);
+    expect((await collected(salvageStore(folder))).at(-1)?.kind).toBe("end");
+    expect(await readdir(base.path)).toEqual(["store"]);
   });
 
   test("of a store that is open elsewhere is refused", async () => {

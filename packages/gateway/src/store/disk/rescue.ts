@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { cp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { cp, readdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { NomqError } from "@nomq/core";
 import { ClassicLevel } from "classic-level";
 import type { Range } from "../layout/keys.ts";
@@ -21,6 +21,7 @@ export async function rescued(folder: string, copy: string): Promise<Rescued> {
   if (!existsSync(levelFolder(folder)))
     throw new NomqError("store-failed", `there is no database in ${folder}`);
   await refuseOpen(folder);
+  await removeLeft(folder);
   try {
     await makeFolder(copy);
     await cp(levelFolder(folder), levelFolder(copy), { recursive: true });
@@ -36,6 +37,23 @@ export async function rescued(folder: string, copy: string): Promise<Rescued> {
     if (error instanceof NomqError) throw error;
     const text = `the store in ${folder} could not be rescued: ${causeOf(error).text}`;
     throw new NomqError("store-failed", text, { cause: error });
+  }
+}
+
+/** How copies are called: a process that was killed leaves its own, with all messages in clear. */
+export const SALVAGE = ".salvage-";
+
+/** Removes the copies of processes that ended before they could; one that is open stays. */
+async function removeLeft(folder: string): Promise<void> {
+  const start = `${basename(folder)}${SALVAGE}`;
+  for (const name of await readdir(dirname(folder))) {
+    if (!name.startsWith(start)) continue;
+    const copy = join(dirname(folder), name);
+    const isOpen = await refuseOpen(copy).then(
+      () => false,
+      () => true,
+    );
+    if (!isOpen) await rm(copy, { recursive: true, force: true });
   }
 }
 
