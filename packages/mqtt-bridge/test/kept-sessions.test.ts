@@ -197,6 +197,58 @@ describe("after a kill", () => {
     });
   });
 
+  describe("ack: delivered at QoS 2, and the publisher sends it again [MQTT-4.3.3-2]", () => {
+    const listen = [{ url: "mqtt://127.0.0.1:0", ack: "delivered" as const, ackTimeout: 3000 }];
+    const outcome = { attachment: "x", at: 0 };
+
+    /** Killed while an outcome was open; then it came again. */
+    async function halfway(protocolVersion: 4 | 5 = 5) {
+      const connect = { ...SESSION, clientId: "w", protocolVersion };
+      const first = await startBench({ listen });
+      const writer = await first.client(connect);
+      first.hub.holding = true;
+      writer.send(publishOf({ qos: 2, messageId: 3 }));
+      await writer.settled();
+      first.hub.published[0]?.answer({ outcomes: [{ ...outcome, is: "pending" }] });
+      await written(first);
+      expect(kinds(writer)).not.toContain("pubrec");
+      const second = await first.killed();
+      const finish = second.hub.earlier("r0");
+      const again = await second.client(connect);
+      again.send(publishOf({ qos: 2, messageId: 3, dup: true }));
+      await again.settled();
+      expect(kinds(again)).not.toContain("pubrec");
+      expect(second.hub.published).toEqual([]);
+      const end = (is: "delivered" | "dropped"): void =>
+        finish({ id: "r0", channel: "a", at: "stored", outcomes: [{ ...outcome, is }] });
+      const close = async (): Promise<void> => {
+        await second[Symbol.asyncDispose]();
+        first.hub.published[0]?.finish({});
+        await first[Symbol.asyncDispose]();
+      };
+      return { second, again, end, [Symbol.asyncDispose]: close };
+    }
+
+    test.each([4, 5] as const)("PUBREC waits for the outcome still (version %i)", async (version) => {
+      await using run = await halfway(version);
+      run.end("delivered");
+      expect((await run.again.take("pubrec")).reasonCode ?? 0).toBe(0);
+    });
+
+    test("0x97 when it is final and not delivered", async () => {
+      await using run = await halfway();
+      run.end("dropped");
+      expect(await run.again.take("pubrec")).toMatchObject({ reasonCode: 0x97 });
+    });
+
+    test("0x97 when the time is over", async () => {
+      await using run = await halfway();
+      await run.second.hub.clock.advance(3000);
+      expect(await run.again.take("pubrec")).toMatchObject({ reasonCode: 0x97 });
+      run.end("delivered");
+    });
+  });
+
   test("what is pending, delivered and dropped balances over the kill", async () => {
     await using first = await startBench();
     const client = await subscribed(first, { qos: 1 });

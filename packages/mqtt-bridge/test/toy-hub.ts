@@ -62,6 +62,8 @@ export interface ToyHub {
   readonly remembering: Remembering[];
   /** What it remembers, by key. */
   readonly state: Map<string, readonly [key: Uint8Array, value: Uint8Array]>;
+  /** A message of an earlier run: what is called with the receipt that whoever follows it hears. */
+  earlier(id: string): (receipt: Receipt) => void;
   forbidden: (action: string, channel: string) => boolean;
   /** Tells the bridge that {@link forbidden} is another. */
   accessChanged(): void;
@@ -175,6 +177,11 @@ export function createToyHub(
     holdingState: false,
     remembering: [],
     state: new Map((given.state ?? []).map((one) => [Buffer.from(one[0]).toString("latin1"), one])),
+    earlier(id) {
+      const final = Promise.withResolvers<Receipt>();
+      finals.set(id, final.promise);
+      return final.resolve;
+    },
     forbidden: () => false,
     accessChanged() {
       for (const changed of accessChanged) changed();

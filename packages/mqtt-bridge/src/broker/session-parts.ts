@@ -52,7 +52,10 @@ export function createSessionParts(options: SessionPartsOptions): SessionParts {
     publish: (will) => publishing.will(will),
     damaged: () => port.log.warn("a stored will is damaged and left out"),
   });
-  const sessions = makeSessions(options, { clock, journal, stored, wills });
+  const sessions = makeSessions(options, {
+    ...{ clock, journal, stored, wills },
+    again: (client, messageId, transfer) => publishing.again(client, messageId, transfer),
+  });
   earlier.end();
   const publishing = createPublishing({ ...options, sessions, journal });
   /** A session that outlives its connection begins, goes on or is wiped before CONNACK says so. */
@@ -77,7 +80,10 @@ export function createSessionParts(options: SessionPartsOptions): SessionParts {
 
 function makeSessions(
   { port, counters, clients, losses, bounds }: SessionPartsOptions,
-  parts: Pick<SessionStoreOptions, "clock" | "journal" | "stored" | "wills">,
+  {
+    again,
+    ...parts
+  }: Pick<SessionStoreOptions, "clock" | "journal" | "stored" | "wills"> & Pick<Publishing, "again">,
 ): SessionStore {
   const retained = createRetainedSource({ port, clients, losses });
   const sessions: SessionStore = createSessionStore({
@@ -90,8 +96,12 @@ function makeSessions(
     repeated(client: AedesClient, messageId, transfer) {
       const front = clients.frontOf(client);
       if (front === undefined) return;
-      if (transfer.verdict === undefined) transfer.waiting.add((verdict) => front.settle(messageId, verdict));
-      else front.settle(messageId, transfer.verdict);
+      if (transfer.verdict !== undefined) {
+        front.settle(messageId, transfer.verdict);
+        return;
+      }
+      transfer.waiting.add((verdict) => front.settle(messageId, verdict));
+      again(client, messageId, transfer);
     },
     transferEnded: ({ id, token }, messageId) => port.release(`mqtt/${id}/${token}/${messageId}`),
     ended: ({ id }) => clients.interest?.drop(id),

@@ -38,6 +38,8 @@ export interface Ingress {
    * when the hub is closed: then nothing may be acknowledged.
    */
   publish(packet: IPublishPacket, options: IngressOptions): Promise<Handed>;
+  /** What to answer for a message of an earlier run once every outcome is final, however late; `late` as for others. */
+  outcome(id: string, options: Pick<IngressOptions, "listener" | "late">): Promise<Verdict>;
   /** Counts work that ends later: {@link idle} waits for it. */
   during<T>(work: Promise<T>): Promise<T>;
   /** Resolves when no publish waits for the hub. */
@@ -67,7 +69,7 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
     return { code: codeOf(reason), reason };
   };
   /** The receipt when every outcome is final, or as it is when the time is over. */
-  const lastOf = async (receipt: Receipt, { signal }: Deadline): Promise<Receipt> => {
+  const lastOf = async (receipt: Receipt, { signal }: Pick<Deadline, "signal">): Promise<Receipt> => {
     let last = receipt;
     for await (const next of port.follow(receipt.id, { signal })) last = next;
     return last;
@@ -79,7 +81,10 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
     return { code: hasOutcomes || hasReaders ? REASON.success : REASON.noMatchingSubscribers };
   };
   /** Runs the acknowledgement's deadline from now on. */
-  const deadline = ({ listener, late }: IngressOptions, id: () => string | undefined): Deadline => {
+  const deadline = (
+    { listener, late }: Pick<IngressOptions, "listener" | "late">,
+    id: () => string | undefined,
+  ): Deadline => {
     const giveUp = new AbortController();
     const cancel = port.clock.after(listener.ackTimeout, () => {
       giveUp.abort();
@@ -101,7 +106,7 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
       id: receipt.id,
       refusal,
       final: async () => {
-        const last = await lastOf(receipt, { signal: new AbortController().signal, cancel: () => undefined });
+        const last = await lastOf(receipt, { signal: new AbortController().signal });
         return last.at === "delivered" ? { code: REASON.success } : lateOf(last.id);
       },
       verdict: (hasReaders) => verdictOf(receipt, hasReaders, wait).finally(() => wait?.cancel()),
@@ -120,6 +125,18 @@ export function createIngress(port: Port, refused: (reason: string) => void): In
       } catch (error) {
         wait?.cancel();
         throw error;
+      }
+    },
+    async outcome(id, options) {
+      const { cancel } = deadline(options, () => id);
+      try {
+        let last: Receipt | undefined;
+        for await (const next of port.follow(id)) last = next;
+        // What nobody knows of any more was taken all the same.
+        const isDelivered = last?.outcomes.every(({ is }) => is === "delivered") !== false;
+        return isDelivered ? { code: REASON.success } : lateOf(id);
+      } finally {
+        cancel();
       }
     },
     async during(work) {

@@ -13,7 +13,7 @@ import type { Verdict } from "../front/packets.ts";
 import { REASON } from "../front/packets.ts";
 import { publishFault } from "../front/publish-fault.ts";
 import type { SessionJournal } from "../sessions/journal.ts";
-import type { QueuedPublish, Session } from "../sessions/session.ts";
+import type { QueuedPublish, Session, Transfer } from "../sessions/session.ts";
 import type { SessionStore } from "../sessions/session-store.ts";
 import type { LeftWill, Will } from "../sessions/wills.ts";
 import type { Handed, Ingress } from "./ingress.ts";
@@ -41,6 +41,8 @@ export interface Publishing {
   readonly authorize: NonNullable<AedesOptions["authorizePublish"]>;
   /** Publishes a client's will; resolves when it has been stored or refused, rejects when it will not be. */
   will(will: LeftWill): Promise<void>;
+  /** A client has sent a QoS 2 publish of an earlier run again; its outcome is asked for once. */
+  again(client: AedesClient, messageId: number, transfer: Transfer): void;
   /** What forwards to sessions. */
   through(aedes: Aedes): void;
 }
@@ -91,8 +93,10 @@ export function createPublishing(options: PublishingOptions): Publishing {
   const share = async ({ packet, client, front, session }: Sharing, handed: Handed): Promise<Verdict> => {
     const hasReaders = options.sessions.naming(handed.id, () => forward(packet, client.id));
     const { messageId } = packet;
-    if (session !== undefined && messageId !== undefined)
-      options.sessions.storeTransfer(session, { messageId, verdict: { code: REASON.success } });
+    if (session !== undefined && messageId !== undefined) {
+      const message = front?.listener.ack === "delivered" ? handed.id : undefined;
+      options.sessions.storeTransfer(session, { messageId, verdict: { code: REASON.success }, message });
+    }
     const isShared = packet.qos > 0 && options.sessions.reached() > 0 && front?.listener.ack !== "accepted";
     const isStored = session?.persistent === true || isShared;
     if (isStored) await options.journal.stored();
@@ -152,7 +156,11 @@ export function createPublishing(options: PublishingOptions): Publishing {
   };
 
   /** The end of a publish: the acknowledgement, on whichever connection waits for it. */
-  const settling = (front: Front | undefined, packet: IPublishPacket, session?: Session) => {
+  const settling = (
+    front: Front | undefined,
+    packet: Pick<IPublishPacket, "qos" | "messageId">,
+    session?: Session,
+  ) => {
     const { messageId } = packet;
     if (messageId === undefined || packet.qos === 0) return () => undefined;
     if (packet.qos === 1) return (verdict: Verdict): void => front?.settle(messageId, verdict);
@@ -228,6 +236,15 @@ export function createPublishing(options: PublishingOptions): Publishing {
       if (handed.refusal !== undefined) return;
       const one = { packet: will, client: { id: clientId }, front: undefined, session: undefined };
       await ingress.during(share(one, handed));
+    },
+    again(client, messageId, transfer) {
+      const front = clients.frontOf(client);
+      const { message } = transfer;
+      if (message === undefined) return;
+      transfer.message = undefined;
+      const settle = settling(front, { qos: 2, messageId }, options.sessions.session(client.id));
+      const listener = front?.listener ?? NO_LISTENER;
+      ingress.outcome(message, { listener, late: settle }).then(settle, () => undefined);
     },
     through(made) {
       aedes = made;

@@ -50,6 +50,8 @@ export interface Book {
 export interface StoredTransfer {
   readonly messageId: number;
   readonly verdict: Verdict;
+  /** With `ack: delivered` the verdict is the outcome of this message. */
+  readonly message?: string | undefined;
   /** It comes from the store. */
   readonly isStored?: boolean;
 }
@@ -147,7 +149,7 @@ export function createBook(options: BookOptions): Book {
       const { record } = one.transfers.get(messageId) ?? { record: undefined };
       one.transfers.set(messageId, { verdict: undefined, waiting: new Set(), record });
     },
-    storeTransfer(one, { messageId, verdict, isStored = false }) {
+    storeTransfer(one, { messageId, verdict, message, isStored = false }) {
       const transfer = one.transfers.get(messageId);
       if (transfer === undefined) return;
       const key = transferKey(one.number, messageId);
@@ -155,7 +157,7 @@ export function createBook(options: BookOptions): Book {
         ...{ key, isWritten: isStored },
         value: () =>
           one.persistent && one.transfers.get(messageId)?.record === record
-            ? sealed(key, { code: verdict.code })
+            ? sealed(key, { code: verdict.code, ...(message !== undefined && { message }) })
             : undefined,
       };
       transfer.record = record;

@@ -68,11 +68,12 @@ export function restoreSessions(state: StoredState, use: RestoreUse): Restored {
     if (stored === undefined) return false;
     const [, messageId] = numbersOf(key);
     // As above.
-    const verdict = stored.head as { readonly code: number };
+    const { code, message } = stored.head as { readonly code: number; readonly message?: string };
     use.book.beginTransfer(session, messageId);
-    use.book.storeTransfer(session, { messageId, verdict, isStored: true });
+    use.book.storeTransfer(session, { messageId, verdict: { code }, message, isStored: true });
     const transfer = session.transfers.get(messageId);
-    if (transfer !== undefined) transfer.verdict = verdict;
+    if (transfer !== undefined && message === undefined) transfer.verdict = { code };
+    else if (transfer !== undefined) transfer.message = message;
     return true;
   });
   each("body", ([key, value]) => {

@@ -37,6 +37,8 @@ export interface QueuedPubrel {
 /** A QoS 2 publish of the client that PUBREL has not ended. */
 export interface Transfer {
   verdict: Verdict | undefined;
+  /** The hub's name of the message, after a restart: with `ack: delivered` it was not known then whether everyone has it. */
+  message?: string | undefined;
   /** Connections that wait to answer it. */
   readonly waiting: Set<(verdict: Verdict) => void>;
   record: JournalRecord | undefined;
