@@ -66,6 +66,7 @@ async function openRoom(): Promise<Room> {
         drained: nothing,
       }),
     });
+    await store.restore();
     return { store, journal };
   };
   let { store, journal } = await open();

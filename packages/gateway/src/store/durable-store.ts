@@ -253,10 +253,8 @@ export class LevelStore implements DurableStore {
     yield* readHistory(level, { channel, last, since }, this.damage);
   }
 
-  async *state(owner: string): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]> {
-    const { level, image } = this.target();
-    const number = image.owners.get(owner);
-    if (number !== undefined) yield* readStates(level, number, this.damage);
+  state(owner: string): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]> {
+    return readStates(() => this.target(), owner, this.damage);
   }
 
   async tidy(): Promise<void> {

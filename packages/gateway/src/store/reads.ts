@@ -27,6 +27,8 @@ import type { Target } from "./writing/writer.ts";
 export type Damage = (what: { readonly key: Buffer; readonly row?: Buffer }) => void;
 
 const PAGE = 256;
+/** Bridges have many small ones. */
+const STATES = 1_024;
 /** So many names are compared before other callbacks get their turn. */
 const AT_ONCE = 4_096;
 
@@ -226,21 +228,24 @@ async function youngest(
 }
 
 export async function* readStates(
-  level: Level,
-  owner: number,
+  target: () => Target,
+  owner: string,
   damage: Damage,
 ): AsyncGenerator<readonly [key: Uint8Array, value: Uint8Array]> {
-  const range = stateOf(owner);
+  const { level, image } = target();
+  const number = image.owners.get(owner);
+  if (number === undefined) return;
+  const range = stateOf(number);
   let from = range.gte;
   for (;;) {
-    const page = await level.page({ gte: from, lt: range.lt }, PAGE);
+    const page = await level.page({ gte: from, lt: range.lt }, STATES);
     for (const [key, value] of page) {
       const state = readable(key, value, readState);
       if (state === undefined) damage({ key });
-      else yield [new Uint8Array(key.subarray(range.gte.length)), state] as const;
+      else yield [key.subarray(range.gte.length), state] as const;
     }
     const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
+    if (last === undefined || page.length < STATES) return;
     from = keyAfter(last[0]);
   }
 }

@@ -26,7 +26,7 @@ import { readState, type StoredState } from "../sessions/stored-state.ts";
 import type { Connection } from "./connection.ts";
 import { takeConnection } from "./connection.ts";
 import { createHooks } from "./hooks.ts";
-import { createSessionParts } from "./session-parts.ts";
+import { createSessionParts, type SessionParts } from "./session-parts.ts";
 
 /** Sessions that wait to end; beyond that they end at once. */
 const MOST_PENDING_SESSIONS = 10_000;
@@ -71,10 +71,12 @@ export interface BrokerOptions {
 
 /** Makes a broker with the sessions that were stored; it works from `open` on. */
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
-  return makeBroker(options, await readState(options.port.state()));
+  const broker = makeBroker(options, await readState(options.port.state()));
+  await broker.restore();
+  return broker;
 }
 
-function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
+function makeBroker(options: BrokerOptions, stored: StoredState): Broker & Pick<SessionParts, "restore"> {
   const { port, counters, bounds } = options;
   const losses = createClientLosses(port.log);
   const connections = new Set<Connection>();
@@ -82,7 +84,7 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
   const clients = createClientDirectory();
   const emitter = createTopicEmitter(port.log);
   const ingress = createIngress(port, (reason) => counters.add("messagesRefused", reason));
-  const { journal, wills, sessions, publishing, durable } = createSessionParts({
+  const { restore, journal, wills, sessions, publishing, durable } = createSessionParts({
     ...{ port, counters, clients, losses, ingress, emitter, stored, bounds },
   });
   const live = createLiveClients(port, clients);
@@ -132,6 +134,7 @@ function makeBroker(options: BrokerOptions, stored: StoredState): Broker {
   };
 
   return {
+    restore,
     async open(attachment) {
       const interest = createInterest(attachment, {
         restored: sessions.filters(),

@@ -32,6 +32,8 @@ export interface SessionPartsOptions {
 
 /** The sessions, what is written of them, and what comes from and goes to them. */
 export interface SessionParts {
+  /** Puts back the sessions that were stored. */
+  restore(): Promise<void>;
   readonly journal: SessionJournal;
   readonly wills: WillBook;
   readonly sessions: SessionStore;
@@ -40,7 +42,7 @@ export interface SessionParts {
   durable(front: () => Front): FrontOptions["durable"];
 }
 
-/** Makes the parts, with the sessions that were stored. */
+/** Makes the parts. */
 export function createSessionParts(options: SessionPartsOptions): SessionParts {
   const { port, clients, stored } = options;
   const journal = createSessionJournal((changes) => port.remember(changes));
@@ -56,7 +58,10 @@ export function createSessionParts(options: SessionPartsOptions): SessionParts {
     ...{ clock, journal, stored, wills },
     again: (client, messageId, transfer) => publishing.again(client, messageId, transfer),
   });
-  earlier.end();
+  const restore = async (): Promise<void> => {
+    await sessions.restore();
+    earlier.end();
+  };
   const publishing = createPublishing({ ...options, sessions, journal });
   /** A session that outlives its connection begins, goes on or is wiped before CONNACK says so. */
   const connected = (front: Front): Promise<void> | undefined => {
@@ -75,7 +80,7 @@ export function createSessionParts(options: SessionPartsOptions): SessionParts {
     connected: () => connected(front()),
     stored: () => storedOf(front()),
   });
-  return { journal, wills, sessions, publishing, durable };
+  return { restore, journal, wills, sessions, publishing, durable };
 }
 
 function makeSessions(

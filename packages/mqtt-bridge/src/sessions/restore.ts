@@ -30,8 +30,11 @@ export interface Restored {
   readonly damaged: number;
 }
 
+/** Records put back before other callbacks get their turn. */
+const AT_ONCE = 512;
+
 /** Puts back the sessions as they were stored; what belongs to none that is there is removed from the store. */
-export function restoreSessions(state: StoredState, use: RestoreUse): Restored {
+export async function restoreSessions(state: StoredState, use: RestoreUse): Promise<Restored> {
   const byNumber = new Map<number, Session>();
   const bodies = new Map<number, Body>();
   let damaged = 0;
@@ -42,16 +45,22 @@ export function restoreSessions(state: StoredState, use: RestoreUse): Restored {
     if (session === undefined) use.journal.note(gone(key));
     return session;
   };
-  const each = (kind: Parameters<StoredState["of"]>[0], take: (stored: Stored) => boolean): void => {
-    for (const stored of state.of(kind)) if (!take(stored)) damaged += 1;
+  const each = async (
+    kind: Parameters<StoredState["of"]>[0],
+    take: (stored: Stored) => boolean,
+  ): Promise<void> => {
+    for (const [at, stored] of state.take(kind).entries()) {
+      if (!take(stored)) damaged += 1;
+      if (at % AT_ONCE === AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
+    }
   };
 
-  each("session", ([key, value]) => {
+  await each("session", ([key, value]) => {
     const session = sessionFrom(key, value, use);
     if (session !== undefined) byNumber.set(session.number, session);
     return session !== undefined;
   });
-  each("subscription", ([key, value]) => {
+  await each("subscription", ([key, value]) => {
     const session = ownerOf(key);
     if (session === undefined) return true;
     const stored = unsealed(key, value)?.head;
@@ -61,7 +70,7 @@ export function restoreSessions(state: StoredState, use: RestoreUse): Restored {
       use.book.subscribe(session, { clientId: session.id, ...subscription }, true);
     return subscription !== undefined;
   });
-  each("transfer", ([key, value]) => {
+  await each("transfer", ([key, value]) => {
     const session = ownerOf(key);
     if (session === undefined) return true;
     const stored = unsealed(key, value);
@@ -76,12 +85,12 @@ export function restoreSessions(state: StoredState, use: RestoreUse): Restored {
     else if (transfer !== undefined) transfer.message = message;
     return true;
   });
-  each("body", ([key, value]) => {
+  await each("body", ([key, value]) => {
     const body = use.bodies.restore(key, value, numbersOf(key)[0]);
     if (body !== undefined) bodies.set(body.number, body);
     return body !== undefined;
   });
-  each("entry", ([key, value]) => {
+  await each("entry", ([key, value]) => {
     const session = ownerOf(key);
     if (session === undefined) {
       use.ledger.settle({ dropped: "session-ended" });

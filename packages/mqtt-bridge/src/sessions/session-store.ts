@@ -19,6 +19,8 @@ import type { WillBook } from "./wills.ts";
 
 /** The sessions of the embedded broker, in memory, behind the interface aedes asks of a persistence. */
 export interface SessionStore {
+  /** Puts back the sessions that were stored, a few at a time: before all else. */
+  restore(): Promise<void>;
   has(clientId: string): boolean;
   /** Sessions that last. */
   count(): number;
@@ -74,7 +76,7 @@ export interface SessionStoreOptions extends PersistenceOptions {
 /** Dropped at once where an earlier run had wider bounds. */
 const TRIMMED = 1_000;
 
-/** Makes a store with the sessions that were stored. */
+/** Makes an empty store. */
 export function createSessionStore(options: SessionStoreOptions): SessionStore {
   const { clock, journal, stored, bounds } = options;
   const room = createRoom(bounds.all);
@@ -93,10 +95,6 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   const book = createBook({ ...options, bodies, ledger, ended, room, each: bounds.each });
   const bodyOf = (packet: QueuedPublish): Body => bodies.make(packet, naming);
   const parts: Parts = { book, options, bodyOf, reached: 0, counter: 0, wipers: new WeakSet() };
-  options.restored(
-    restoreSessions(stored, { clock, journal, bodies, book, lifetimes, ledger, expiry: bounds.expiry }),
-  );
-  while (room.trim(TRIMMED));
   const unwatch = watchSteps(clock, () => {
     bodies.rebase();
     options.wills.rebase();
@@ -104,6 +102,11 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   });
 
   return {
+    async restore() {
+      const use = { clock, journal, bodies, book, lifetimes, ledger, expiry: bounds.expiry };
+      options.restored(await restoreSessions(stored, use));
+      while (room.trim(TRIMMED)) await new Promise((resolve) => setImmediate(resolve));
+    },
     has: (id) => book.sessions.get(id)?.persistent === true,
     count: book.lasting,
     session: book.session,

@@ -6,6 +6,8 @@ export type Stored = readonly [key: Uint8Array, value: Uint8Array];
 /** All that was stored, by kind, each in the order of its keys. */
 export interface StoredState {
   of(kind: keyof typeof KIND): readonly Stored[];
+  /** The same, which is let go with what it takes of memory. */
+  take(kind: keyof typeof KIND): readonly Stored[];
 }
 
 /** Reads all of it. */
@@ -18,7 +20,15 @@ export async function readState(records: AsyncIterable<Stored>): Promise<StoredS
     else known.push(record);
   }
   for (const [kind, known] of byKind) if (!isSorted(known)) byKind.set(kind, known.sort(byKey));
-  return { of: (kind) => byKind.get(KIND[kind]) ?? [] };
+  const of = (kind: keyof typeof KIND): readonly Stored[] => byKind.get(KIND[kind]) ?? [];
+  return {
+    of,
+    take(kind) {
+      const all = of(kind);
+      byKind.delete(KIND[kind]);
+      return all;
+    },
+  };
 }
 
 function byKey([one]: Stored, [other]: Stored): number {

@@ -117,7 +117,7 @@ export class ValueReader {
   private at = 0;
 
   constructor(key: Uint8Array, value: Uint8Array) {
-    this.value = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    this.value = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     this.end = value.byteLength - CRC_BYTES;
     if (this.end < 0) throw new DamagedValue("the value is too short");
     const sum = crc32(this.value.subarray(0, this.end), crc32(key));
@@ -144,9 +144,13 @@ export class ValueReader {
 
   /** A copy: what LevelDB handed out may be part of a larger buffer. */
   bytes(): Uint8Array {
+    return new Uint8Array(this.view());
+  }
+
+  view(): Uint8Array {
     const length = this.varint();
     const from = this.take(length);
-    return new Uint8Array(this.value.subarray(from, from + length));
+    return this.value.subarray(from, from + length);
   }
 
   text(): string {

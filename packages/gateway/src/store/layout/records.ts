@@ -177,7 +177,8 @@ export const readNumber = (key: Uint8Array, value: Uint8Array): number => begun(
 export const writeText = (key: Uint8Array, value: string): Buffer => begin(key).text(value).sealed();
 export const readText = (key: Uint8Array, value: Uint8Array): string => begun(key, value).text();
 export const writeState = (key: Uint8Array, value: Uint8Array): Buffer => begin(key).bytes(value).sealed();
-export const readState = (key: Uint8Array, value: Uint8Array): Uint8Array => begun(key, value).bytes();
+/** Not a copy. */
+export const readState = (key: Uint8Array, value: Uint8Array): Uint8Array => begun(key, value).view();
 
 export function writeList(key: Uint8Array, items: readonly string[]): Buffer {
   const writer = begin(key).varint(items.length);
