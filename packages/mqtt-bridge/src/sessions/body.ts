@@ -45,6 +45,62 @@ interface StoredBody {
   readonly correlation?: string;
 }
 
+/** What bodies share. */
+interface Place {
+  readonly held: Map<number, KeptBody>;
+  readonly journal: Pick<SessionJournal, "note">;
+  readonly clock: Clock;
+  readonly room: Pick<Room, "hold">;
+}
+
+/** A class, and its own record: there may be a million of them. */
+class KeptBody implements Body, JournalRecord {
+  readonly number: number;
+  readonly packet: QueuedPublish;
+  readonly message: string | undefined;
+  readonly bytes: number;
+  isWritten: boolean;
+  private readonly place: Place;
+  private holders = 0;
+
+  constructor({ number, packet, message }: Given, isWritten: boolean, place: Place) {
+    this.number = number;
+    this.packet = packet;
+    this.message = message;
+    this.bytes = bytesOf(packet);
+    this.isWritten = isWritten;
+    this.place = place;
+  }
+
+  get key(): Uint8Array {
+    return bodyKey(this.number);
+  }
+
+  value(): Uint8Array | undefined {
+    return this.holders === 0 ? undefined : sealedBody(this.key, this, this.place.clock);
+  }
+
+  isHeld(): boolean {
+    return this.holders > 0;
+  }
+
+  hold(): void {
+    this.holders += 1;
+    if (this.holders > 1) return;
+    this.place.held.set(this.number, this);
+    this.place.room.hold(this.bytes);
+    if (!this.isWritten) this.place.journal.note(this);
+  }
+
+  release(): void {
+    this.holders -= 1;
+    if (this.holders > 0) return;
+    this.place.held.delete(this.number);
+    this.place.room.hold(-this.bytes);
+    this.place.journal.note(this);
+  }
+}
+
 /** Makes the place of messages; `messageExpiry` of their packets is in the clock's monotonic milliseconds. */
 export function createBodies(use: {
   readonly journal: Pick<SessionJournal, "note">;
@@ -54,47 +110,14 @@ export function createBodies(use: {
   nextCounter(): number;
 }): Bodies {
   const { clock, journal } = use;
-  const held = new Map<number, { readonly body: Body; readonly record: JournalRecord; holders: number }>();
+  const held = new Map<number, KeptBody>();
+  const place: Place = { held, journal, clock, room: use.room };
   let last = 0;
-
-  const add = ({ number, packet, message }: Given, isWritten: boolean): Body => {
-    const key = bodyKey(number);
-    const body: Body = {
-      number,
-      packet,
-      message,
-      bytes: bytesOf(packet),
-      isHeld: () => one.holders > 0,
-      hold() {
-        if (one.holders === 0) {
-          held.set(number, one);
-          use.room.hold(body.bytes);
-        }
-        one.holders += 1;
-        if (one.holders === 1 && !record.isWritten) journal.note(record);
-      },
-      release() {
-        one.holders -= 1;
-        if (one.holders > 0) return;
-        held.delete(number);
-        use.room.hold(-body.bytes);
-        journal.note(record);
-      },
-    };
-    const record: JournalRecord = {
-      key,
-      isWritten,
-      value: () => (one.holders === 0 ? undefined : sealedBody(key, body, clock)),
-    };
-    const one = { body, record, holders: 0 };
-    if (isWritten) held.set(number, one);
-    return body;
-  };
 
   return {
     make(packet, message) {
       last += 1;
-      return add({ number: last, packet, message }, false);
+      return new KeptBody({ number: last, packet, message }, false, place);
     },
     restore(key, value, number) {
       last = Math.max(last, number);
@@ -103,18 +126,19 @@ export function createBodies(use: {
       // The checksum vouches that this is what was written.
       const { message, ...head } = stored.head as StoredBody;
       const packet = packetOf(head, stored.bytes, { clock, counter: use.nextCounter() });
-      return add({ number, packet, message }, true);
+      const body = new KeptBody({ number, packet, message }, true, place);
+      held.set(number, body);
+      return body;
     },
     sweep() {
-      for (const [number, { holders, record }] of held) {
-        if (holders > 0) continue;
-        held.delete(number);
-        journal.note(record);
+      for (const body of held.values()) {
+        if (body.isHeld()) continue;
+        held.delete(body.number);
+        journal.note(body);
       }
     },
     rebase() {
-      for (const { body, record } of held.values())
-        if (body.packet.messageExpiry !== undefined) journal.note(record);
+      for (const body of held.values()) if (body.packet.messageExpiry !== undefined) journal.note(body);
     },
   };
 }

@@ -1,24 +1,10 @@
 import type { Body } from "./body.ts";
-import type { JournalRecord, SessionJournal } from "./journal.ts";
+import { type Entry, type GivenEntry, type Home, packetOf, QueueEntry, type StoredEntry } from "./entry.ts";
+import type { SessionJournal } from "./journal.ts";
 import type { SessionEnd, SessionLedger } from "./ledger.ts";
 import type { QueueBound, Room } from "./room.ts";
 import type { QueuedPublish, QueuedPubrel } from "./session.ts";
-import { entryKey } from "./stored-key.ts";
-import { sealed, unsealed } from "./stored-value.ts";
-
-/** One place in a session's queue. */
-export interface Entry {
-  readonly order: number;
-  packet: QueuedPublish | QueuedPubrel;
-  readonly body: Body | undefined;
-  messageId: number | undefined;
-  /** Sent on some connection: DUP is set when it is sent again. */
-  sent: boolean;
-  /** Handed out to be sent, which has not happened yet. */
-  isLeaving: boolean;
-  /** What is stored of it. */
-  readonly record: JournalRecord;
-}
+import { unsealed } from "./stored-value.ts";
 
 /** A session's messages at QoS 1 and 2, oldest first. */
 export interface SessionQueue {
@@ -60,18 +46,6 @@ export interface QueueOptions {
   dropped(reason: string): void;
 }
 
-/** What is written of an entry; the message itself is its body's. */
-interface StoredEntry {
-  readonly body?: number;
-  readonly qos: 1 | 2;
-  readonly retain?: true;
-  readonly ids?: readonly number[];
-  readonly messageId?: number;
-  readonly sent?: true;
-  /** PUBREC has come. */
-  readonly released?: true;
-}
-
 /**
  * Makes an empty queue. When it is full the oldest message that is not in flight goes; when all queues are, the oldest of
  * the fullest, or the newcomer where everything is in flight. `dropped` hears of it.
@@ -79,6 +53,7 @@ interface StoredEntry {
 export function createSessionQueue(options: QueueOptions): SessionQueue {
   const { journal, ledger } = options;
   const entries = new Map<number, Entry>();
+  const home: Home = { session: options.session, entries };
   const byCounter = new Map<number, Entry>();
   const byId = new Map<number, Entry>();
   let lastOrder = 0;
@@ -124,17 +99,8 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
       if (!dropOldest("session-full")) break;
     return options.room.make(body);
   };
-  const put = (
-    given: Pick<Entry, "order" | "packet" | "body" | "messageId" | "sent">,
-    isWritten: boolean,
-  ): Entry => {
-    const key = entryKey(options.session, given.order);
-    const record: JournalRecord = {
-      key,
-      isWritten,
-      value: () => (entries.get(entry.order) === entry ? sealed(key, storedOf(entry)) : undefined),
-    };
-    const entry: Entry = { ...given, isLeaving: false, record };
+  const put = (given: GivenEntry, isWritten: boolean): Entry => {
+    const entry = new QueueEntry(given, isWritten, home);
     if (entries.size === 0) first = entry.order;
     lastOrder = Math.max(lastOrder, entry.order);
     entries.set(entry.order, entry);
@@ -234,35 +200,6 @@ export function createSessionQueue(options: QueueOptions): SessionQueue {
       for (const entry of [...entries.values()]) remove(entry, { dropped: reason });
     },
   };
-}
-
-function storedOf({ packet, body, messageId, sent }: Entry): StoredEntry {
-  if (packet.cmd === "pubrel") return { qos: 2, messageId: packet.messageId, sent: true, released: true };
-  const ids = identifiersOf(packet);
-  return {
-    ...(body !== undefined && { body: body.number }),
-    qos: packet.qos === 2 ? 2 : 1,
-    ...(packet.retain && { retain: true }),
-    ...(ids.length > 0 && { ids }),
-    ...(messageId !== undefined && { messageId }),
-    ...(sent && { sent }),
-  };
-}
-
-function packetOf(stored: StoredEntry, body: Body | undefined): QueuedPublish | QueuedPubrel | undefined {
-  const { qos, retain = false, ids = [], messageId } = stored;
-  if (stored.released === true) return messageId === undefined ? undefined : { cmd: "pubrel", messageId };
-  if (body === undefined) return undefined;
-  const packet = { ...body.packet, qos, retain };
-  if (ids.length > 0) packet.properties = { ...packet.properties, subscriptionIdentifier: [...ids] };
-  return packet;
-}
-
-/** The parser of properties gives one where there is one. */
-function identifiersOf({ properties }: QueuedPublish): readonly number[] {
-  const given: unknown = properties?.subscriptionIdentifier;
-  if (Array.isArray(given)) return given.filter((id): id is number => typeof id === "number");
-  return typeof given === "number" ? [given] : [];
 }
 
 function counterOf({ packet }: Entry): number | undefined {

@@ -1,10 +1,10 @@
 import type { Clock, Principal } from "@nomq/core";
 import type { Bodies, Body } from "./body.ts";
 import type { Book, StoredSession } from "./book.ts";
+import type { Entry } from "./entry.ts";
 import type { JournalRecord, SessionJournal } from "./journal.ts";
 import type { SessionLedger } from "./ledger.ts";
 import type { Lifetimes } from "./lifetimes.ts";
-import type { Entry } from "./queue.ts";
 import type { Session, StoredSubscription } from "./session.ts";
 import { numbersOf } from "./stored-key.ts";
 import type { Stored, StoredState } from "./stored-state.ts";

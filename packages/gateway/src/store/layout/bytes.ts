@@ -117,7 +117,9 @@ export class ValueReader {
   private at = 0;
 
   constructor(key: Uint8Array, value: Uint8Array) {
-    this.value = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    this.value = Buffer.isBuffer(value)
+      ? value
+      : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     this.end = value.byteLength - CRC_BYTES;
     if (this.end < 0) throw new DamagedValue("the value is too short");
     const sum = crc32(this.value.subarray(0, this.end), crc32(key));
