@@ -227,6 +227,11 @@ async function youngest(
   }
 }
 
+/** A view without a Buffer's methods: bridges are promised bytes and no more. */
+function plain(bytes: Uint8Array, from = 0): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from);
+}
+
 export async function* readStates(
   target: () => Target,
   owner: string,
@@ -242,7 +247,7 @@ export async function* readStates(
     for (const [key, value] of page) {
       const state = readable(key, value, readState);
       if (state === undefined) damage({ key });
-      else yield [key.subarray(range.gte.length), state] as const;
+      else yield [plain(key, range.gte.length), plain(state)] as const;
     }
     const last = page.at(-1);
     if (last === undefined || page.length < STATES) return;
