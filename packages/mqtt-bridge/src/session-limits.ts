@@ -6,7 +6,7 @@ export interface SessionLimits {
   readonly most?: number;
   /**
    * Messages at QoS 1 and 2 of all sessions together, one for every session that waits for it. Beyond it the session
-   * with the most waiting loses its oldest (`overflow`). Default 1,000,000.
+   * with the most waiting loses its oldest (`overflow`). Default 250,000, some 500 MB of memory.
    */
   readonly messages?: number;
   /** Their bytes: topics, payloads and properties, once for all sessions that wait for one. Default 256 MiB. */
@@ -41,7 +41,7 @@ const FOR_EVER = 0xffff_ffff;
 
 /** Fills in defaults. Throws `config-invalid` with the name of what is no whole number from 1 up. */
 export function sessionBounds(limits: SessionLimits = {}): SessionBounds {
-  const { most = 10_000, messages = 1_000_000, bytes = 256 * MIB, subscriptions = 200_000 } = limits;
+  const { most = 10_000, messages = 250_000, bytes = 256 * MIB, subscriptions = 200_000 } = limits;
   const each = { messages: 10_000, bytes: 64 * MIB, ...limits.each };
   const { expiry = 30 * DAY_S } = limits;
   const given = { most, messages, bytes, subscriptions };
