@@ -75,4 +75,20 @@ describe.skipIf(!canMount)("on a small disk that fills (needs a mount namespace)
       }
     },
   );
+
+  test("a store opens on a disk that its unfinished tables fill", { timeout: 120_000 }, async () => {
+    await using folder = await testFolder();
+    const output = execFileSync(
+      "unshare",
+      [
+        ...["-m", "-p", "--fork", "--kill-child", "sh", "-c"],
+        'mount -t tmpfs -o size=24m tmpfs "$0" && exec "$1" --conditions=@nomq/source "$2" "$0"',
+        folder.path,
+        process.execPath,
+        fileURLToPath(new URL("./littered.ts", import.meta.url)),
+      ],
+      { encoding: "utf8", timeout: 60_000, stdio: ["ignore", "pipe", "inherit"] },
+    );
+    expect(output.trim().split("\n")).toEqual(["ENOSPC", "waiting 200", "left"]);
+  });
 });

@@ -3,7 +3,8 @@ import { type Clock, type Log, NomqError, type SessionLog } from "@nomq/core";
 import type { DiskSpace } from "../disk/disk-space.ts";
 import { FORMAT, makeFolder, readMark, writeMark } from "../disk/folder.ts";
 import { isFullDisk } from "../disk/full-disk.ts";
-import type { Level, OpenLevel } from "../disk/level.ts";
+import { removeLeftovers } from "../disk/leftovers.ts";
+import { type Level, levelFolder, type OpenLevel } from "../disk/level.ts";
 import { completed, MIGRATIONS, migrated } from "../disk/migrate.ts";
 import { firstCommits, lastCommit } from "../image/commits.ts";
 import { type Image, loadImage, type StoreLimits, storeId } from "../image/image.ts";
@@ -11,7 +12,9 @@ import { metaKey } from "../layout/keys.ts";
 import { writeText } from "../layout/records.ts";
 import type { Target, TargetSource } from "./writer.ts";
 
+/** How long a store that does not open waits until it tries again: doubled each time up to the most. */
 const AGAIN_MS = 1_000;
+const MOST_MS = 4_000;
 
 export interface DatabaseOptions {
   readonly folder: string;
@@ -90,14 +93,22 @@ export class Database implements TargetSource {
 
   /** Opening writes a table: on a full disk it takes the room kept back. */
   private async begin(isNew: boolean): Promise<Level> {
-    const { open, folder, space } = this.options;
+    const { open, folder } = this.options;
     try {
       return await open(folder, { create: isNew });
     } catch (error) {
       if (isNew || !isFullDisk(error)) throw error;
-      await space.ranOut();
+      await this.makeRoom();
       return await open(folder, { create: false });
     }
+  }
+
+  /** Gives up what is not needed to open. The database must be closed. */
+  private async makeRoom(): Promise<void> {
+    const { folder, log, space } = this.options;
+    await space.ranOut();
+    const removed = await removeLeftovers(levelFolder(folder));
+    if (removed > 0) log.info("unfinished files of the store were removed to make room", { folder, removed });
   }
 
   /** Drain the writer first. */
@@ -118,15 +129,14 @@ export class Database implements TargetSource {
   }
 
   private async reopen(number: number, error: unknown): Promise<boolean> {
-    const { log, sessionLog, space, folder } = this.options;
+    const { log, sessionLog, folder } = this.options;
     const details = { folder, error: String(error) };
     log.error("a write to the store failed; it is opened again to see what it holds", details);
     sessionLog.record({ who: "store", what: "store.failed", details });
     const { current } = this;
     this.current = undefined;
-    await current?.level.close().catch(() => undefined);
-    if (isFullDisk(error)) await space.ranOut();
-    for (;;) {
+    await this.closeFailed(current?.level, error);
+    for (let wait = AGAIN_MS; ; wait = Math.min(wait * 2, MOST_MS)) {
       if (this.isClosing)
         throw new NomqError("closed", "the store was closed before it could be opened again");
       const target = await this.reopened();
@@ -137,7 +147,7 @@ export class Database implements TargetSource {
         sessionLog.record({ who: "store", what: "store.reopened", details: { folder, landed: isThere } });
         return isThere;
       }
-      if (!this.isClosing) await this.pause();
+      if (!this.isClosing) await this.pause(wait);
       if (this.isClosing)
         throw new NomqError("closed", "the store was closed before it could be opened again");
     }
@@ -150,22 +160,32 @@ export class Database implements TargetSource {
   }
 
   private async reopened(): Promise<Target | undefined> {
-    const { folder, log, space } = this.options;
+    const { folder, log } = this.options;
     let level: Level | undefined;
     try {
       level = await this.options.open(folder, { create: false });
       return { level, image: await this.load(level) };
     } catch (error) {
-      await level?.close().catch(() => undefined);
-      if (isFullDisk(error)) await space.ranOut();
+      await this.closeFailed(level, error);
       log.warn("the store does not open again yet", { folder, error: String(error) });
       return undefined;
     }
   }
 
-  private pause(): Promise<void> {
+  /** One that does not even close may still be at its files: they are left alone. */
+  private async closeFailed(level: Level | undefined, error: unknown): Promise<void> {
+    const isClosed = await (level?.close() ?? Promise.resolve()).then(
+      () => true,
+      () => false,
+    );
+    if (!isFullDisk(error)) return;
+    if (isClosed) await this.makeRoom();
+    else await this.options.space.ranOut();
+  }
+
+  private pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.options.clock.after(AGAIN_MS, resolve);
+      const cancel = this.options.clock.after(ms, resolve);
       this.wake = () => {
         cancel();
         resolve();
