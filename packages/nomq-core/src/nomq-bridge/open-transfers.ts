@@ -118,7 +118,8 @@ class TransferTable implements OpenTransfers {
 function readIds(value: Uint8Array, now: number): Begun | undefined {
   const fields = parse(Buffer.from(value).toString("utf8"));
   const [packetId, sessionId, at] = Array.isArray(fields) ? fields : [];
-  const isWhole = [packetId, sessionId, at].every((field) => Number.isSafeInteger(field));
+  // A clock may count parts of a millisecond.
+  const isWhole = [packetId, sessionId].every((field) => Number.isSafeInteger(field)) && Number.isFinite(at);
   return isWhole && now - at <= LIFE_MS ? { packetId, sessionId, sent: true } : undefined;
 }
 
