@@ -44,8 +44,8 @@ export interface Book {
   readonly acked: number;
   readonly received: number;
   /**
-   * Resolves when `condition` holds; it is asked at every change of the book and ten times a second. Rejects after
-   * `within` milliseconds with what `missing` says, and at once when the book is closed.
+   * Resolves when `condition` holds; it is asked at every change of the book and ten times a second. Rejects `within`
+   * milliseconds after `since` with what `missing` says, and at once when the book is closed.
    */
   until(condition: () => boolean, options: Waiting): Promise<void>;
   /** Something changed that the book does not hold: conditions are asked again. */
@@ -59,6 +59,8 @@ export interface Waiting {
   readonly missing: () => string;
   /** Milliseconds; a limit against hanging, far above what is needed. Default two minutes. */
   readonly within?: number;
+  /** From when on they count, as `performance.now()` has it. Default: from the call. */
+  readonly since?: () => number;
 }
 
 const WITHIN_MS = 120_000;
@@ -118,12 +120,12 @@ export function openBook(): Book {
     get received() {
       return received;
     },
-    until(condition, { missing, within = WITHIN_MS }) {
+    until(condition, { missing, within = WITHIN_MS, since }) {
       return new Promise((resolve, reject) => {
+        const calledAt = performance.now();
         const end = (): void => {
           lookers.delete(look);
           clearInterval(again);
-          clearTimeout(limit);
         };
         const look = (): void => {
           const isThere = fault === undefined && condition();
@@ -132,11 +134,12 @@ export function openBook(): Book {
           if (fault === undefined) resolve();
           else reject(fault);
         };
-        const again = setInterval(look, ASK_AGAIN_MS);
-        const limit = setTimeout(() => {
+        const again = setInterval(() => {
+          look();
+          if (!lookers.has(look) || performance.now() - (since?.() ?? calledAt) < within) return;
           end();
           reject(new Error(`not within ${within / 1000} s: ${missing()}`));
-        }, within);
+        }, ASK_AGAIN_MS);
         lookers.add(look);
         look();
       });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { openBook } from "./book.ts";
 import { staleAt } from "./checks.ts";
+import { openDwindling } from "./dwindling.ts";
 
 /** What a party holds as stale after these arrivals, where a and b were published, and cleared between if asked. */
 function staleAfter(
@@ -47,4 +48,19 @@ describe("the proof takes for a party's value", () => {
     expect(staleAfter(["", "a", "", "b", "", "a"], "last")).toEqual([]);
     expect(staleAfter(["a", "", "b"], "last")).toHaveLength(1);
   });
+});
+
+test("what is waited for may take as long as it goes on, and not longer", async () => {
+  const book = openBook();
+  const left = openDwindling();
+  let rounds = 5;
+  // Asked at the call and then ten times a second: each time after more than is waited for.
+  const isOver = (): boolean => {
+    rounds -= 1;
+    return left.note(rounds) === 0;
+  };
+  await book.until(isOver, { missing: () => "more", within: 90, since: () => left.lessAt });
+  const stuck = openDwindling();
+  const waiting = { missing: () => "one is missing", within: 1, since: () => stuck.lessAt };
+  await expect(book.until(() => stuck.note(1) === 0, waiting)).rejects.toThrow("one is missing");
 });

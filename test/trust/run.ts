@@ -1,9 +1,10 @@
 import { fileURLToPath } from "node:url";
 import type { Sent } from "./book.ts";
 import { clientFaults, eventFaults, ledgerFaults, missingAt, staleAt } from "./checks.ts";
+import { openDwindling } from "./dwindling.ts";
 import { draws } from "./seed.ts";
 import { DISK_MIB } from "./small-disk.ts";
-import { FILTERS, openStage, type Stage } from "./stage.ts";
+import { FILTERS, openStage, patienceFor, type Stage } from "./stage.ts";
 import { startTraffic } from "./traffic.ts";
 import { cause, type Trouble } from "./troubles.ts";
 
@@ -43,6 +44,8 @@ export interface Summary {
   readonly datagrams: { readonly passed: number; readonly lost: number };
   /** MiB. */
   readonly rss: number;
+  /** Milliseconds after the last publish until everything had arrived, and the longest in which nothing did. */
+  readonly settling: { readonly took: number; readonly stood: number };
 }
 
 /** The plan of a seed. */
@@ -86,7 +89,7 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
   const cancel = (): void => book.fail(new Error("cancelled"));
   watching.signal?.addEventListener("abort", cancel);
   try {
-    await run(stage, plan, watching);
+    const settling = await run(stage, plan, watching);
     return {
       published: book.sent.length,
       acked: book.acked,
@@ -97,6 +100,7 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
       disk: ground.most.disk,
       datagrams: relay.counts,
       rss: ground.most.rss,
+      settling,
     };
   } catch (error) {
     if (watching.signal?.aborted === true) throw error;
@@ -110,7 +114,7 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
   }
 }
 
-async function run(stage: Stage, plan: Plan, { say }: Watching): Promise<void> {
+async function run(stage: Stage, plan: Plan, { say }: Watching): Promise<Summary["settling"]> {
   const { relay } = stage;
   relay.loss = plan.loss;
   const traffic = startTraffic(stage);
@@ -122,7 +126,7 @@ async function run(stage: Stage, plan: Plan, { say }: Watching): Promise<void> {
     await cause(stage, trouble);
   }
   await traffic.end();
-  await settle(stage);
+  return settle(stage);
 }
 
 function acked({ book }: Stage, more: number): Promise<void> {
@@ -140,29 +144,18 @@ function whenOf({ kills }: Stage, { ackedAt = 0 }: Sent): string {
 }
 
 /** Waits until everything that must arrive has, and looks at all of it. */
-async function settle(stage: Stage): Promise<void> {
-  const { book, ground } = stage;
+async function settle(stage: Stage): Promise<Summary["settling"]> {
+  const { book, ground, relay } = stage;
   const parties = Object.keys(FILTERS);
-  const lacking = (): readonly string[] => [
-    ...parties.flatMap((party) =>
-      missingAt(book, party).map((one) => `${party}: ${one.id} (${whenOf(stage, one)})`),
-    ),
-    ...["keeper", "sub4", "sub5", "roam4", "roam5"].flatMap((party) =>
-      staleAt(book, party).map((fault) => `${party}: ${fault}`),
-    ),
-  ];
-  let pending = "";
-  await book.until(() => lacking().length === 0, {
+  const settling = openDwindling();
+  const lacking = (): readonly string[] => lackingAt(stage, parties);
+  await book.until(() => settling.note(lacking().length) === 0, {
     missing: () => `${lacking().length} are missing: ${lacking().slice(0, 20).join("; ")}`,
-    within: 60_000,
+    within: patienceFor(relay),
+    since: () => settling.lessAt,
   });
-  for (let left = 300; ; left -= 1) {
-    const attachments = await ground.attachments();
-    pending = JSON.stringify(attachments.filter(({ ledger }) => ledger.pending > 0));
-    if (pending === "[]") break;
-    if (left === 0) throw new Error(`still pending: ${pending}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  const { tookMs, stoodMs } = settling;
+  await answered(stage);
   const faults = [
     ...eventFaults(book, parties),
     ...ledgerFaults(stage, await ground.attachments()),
@@ -170,4 +163,30 @@ async function settle(stage: Stage): Promise<void> {
   ];
   if (faults.length > 0) throw new Error(faults.join("\n"));
   await ground.stop();
+  return { took: Math.round(tookMs), stood: Math.round(stoodMs) };
+}
+
+function lackingAt(stage: Stage, parties: readonly string[]): readonly string[] {
+  const { book } = stage;
+  return [
+    ...parties.flatMap((party) =>
+      missingAt(book, party).map((one) => `${party}: ${one.id} (${whenOf(stage, one)})`),
+    ),
+    ...["keeper", "sub4", "sub5", "roam4", "roam5"].flatMap((party) =>
+      staleAt(book, party).map((fault) => `${party}: ${fault}`),
+    ),
+  ];
+}
+
+/** What has arrived is still open where the answer was lost. */
+async function answered({ ground, relay }: Stage): Promise<void> {
+  const open = openDwindling();
+  for (;;) {
+    const waiting = (await ground.attachments()).filter(({ ledger }) => ledger.pending > 0);
+    open.note(waiting.reduce((sum, { ledger }) => sum + ledger.pending, 0));
+    if (waiting.length === 0) return;
+    if (performance.now() - open.lessAt >= patienceFor(relay))
+      throw new Error(`still pending: ${JSON.stringify(waiting)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }

@@ -95,7 +95,10 @@ for (let round = 0; performance.now() < until && !stop.signal.aborted; round += 
   try {
     const summary = await play(plan, { say, signal: stop.signal });
     add(summary);
-    say(`round ${round + 1}: ${summary.acked} acknowledged, ${summary.kills} kills, nothing lost`);
+    const { took, stood } = summary.settling;
+    say(
+      `round ${round + 1}: ${summary.acked} acknowledged, ${summary.kills} kills, nothing lost; the last arrived after ${took} ms, at most ${stood} ms apart`,
+    );
   } catch (error) {
     if (stop.signal.aborted) break;
     const text = error instanceof Error ? error.message : String(error);

@@ -77,6 +77,15 @@ export interface StageOptions {
   readonly slowness?: number;
 }
 
+/**
+ * How long, in milliseconds, nothing of what is missing may arrive. One message goes to a node at a time on each channel;
+ * one whose datagrams are lost eight times, each way at a fifth once in 3,500, is sent again after three minutes, and
+ * another that fails as often waits for it.
+ */
+export function patienceFor({ loss }: Relay): number {
+  return loss > 0 ? 400_000 : 60_000;
+}
+
 /** Opens everybody and starts the gateway; all are connected when it resolves. */
 export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack();

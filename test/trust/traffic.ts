@@ -1,8 +1,9 @@
 import type { Prng } from "@nomq/core/testing";
 import type { Letter, Sent } from "./book.ts";
+import { openDwindling } from "./dwindling.ts";
 import type { BoardParty } from "./nomq-parties.ts";
 import { draws } from "./seed.ts";
-import type { MqttName, Stage } from "./stage.ts";
+import { type MqttName, patienceFor, type Stage } from "./stage.ts";
 
 /** Everybody publishes until told to end. */
 export interface Traffic {
@@ -51,9 +52,11 @@ export function startTraffic(stage: Stage): Traffic {
       traffic.isOver = true;
       stage.book.touch();
       let left = work.length;
+      const ending = openDwindling();
       for (const each of work) {
         const one = (): void => {
           left -= 1;
+          ending.note(left);
           stage.book.touch();
         };
         each.then(one, one);
@@ -62,6 +65,8 @@ export function startTraffic(stage: Stage): Traffic {
         stage.book.sent.filter(({ is }) => is === "sent").map(({ id }) => id);
       await stage.book.until(() => left === 0, {
         missing: () => `${left} publishers have not ended; no answer to ${open().slice(0, 20).join(", ")}`,
+        within: Math.max(120_000, patienceFor(stage.relay)),
+        since: () => ending.lessAt,
       });
     },
   };
