@@ -9,6 +9,8 @@ export interface Sent {
   readonly clears: boolean;
   /** Rises by one on each channel. */
   readonly place: number;
+  /** Unix milliseconds, before it left. */
+  readonly sentAt: number;
   /** Unix milliseconds after which nobody may get it. */
   readonly endsAt?: number;
   /** `acked`: PUBACK, PUBREC, ACK. `refused`: said so in the protocol. `unknown`: sent once, and no answer came. */
@@ -87,7 +89,7 @@ export function openBook(): Book {
       const place = (places.get(channel) ?? 0) + 1;
       places.set(channel, place);
       const id = `${channel}#${place}`;
-      const fixed = { id, party, channel, qos, retain, clears, place };
+      const fixed = { id, party, channel, qos, retain, clears, place, sentAt: Date.now() };
       const one: Sent = { ...fixed, ...(endsAt !== undefined && { endsAt }), is: "sent" };
       sent.push(one);
       byId.set(id, one);

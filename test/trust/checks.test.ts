@@ -6,7 +6,7 @@ import { openDwindling } from "./dwindling.ts";
 /** What a party holds as stale after these arrivals, where a and b were published, and cleared between if asked. */
 function staleAfter(
   arrivals: readonly ("a" | "b" | "")[],
-  cleared: "between" | "last" | "never" = "never",
+  { cleared = "never", isCalm = false }: { cleared?: "between" | "last" | "never"; isCalm?: boolean } = {},
 ): readonly string[] {
   const book = openBook();
   const letter = { party: "pub5", channel: "r/pub5/0", qos: 1, retain: true } as const;
@@ -19,7 +19,7 @@ function staleAfter(
   book.settle(b, "acked");
   const ids = { a: a.id, b: b.id, "": "" };
   for (const one of arrivals) book.receive("sub5", { id: ids[one], channel: letter.channel, qos: 1 });
-  return staleAt(book, "sub5");
+  return staleAt(book, "sub5", isCalm ? 0 : Number.POSITIVE_INFINITY);
 }
 
 describe("the proof takes for a party's value", () => {
@@ -40,13 +40,21 @@ describe("the proof takes for a party's value", () => {
   );
 
   test("no clear that has come before, but one that comes too late", () => {
-    expect(staleAfter(["a", "", "b", ""], "between")).toEqual([]);
-    expect(staleAfter(["a", "b", ""], "between")).toHaveLength(1);
+    expect(staleAfter(["a", "", "b", ""], { cleared: "between" })).toEqual([]);
+    expect(staleAfter(["a", "b", ""], { cleared: "between" })).toHaveLength(1);
   });
 
   test("the clear that is kept, however often nothing has been said before", () => {
-    expect(staleAfter(["", "a", "", "b", "", "a"], "last")).toEqual([]);
-    expect(staleAfter(["a", "", "b"], "last")).toHaveLength(1);
+    expect(staleAfter(["", "a", "", "b", "", "a"], { cleared: "last" })).toEqual([]);
+    expect(staleAfter(["a", "", "b"], { cleared: "last" })).toHaveLength(1);
+  });
+
+  test("what came last of all, where nothing may come again", () => {
+    expect(staleAfter(["a", "a", "b", "b"], { isCalm: true })).toEqual([]);
+    expect(staleAfter(["a", "b", "a"], { isCalm: true })).toHaveLength(1);
+    expect(staleAfter(["a", "", "b", ""], { isCalm: true, cleared: "between" })).toHaveLength(1);
+    expect(staleAfter(["a", "b", "", "b"], { isCalm: true, cleared: "last" })).toHaveLength(1);
+    expect(staleAfter(["a", "b", "", ""], { isCalm: true, cleared: "last" })).toEqual([]);
   });
 });
 

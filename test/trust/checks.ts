@@ -62,39 +62,57 @@ function outOfOrder(book: Book, party: string): string[] {
   return faults;
 }
 
-/** What is kept on each retained channel at the end: its last publish, for one at a time is on its way. */
-function retainedAtEnd(book: Book): ReadonlyMap<string, string> {
-  const kept = new Map<string, string>();
-  for (const { channel, retain, clears, id, is } of book.sent)
-    if (retain && is !== "refused") kept.set(channel, clears ? "" : id);
+/** What is kept on a channel at the end: its last publish, for one at a time is on its way. */
+interface Kept {
+  /** Empty: nothing is kept. */
+  readonly id: string;
+  readonly sentAt: number;
+  /** How often the channel was cleared. */
+  readonly clears: number;
+}
+
+function keptAtEnd(book: Book): ReadonlyMap<string, Kept> {
+  const kept = new Map<string, Kept>();
+  for (const { channel, retain, clears, id, is, sentAt } of book.sent) {
+    if (!retain || is === "refused") continue;
+    const before = kept.get(channel)?.clears ?? 0;
+    kept.set(channel, { id: clears ? "" : id, sentAt, clears: before + (clears ? 1 : 0) });
+  }
   return kept;
 }
 
 /**
- * Where a party's last value of a channel is not the one that is kept. Of repeats nothing is learnt: after a crash, what
- * had no stored outcome comes again first (design.md section 4.8), and then the last value may have been there already.
+ * Where a party's last value of a channel is not the one that is kept. What was sent after `calmSince` must have come
+ * last of all. Before, of repeats nothing is learnt: after a crash, what had no stored outcome comes again first
+ * (design.md section 4.8), and then the last value may have been there already.
  */
-export function staleAt(book: Book, party: string): readonly string[] {
-  const kept = retainedAtEnd(book);
+export function staleAt(book: Book, party: string, calmSince: number): readonly string[] {
+  const kept = keptAtEnd(book);
   const last = new Map<string, string>();
   const seen = new Map<string, number>();
   for (const { channel, id } of book.got(party)) {
-    if (!channel.startsWith("r/")) continue;
+    const end = kept.get(channel);
+    if (end === undefined) continue;
     const name = `${channel} ${id}`;
     const before = seen.get(name) ?? 0;
     seen.set(name, before + 1);
     // Clears look all alike, and none that comes last is wrong where nothing is kept; else one is a repeat when as many
     // have come as there are.
-    const isRepeat = id === "" ? kept.get(channel) !== "" && before >= clearsOf(book, channel) : before > 0;
-    if (!isRepeat) last.set(channel, id);
+    const isRepeat = id === "" ? end.id !== "" && before >= end.clears : before > 0;
+    if (!isRepeat || end.sentAt > calmSince) last.set(channel, id);
   }
   return [...kept]
-    .filter(([channel, id]) => (last.get(channel) ?? "") !== id)
-    .map(([channel, id]) => `${channel} is "${last.get(channel) ?? ""}", kept is "${id}"`);
+    .filter(([channel, { id }]) => (last.get(channel) ?? "") !== id)
+    .map(([channel, { id }]) => `${channel} is "${last.get(channel) ?? ""}", kept is "${id}"`);
 }
 
-function clearsOf(book: Book, channel: string): number {
-  return book.sent.filter((one) => one.channel === channel && one.clears && one.is !== "refused").length;
+/**
+ * From when on nothing that a party got may come to it again. The keeper is told at every start what is kept (hub.md),
+ * after all repeats; those who roam are always sent again what was open when they left.
+ */
+export function calmSinceOf({ kills }: Pick<Stage, "kills">, party: string): number {
+  if (party === "keeper") return 0;
+  return party.startsWith("roam") ? Number.POSITIVE_INFINITY : (kills.at(-1) ?? 0);
 }
 
 /** Rows that do not balance: accepted = delivered + expired + dropped + refused + uncertain + pending. */

@@ -14,8 +14,8 @@ export interface Ground extends AsyncDisposable {
   readonly ports: Ports;
   /** Resolves when it answers. */
   start(): Promise<void>;
-  /** SIGKILL; resolves when it is gone. Everything it kept must then be sound. */
-  kill(): Promise<void>;
+  /** SIGKILL; resolves when it is gone, with that moment, Unix milliseconds. Everything it kept must then be sound. */
+  kill(): Promise<number>;
   /** SIGTERM; resolves when it has drained and ended well. */
   stop(): Promise<void>;
   readonly isUp: boolean;
@@ -92,10 +92,12 @@ class OneGround implements Ground {
     });
   }
 
-  async kill(): Promise<void> {
+  async kill(): Promise<number> {
     await this.#end("SIGKILL");
+    const deadAt = Date.now();
     const { faults } = await checkStore(join(this.#data(), "store"));
     if (faults.length > 0) throw new Error(`nomq store check after a kill: ${faults.join("; ")}`);
+    return deadAt;
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Sent } from "./book.ts";
-import { clientFaults, eventFaults, ledgerFaults, missingAt, staleAt } from "./checks.ts";
+import { calmSinceOf, clientFaults, eventFaults, ledgerFaults, missingAt, staleAt } from "./checks.ts";
 import { openDwindling } from "./dwindling.ts";
 import { draws } from "./seed.ts";
 import { DISK_MIB } from "./small-disk.ts";
@@ -173,7 +173,7 @@ function lackingAt(stage: Stage, parties: readonly string[]): readonly string[] 
       missingAt(book, party).map((one) => `${party}: ${one.id} (${whenOf(stage, one)})`),
     ),
     ...["keeper", "sub4", "sub5", "roam4", "roam5"].flatMap((party) =>
-      staleAt(book, party).map((fault) => `${party}: ${fault}`),
+      staleAt(book, party, calmSinceOf(stage, party)).map((fault) => `${party}: ${fault}`),
     ),
   ];
 }

@@ -56,7 +56,7 @@ export interface Stage extends AsyncDisposable {
   readonly mqtt: Readonly<Record<MqttName, MqttParty>>;
   /** A new board with an address of its own. */
   newBoard(): Promise<BoardParty>;
-  /** When the gateway was killed, Unix milliseconds. */
+  /** When the gateway was dead each time it was killed, Unix milliseconds. */
   readonly kills: number[];
   /** How many datagrams were repeated after a kill. */
   replayed: number;

@@ -29,9 +29,7 @@ export async function cause(stage: Stage, { is, forMs }: Trouble): Promise<void>
 
 async function kill(stage: Stage, how: { forMs: number; isReplayed: boolean }): Promise<void> {
   const { ground, relay } = stage;
-  stage.kills.push(Date.now());
-  await ground.kill();
-
+  stage.kills.push(await ground.kill());
   relay.isShut = how.isReplayed;
   await pause(how.forMs);
   await ground.start();
@@ -119,8 +117,7 @@ async function fill(stage: Stage, { is, forMs }: Pick<Trouble, "is" | "forMs">):
   await flows(stage, ["pub5"]);
   await pause(forMs);
   if (is === "kill while full") {
-    stage.kills.push(Date.now());
-    await ground.kill();
+    stage.kills.push(await ground.kill());
   }
   disk.free();
   if (is === "kill while full") await ground.start();
