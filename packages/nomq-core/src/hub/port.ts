@@ -6,6 +6,7 @@ import { type Access, extentOf, type Principal } from "../principal.ts";
 import { attach, checkFilters } from "./attach/attachment.ts";
 import { type Core, isTombstone } from "./core.ts";
 import { publish } from "./publish.ts";
+import { recallReceipt } from "./recall-receipt.ts";
 import { followRecord } from "./receipts.ts";
 
 const PAGE = 256;
@@ -136,7 +137,7 @@ async function* follow(
   id: string,
   signal: AbortSignal | undefined,
 ): ReturnType<typeof followRecord> {
-  const record = await core.receipts.recall(id, (of) => core.store.receipt(of));
+  const record = await recallReceipt(core, id);
   if (record !== undefined) yield* followRecord(record, signal);
 }
 

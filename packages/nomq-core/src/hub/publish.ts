@@ -9,6 +9,7 @@ import { oweForGood } from "./keeper.ts";
 import { messageBytes } from "./lane.ts";
 import type { Place } from "./place.ts";
 import { Publication } from "./publication.ts";
+import { recallReceipt } from "./recall-receipt.ts";
 import { awaitRecord, ReceiptRecord } from "./receipts.ts";
 import { hasChange } from "./repairs.ts";
 
@@ -137,7 +138,7 @@ async function repeat(core: Core, call: PublishCall, once: string): Promise<Rece
 
 /** Of an earlier run's message, too, the answer waits for the point that is asked for. */
 function recalled(core: Core, id: string): Promise<ReceiptRecord | undefined> {
-  return core.receipts.recall(id, (of) => core.store.receipt(of)).catch(() => undefined);
+  return recallReceipt(core, id).catch(() => undefined);
 }
 
 function faultOf(core: Core, call: PublishCall): string | undefined {
