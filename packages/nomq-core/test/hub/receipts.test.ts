@@ -164,6 +164,26 @@ describe("ledger and receipts", () => {
     expect(seen).toEqual(["stored", "delivered"]);
   });
 
+  test("a transfer of an earlier run, repeated just as its message is delivered, is answered", async () => {
+    const store = createMemoryStore();
+    const transfer = { once: "nomq/site/1/2", until: "delivered" } as const;
+    {
+      await using rig = await createRig({ store });
+      await rig.attach(createRecorder({ durable: true }, "asks"));
+      void rig.publish({ qos: 1, text: "late" }, transfer);
+      await settle();
+    }
+    await using rig = await createRig({ store });
+    const peer = createRecorder({ durable: true }, "asks");
+    await rig.attach(peer);
+    // The end is the hub's already and not the store's yet.
+    void lastCall(peer).answer();
+    await Promise.resolve();
+    await Promise.resolve();
+    const repeated = await rig.publish({ qos: 1, text: "late" }, transfer);
+    expect(repeated).toMatchObject({ at: "delivered", outcomes: [{ attachment: "peer", is: "delivered" }] });
+  });
+
   test("seq rises and is never reused; ids differ", async () => {
     const store = createMemoryStore();
     const seqs: number[] = [];
