@@ -53,7 +53,7 @@ export interface GroundOptions {
 
 /** Says of a log that something went wrong in the program itself. */
 const CRASH =
-  /uncaught|unhandled|"level":"error"(?!,"text":"(?:the|a write to the) store)|TypeError|RangeError|ReferenceError|\n\s+at .*\.ts:\d+/i;
+  /uncaught|unhandled|"level":"error"(?!,"text":"(?:the|a write to the) (?:store|session log))|TypeError|RangeError|ReferenceError|\n\s+at .*\.ts:\d+/i;
 
 /** Makes a ground; nothing runs before `start`. */
 export function openGround(options: GroundOptions): Ground {
