@@ -1,20 +1,16 @@
 import { expect, test } from "vitest";
 import { type Bench, startBench } from "./bench.ts";
-import { SESSION } from "./lasting.ts";
+import { SESSION, written } from "./lasting.ts";
 
 const DAY_MS = 86_400_000;
-
-async function written(): Promise<void> {
-  for (let turns = 0; turns < 20; turns += 1) await new Promise((resolve) => setImmediate(resolve));
-}
 
 /** A session with a message for five minutes, of which a hundred seconds have passed. */
 async function waiting(): Promise<Bench> {
   const bench = await startBench();
   await (await bench.subscriber("#", 1, SESSION)).end();
-  await written();
+  await written(bench);
   await bench.hub.deliver({ channel: "long", qos: 1 }, 300_000);
-  await written();
+  await written(bench);
   await bench.hub.clock.advance(100_000);
   return bench;
 }
@@ -36,7 +32,7 @@ test("what was read so is written anew: the run after that needs no correction",
   await using first = await waiting();
   await using second = await first.killed(DAY_MS);
   await second.hub.clock.advance(10_000);
-  await written();
+  await written(second);
   await using third = await second.killed();
   const again = await third.client(SESSION);
   expect(again.got[0]).toMatchObject({ sessionPresent: true });

@@ -1,16 +1,8 @@
 import type { Packet } from "mqtt-packet";
 import { describe, expect, test } from "vitest";
-import { type Bench, startBench } from "./bench.ts";
-import { kinds, SESSION, subscribed } from "./lasting.ts";
+import { startBench } from "./bench.ts";
+import { kinds, SESSION, subscribed, turn, written } from "./lasting.ts";
 import { publishOf, type RawClient } from "./raw-client.ts";
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** Gives everything time to be written: as many turns as any step of it takes. */
-async function written(bench: Bench): Promise<void> {
-  for (let turns = 0; turns < 20; turns += 1) await turn();
-  expect(bench.hub.remembering.length).toBeGreaterThan(0);
-}
 
 const publishes = ({ got }: RawClient): Packet[] => got.filter(({ cmd }) => cmd === "publish");
 

@@ -1,14 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Bench, startBench } from "./bench.ts";
+import { turn, written } from "./lasting.ts";
 import type { RawOptions } from "./raw-client.ts";
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** Gives everything time to be written: as many turns as any step of it takes. */
-async function written(bench: Bench): Promise<void> {
-  for (let turns = 0; turns < 20; turns += 1) await turn();
-  expect(bench.hub.remembering.length).toBeGreaterThan(0);
-}
 
 describe("wills of a run that was killed", () => {
   const will = (willDelayInterval: number): Omit<RawOptions, "port"> => ({

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import type { Bench } from "./bench.ts";
 import type { RawClient, RawOptions } from "./raw-client.ts";
 
@@ -19,3 +20,11 @@ export async function subscribed(
 
 /** What a client got, in order: `connack`, `suback`, … */
 export const kinds = ({ got }: RawClient): string[] => got.map(({ cmd }) => cmd);
+
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Gives everything time to be written: as many turns as any step of it takes. */
+export async function written(bench: Bench): Promise<void> {
+  for (let turns = 0; turns < 20; turns += 1) await turn();
+  expect(bench.hub.remembering.length).toBeGreaterThan(0);
+}

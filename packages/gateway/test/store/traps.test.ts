@@ -15,6 +15,7 @@ import { describe, expect, test } from "vitest";
 import { type Level, type OpenLevel, openLevel } from "../../src/store/disk/level.ts";
 import { checkStore } from "../../src/store/index.ts";
 import { rowKey, Space } from "../../src/store/layout/keys.ts";
+import { batchWrittenBy } from "./batches.ts";
 import { leftBy, makeStore, testFolder } from "./folders.ts";
 
 // What LevelDB does to those who do not know it. The others stand beside what they belong to: a batch that is too
@@ -60,28 +61,16 @@ function watched(): Watched {
           };
           return moment;
         },
-        batch: () => counted(level, state),
+        batch: () =>
+          batchWrittenBy(level, (batch, how) => {
+            state.largest = Math.max(state.largest, batch.length);
+            state.batches += 1;
+            return batch.write(how);
+          }),
       };
     },
   };
   return state;
-}
-
-function counted(level: Level, state: { largest: number; batches: number }): ReturnType<Level["batch"]> {
-  const batch = level.batch();
-  return {
-    put: (key, value) => batch.put(key, value),
-    del: (key) => batch.del(key),
-    get length() {
-      return batch.length;
-    },
-    discard: () => batch.discard(),
-    write: (how) => {
-      state.largest = Math.max(state.largest, batch.length);
-      state.batches += 1;
-      return batch.write(how);
-    },
-  };
 }
 
 /** How often the loop turned while it was done. */

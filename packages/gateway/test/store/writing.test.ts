@@ -13,6 +13,7 @@ import {
 import { describe, expect, test } from "vitest";
 import { type Level, type OpenLevel, openLevel } from "../../src/store/disk/level.ts";
 import { checkStore } from "../../src/store/index.ts";
+import { batchWrittenBy } from "./batches.ts";
 import { makeStore, testFolder } from "./folders.ts";
 
 type Fault = "before" | "after" | "none";
@@ -51,28 +52,19 @@ function faulty(): Faulty {
 }
 
 function spoiled(level: Level, state: Spoiling): ReturnType<Level["batch"]> {
-  const batch = level.batch();
-  return {
-    put: (key, value) => batch.put(key, value),
-    del: (key) => batch.del(key),
-    get length() {
-      return batch.length;
-    },
-    discard: () => batch.discard(),
-    write: async (how) => {
-      if (state.isInstant) {
-        state.writes += 1;
-        void batch.discard();
-        return;
-      }
-      const fault = state.next;
-      state.next = "none";
+  return batchWrittenBy(level, async (batch, how) => {
+    if (state.isInstant) {
       state.writes += 1;
-      state.sync.push(how.sync);
-      if (fault !== "before") await batch.write(how);
-      if (fault !== "none") throw new Error("IO error: No space left on device");
-    },
-  };
+      void batch.discard();
+      return;
+    }
+    const fault = state.next;
+    state.next = "none";
+    state.writes += 1;
+    state.sync.push(how.sync);
+    if (fault !== "before") await batch.write(how);
+    if (fault !== "none") throw new Error("IO error: No space left on device");
+  });
 }
 
 async function healed(clock: FakeClock, waiting: Promise<unknown>): Promise<void> {
