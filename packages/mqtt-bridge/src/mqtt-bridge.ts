@@ -1,8 +1,7 @@
 import type { AbortOptions, Attachment, Bridge, MappingLoss, Port } from "@nomq/core";
-import { createStatusFeed, NomqError, systemClock } from "@nomq/core";
-import { anonymousCheck } from "./access/admission.ts";
+import { anonymousCheck, createStatusFeed, NomqError, systemClock } from "@nomq/core";
 import { createEntrance } from "./access/login.ts";
-import { createRefusalLog } from "./access/refusal-log.ts";
+import { createMqttRefusalLog } from "./access/refusal-log.ts";
 import type { Broker } from "./broker/broker.ts";
 import { createBroker } from "./broker/broker.ts";
 import { createClientRecords } from "./clients/client-records.ts";
@@ -60,7 +59,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
   const feed = createStatusFeed(() => (attached?.port.clock ?? systemClock).now());
 
   const attach = async (port: Port): Promise<void> => {
-    const refusals = createRefusalLog(port.log);
+    const refusals = createMqttRefusalLog(port.log);
     const records = createClientRecords(port.sessionLog);
     const refused = (reason: string, { address, listener }: Arrival, who?: string): void => {
       const client = { address, listener, ...(who === undefined ? {} : { who }) };
@@ -94,7 +93,7 @@ export function createMqttBridge(options: MqttBridgeOptions = {}): MqttBridge {
     cancel();
   };
   const openAll = async ({ broker, port }: Attached): Promise<void> => {
-    const refusals = createRefusalLog(port.log);
+    const refusals = createMqttRefusalLog(port.log);
     const records = createClientRecords(port.sessionLog);
     for (const { settings, enter } of listeners) {
       const one = await openListener(settings, {

@@ -1,13 +1,6 @@
-import type { AckPoint } from "@nomq/core";
-import { NomqError } from "@nomq/core";
+import { type AckPoint, type AnonymousRule, NomqError } from "@nomq/core";
 import type { Authenticate } from "./access/login.ts";
 import type { SessionLimits } from "./session-limits.ts";
-
-/**
- * Who may connect without credentials: programs on this machine (`loopback`, the default), nobody (`none`), or
- * addresses in the listed networks (`"192.168.0.0/16"`).
- */
-export type AnonymousRule = "loopback" | "none" | readonly string[];
 
 /** One address on which MQTT clients are taken. */
 export interface MqttListener {

@@ -1,4 +1,5 @@
 export { addressText, parseEndpoint } from "./address.ts";
+export * from "./anonymous.ts";
 export * from "./bridge.ts";
 export * from "./clock.ts";
 export * from "./errors.ts";
@@ -21,6 +22,7 @@ export * from "./nomq-bridge/nomq-bridge.ts";
 export * from "./packet/index.ts";
 export * from "./page-check.ts";
 export * from "./principal.ts";
+export * from "./refusal-log.ts";
 export * from "./session-log.ts";
 export * from "./status-feed.ts";
 export * from "./tcp-listen.ts";

@@ -1,12 +1,9 @@
-import type { AckPoint, OutboxLimits } from "@nomq/core";
+import type { AckPoint, AnonymousRule, OutboxLimits } from "@nomq/core";
 import type { AccessRule, AccessToken, AccessUser } from "../access/index.ts";
 import type { KeepConfig } from "./keep-section.ts";
 
 /** A secret as the file gives it: the text itself, a file that holds it, or an environment variable. */
 export type Secret = string | { readonly file: string } | { readonly env: string };
-
-/** Who may come to a listener without naming themselves. */
-export type AnonymousRule = "loopback" | "none" | readonly string[];
 
 /** The files of a listener's TLS. */
 export interface ListenerTls {

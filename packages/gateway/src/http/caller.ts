@@ -1,9 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
-import { type Network, NomqError, networkCheck, type Principal, parseNetwork } from "@nomq/core";
+import { type AnonymousRule, anonymousCheck, type Principal, plainAddress } from "@nomq/core";
 import type { Accounts } from "../access/index.ts";
 import { ALL_SCOPES, type Caller, type TurnedAway } from "../api/caller.ts";
-import type { AnonymousRule } from "../config/config.ts";
 
 /** How a listener finds out who asks. */
 export interface CallersOptions {
@@ -17,8 +16,6 @@ export interface CallersOptions {
 
 /** Finds the caller of a request, or why it is turned away. */
 export type FindCaller = (request: IncomingMessage) => Caller | TurnedAway;
-
-const LOOPBACK = ["127.0.0.0/8", "::1/128"];
 
 /**
  * Makes the search of one listener. A request with `Authorization` is whom its token names and nobody else; one
@@ -50,7 +47,7 @@ export function addressOf({
 }: {
   readonly socket: { readonly remoteAddress?: string | undefined };
 }): string {
-  return (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+  return plainAddress(socket.remoteAddress ?? "");
 }
 
 /** With rules, they say which channels; what no rule speaks of, the gateway itself, is for tokens with `admin`. */
@@ -98,20 +95,10 @@ function certifiedName({ socket }: IncomingMessage): string | undefined {
 type Admission = (request: IncomingMessage, address: string) => boolean;
 
 function admission(anonymous: AnonymousRule, key: string): Admission {
-  if (anonymous === "none") return () => false;
-  if (anonymous !== "loopback") {
-    const isInside = networkCheck(anonymous.map((text) => networkAt(text, key)));
-    return (_request, address) => isInside(address);
-  }
-  const isLoopback = networkCheck(LOOPBACK.map((text) => networkAt(text, key)));
+  const isInside = anonymousCheck(anonymous, key);
+  if (anonymous !== "loopback") return (_request, address) => isInside(address);
   // What a proxy on this machine passes on comes from elsewhere.
-  return ({ headers }, address) => isLoopback(address) && !PROXIED.some((name) => name in headers);
+  return ({ headers }, address) => isInside(address) && !PROXIED.some((name) => name in headers);
 }
 
 const PROXIED = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-
-function networkAt(text: string, key: string): Network {
-  const network = parseNetwork(text);
-  if (network !== undefined) return network;
-  throw new NomqError("config-invalid", `${key}.anonymous: ${text} is no network`);
-}

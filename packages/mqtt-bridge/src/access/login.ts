@@ -1,7 +1,6 @@
-import type { Login, Principal } from "@nomq/core";
+import { type AddressCheck, type Login, type Principal, plainAddress } from "@nomq/core";
 import type { IConnectPacket } from "mqtt-packet";
 import { REASON } from "../front/packets.ts";
-import type { AddressCheck } from "./admission.ts";
 
 /**
  * Who may log in by name; `from` is the client's IP address. Undefined: nobody has an account here, and credentials are
@@ -56,9 +55,4 @@ function entranceOf(login: Login, username: string): Entrance {
     case "later":
       return { is: "refused", reason: "throttled", code: REASON.connectionRateExceeded, who };
   }
-}
-
-/** IPv4 as it is, not as a dual-stack socket shows it. */
-export function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/, "");
 }

@@ -1,6 +1,4 @@
-import type { SessionLog } from "@nomq/core";
-import { plainAddress } from "../access/login.ts";
-import type { RefusedClient } from "../access/refusal-log.ts";
+import { plainAddress, type RefusedClient, type SessionLog } from "@nomq/core";
 import type { Front } from "../front/front.ts";
 import type { Arrival } from "../listen/arrival.ts";
 
