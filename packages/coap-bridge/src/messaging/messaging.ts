@@ -50,7 +50,10 @@ export interface Messaging {
   /**
    * Sends when it is this remote's turn: one CON at a time (NSTART 1). `next` is asked then, and again before each
    * repetition, so that what leaves is the newest; undefined: nothing to say any more. `ended` is told once. Resets to
-   * a NON are told as long as its message id is remembered (NON_LIFETIME, bounded).
+   * a NON are told as long as its message id is remembered (NON_LIFETIME, bounded). The same object from `next` is
+   * the same message (same message id); another one is a new message that goes on with the repetitions of the old.
    */
   send(to: Remote, next: () => Outgoing | undefined, ended: (outcome: SentOutcome) => void): Sent;
+  /** The remote of a key that was written down, also in an earlier run; undefined where no socket of ours reaches it now. */
+  remote(key: string): Remote | undefined;
 }
