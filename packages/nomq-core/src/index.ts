@@ -1,4 +1,4 @@
-export { addressText, parseEndpoint } from "./address.ts";
+export { addressText, isGroupHost, parseEndpoint, plainHost } from "./address.ts";
 export * from "./anonymous.ts";
 export * from "./bridge.ts";
 export * from "./clock.ts";

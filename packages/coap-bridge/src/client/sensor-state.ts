@@ -1,0 +1,31 @@
+/**
+ * How a sensor's value stands. `waiting`: none has come in this run. `fresh`: it holds. `stale`: its Max-Age is over, or
+ * the sensor does not answer. `gone`: the sensor says that there is no such resource.
+ */
+export type Freshness = "waiting" | "fresh" | "stale" | "gone";
+
+/** One sensor as status, health and metrics show it. */
+export interface SensorState {
+  readonly url: string;
+  readonly channel: string;
+  /** `polled-instead`: to be observed, but the server does not take observations. */
+  readonly mode: "observed" | "polled" | "polled-instead";
+  readonly state: Freshness;
+  /** Why it is not fresh. */
+  readonly reason?: string;
+  /** Unix milliseconds of the last change of state. */
+  readonly since: number;
+}
+
+/** What came of the client's sensors and actuators so far; bridges show it as metrics. */
+export interface ClientCounts {
+  readonly sensors: Readonly<Record<Freshness, number>>;
+  /** Values handed to the hub. */
+  readonly values: number;
+  /** Registrations and readings begun. */
+  readonly requests: number;
+  /** Datagrams, answers and values not taken, by reason: `foreign-source`, `old`, `duplicate`, `mixed-etag`, … */
+  readonly refused: Readonly<Record<string, number>>;
+  /** Writes to actuators by what came of them: `delivered`, `refused`, `retry`, `uncertain`. */
+  readonly writes: Readonly<Record<string, number>>;
+}
