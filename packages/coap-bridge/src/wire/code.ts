@@ -1,9 +1,6 @@
 /** A code byte: class in the upper three bits, detail in the lower five (RFC 7252 section 3). */
 export type Code = number;
 
-/** The byte of a code written as RFCs do: class 2, detail 05 is `codeOfParts(2, 5)`. */
-export const codeOfParts = (codeClass: number, detail: number): Code => (codeClass << 5) | detail;
-
 /** Class of a code: 0 request, 2 success, 4 client error, 5 server error; the others are reserved. */
 export const classOf = (code: Code): number => code >> 5;
 
