@@ -96,7 +96,7 @@ test("kill -9, restart, publish at the first instant a port answers: who is back
   const nomqSection = { listen: [`udp://127.0.0.1:${nomqPort}`], keys: [key], devices };
   const file = folder.file(
     "gateway.yaml",
-    `nomq: ${JSON.stringify(nomqSection)}\nmqtt: { listen: ["mqtt://127.0.0.1:${mqttPort}"] }\nhttp: { listen: [] }\nlog: { format: json }\n`,
+    `nomq: ${JSON.stringify(nomqSection)}\nmqtt: { listen: ["mqtt://127.0.0.1:${mqttPort}"] }\ncoap: { listen: [] }\nhttp: { listen: [] }\nlog: { format: json }\n`,
   );
   const start = (): Program => nomq(["gateway", "--config", file]);
   {

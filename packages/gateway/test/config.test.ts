@@ -37,6 +37,7 @@ describe("defaults", () => {
         devices: [],
       },
       mqtt: { listen: [{ url: "mqtt://[::]:1883" }, { url: "ws://[::]:8083" }] },
+      coap: { listen: [{ url: "coap://[::]:5683" }], prefix: "", observe: [], poll: [], send: [] },
       keep: { receipts: 86_400_000, history: [{ filter: "#", last: 10, forMs: 86_400_000 }] },
       http: { listen: [{ url: "http://127.0.0.1:8080" }] },
       log: { level: "info", format: "pretty", file: null },
@@ -53,7 +54,7 @@ describe("defaults", () => {
 durability: process
 nomq: { broadcast: [], broadcastFilters: [], time: null, probe: 60s }
 mqtt: { remotes: [] }
-coap: { listen: [], prefix: "" }
+coap: { oscore: [], psk: [] }
 xmpp: null
 http: {}
 keep: {}
@@ -222,13 +223,13 @@ describe("refusals name place, path, reason and advice", () => {
   test("all faults at once, in the order of the file", () => {
     expect(
       refusal(
-        "log: { level: loud }\nnomq:\n  pase: 1\n  probe: soon\ncoap: { listen: ['coap://[::]:5683'] }",
+        "log: { level: loud }\nnomq:\n  pase: 1\n  probe: soon\ncoap: { listen: ['coaps://[::]:5684'] }",
       ),
     ).toBe(`config-invalid: 4 faults
   gateway.yaml:1:8: log.level: expected debug, info, warn or error
   gateway.yaml:3:3: nomq.pase: is not a known key; did you mean pace?
   gateway.yaml:4:3: nomq.probe: expected a duration with its unit, such as 500ms, 60s, 5m or 24h
-  gateway.yaml:5:1: coap: not available yet (CoAP); remove it`);
+  gateway.yaml:5:18: coap.listen[0]: not available yet (CoAP over DTLS); use coap:// in a network that you trust, or remove it`);
   });
 
   test("a bad secret is not shown", () => {
@@ -261,7 +262,6 @@ describe("parts of a later version are checked, then refused by name", () => {
       "mqtt: { remotes: [{ name: cloud, url: 'mqtt://b.example:1883', publish: [{ from: a/#, to: b/#, qos: 1 }] }] }",
       "1:9: mqtt.remotes: not available yet (connecting to other MQTT brokers)",
     ],
-    ["coap: { listen: ['coap://[::]:5683'] }", "1:1: coap: not available yet (CoAP)"],
     [
       "xmpp: { service: 'xmpp://127.0.0.1:5222', password: { env: X }, tls: { required: true, ca: null } }",
       "1:1: xmpp: not available yet (XMPP)",

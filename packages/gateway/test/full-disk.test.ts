@@ -184,7 +184,7 @@ describe.skipIf(!canMount)("a gateway on a full disk (needs a mount namespace)",
     disk.leave(0);
     const file = folder.file(
       "new.yaml",
-      "data: ./data/new\nnomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: [] }\n",
+      "data: ./data/new\nnomq: { listen: [] }\nmqtt: { listen: [] }\ncoap: { listen: [] }\nhttp: { listen: [] }\n",
     );
     const refused = await nomq(["gateway", "--config", file], { under }).ended;
     expect(refused).toMatchObject({ code: 1, stdout: "" });

@@ -9,7 +9,7 @@ import { launchGateway, nomq, testFolder } from "./launch.ts";
 
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
 const ON_ANY_PORT =
-  "nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ['mqtt://127.0.0.1:0', 'ws://127.0.0.1:0'] }\nhttp: { listen: ['http://127.0.0.1:0'] }\n";
+  "nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ['mqtt://127.0.0.1:0', 'ws://127.0.0.1:0'] }\ncoap: { listen: ['coap://127.0.0.1:0'] }\nhttp: { listen: ['http://127.0.0.1:0'] }\n";
 
 /** A TCP and a UDP port that this test holds. */
 async function takenPorts(): Promise<{ tcp: number; udp: number } & AsyncDisposable> {
@@ -179,12 +179,12 @@ describe("refusal to start", () => {
     using folder = testFolder();
     await using taken = await takenPorts();
     const listen = `['mqtt://127.0.0.1:0', 'ws://127.0.0.1:${taken.tcp - 100}']`;
-    const config = `nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ${listen} }\nhttp: { listen: [] }\n`;
+    const config = `nomq: { listen: ['udp://127.0.0.1:0'] }\nmqtt: { listen: ${listen} }\ncoap: { listen: [] }\nhttp: { listen: [] }\n`;
     const file = folder.file("gateway.yaml", config);
     const { code, stderr } = await nomq(["--config", file, "--port-offset", "100"]).ended;
     expect(code).toBe(1);
     expect(stderr).toContain(`port-in-use: mqtt.listen[1]: port ${taken.tcp}: `);
-    const http = `nomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: ['http://127.0.0.1:${taken.tcp - 100}'] }\n`;
+    const http = `nomq: { listen: [] }\nmqtt: { listen: [] }\ncoap: { listen: [] }\nhttp: { listen: ['http://127.0.0.1:${taken.tcp - 100}'] }\n`;
     const other = folder.file("http.yaml", http);
     const { stderr: said } = await nomq(["--config", other, "--port-offset", "100"]).ended;
     expect(said).toContain(`port-in-use: http.listen[0]: port ${taken.tcp}: `);

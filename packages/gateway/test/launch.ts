@@ -148,7 +148,7 @@ export interface LaunchedGateway extends Program {
 export interface LaunchOptions extends ProgramOptions {
   /** Its folder: `gateway.yaml` and `data/` lie there. */
   readonly folder: TestFolder;
-  /** More lines of `gateway.yaml`. The sections `log` and, unless given here, `nomq`, `mqtt` and `http` are filled in. */
+  /** More lines of `gateway.yaml`. The sections `log` and, unless given here, `nomq`, `mqtt`, `coap` and `http` are filled in. */
   readonly config?: string;
   readonly args?: readonly string[];
 }
@@ -157,6 +157,7 @@ export interface LaunchOptions extends ProgramOptions {
 const LISTENERS = {
   nomq: "nomq: { listen: ['udp://127.0.0.1:0'] }\n",
   mqtt: "mqtt: { listen: ['mqtt://127.0.0.1:0', 'ws://127.0.0.1:0'] }\n",
+  coap: "coap: { listen: ['coap://127.0.0.1:0'] }\n",
   http: "http: { listen: ['http://127.0.0.1:0'] }\n",
 };
 

@@ -121,7 +121,7 @@ describe("a store that cannot be opened", () => {
     writeFileSync(join(folder.path, "data/store/store.json"), mark);
     const file = folder.file(
       "gateway.yaml",
-      "nomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: [] }\n",
+      "nomq: { listen: [] }\nmqtt: { listen: [] }\ncoap: { listen: [] }\nhttp: { listen: [] }\n",
     );
     const ended = await nomq(["gateway", "--config", file]).ended;
     expect(ended).toMatchObject({ code: 1, stdout: "" });

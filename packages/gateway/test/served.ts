@@ -32,7 +32,8 @@ export async function served(text = "nomq: { listen: [] }\nmqtt: { listen: [] }"
 /** What tests the store names its folder; the others need not wait for a disk. */
 const inMemory = (text: string): string => {
   const has = (key: string): boolean => new RegExp(`^${key}:`, "m").test(text);
-  return `${has("data") ? "" : "data: memory\n"}${has("http") ? "" : "http: { listen: [] }\n"}${text}`;
+  const bare = ["coap", "http"].filter((section) => !has(section));
+  return `${has("data") ? "" : "data: memory\n"}${bare.map((section) => `${section}: { listen: [] }\n`).join("")}${text}`;
 };
 
 /** An open stream. */

@@ -8,7 +8,7 @@ import { newKey } from "../src/keys.ts";
 import { launchGateway, nomq, testFolder } from "./launch.ts";
 
 const SECTIONS = (time: string): string =>
-  `nomq: { listen: ['udp://127.0.0.1:0'], time: '${time}' }\nmqtt: { listen: [] }\nhttp: { listen: [] }\n`;
+  `nomq: { listen: ['udp://127.0.0.1:0'], time: '${time}' }\nmqtt: { listen: [] }\ncoap: { listen: [] }\nhttp: { listen: [] }\n`;
 
 /** Asks as MicroPython's `ntptime` does; the Unix seconds of the answer. */
 async function askTime(port: number): Promise<number> {

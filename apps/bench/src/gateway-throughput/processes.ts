@@ -25,6 +25,7 @@ export async function startGateway(key: Key, channel: string): Promise<Measured>
       channels: [channel],
     },
     mqtt: { listen: ["mqtt://127.0.0.1:0"] },
+    coap: { listen: [] },
     http: { listen: [] },
     log: { format: "json", level: "warn" },
   };

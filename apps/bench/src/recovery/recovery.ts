@@ -81,6 +81,7 @@ function configOf(data: string) {
       devices: [{ name: DEVICE, kind: "node", address: "127.0.0.1:9", subscribe: ["bench/down/+"], outbox }],
     },
     mqtt: { listen: ["mqtt://127.0.0.1:0"] },
+    coap: { listen: [] },
     http: { listen: [] },
   };
 }

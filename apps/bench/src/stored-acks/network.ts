@@ -98,6 +98,7 @@ function configOf(key: Key, devicePort: number, data: string) {
       devices: [{ name: "bench", kind: "node", address, subscribe: ["bench/down/+"] }],
     },
     mqtt: { listen: ["mqtt://127.0.0.1:0"] },
+    coap: { listen: [] },
     http: { listen: [] },
   };
 }

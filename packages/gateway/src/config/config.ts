@@ -1,5 +1,6 @@
 import type { AckPoint, AnonymousRule, OutboxLimits } from "@nomq/core";
 import type { AccessRule, AccessToken, AccessUser } from "../access/index.ts";
+import type { CoapConfig } from "./coap-section.ts";
 import type { KeepConfig } from "./keep-section.ts";
 
 /** A secret as the file gives it: the text itself, a file that holds it, or an environment variable. */
@@ -113,6 +114,7 @@ export interface Config {
   readonly durability: "process" | "power";
   readonly nomq: NomqConfig;
   readonly mqtt: MqttConfig;
+  readonly coap: CoapConfig;
   readonly keep: KeepConfig;
   /** Absent: NoMQ keys may do everything, and so may anonymous clients where a listener takes them. */
   readonly access?: AccessConfig;

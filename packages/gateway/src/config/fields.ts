@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { isValidChannel, isValidFilter } from "@nomq/core";
 import { z } from "zod";
+import { COAP_URL, coapUrlFault } from "./coap-url.ts";
 import { listed } from "./listed.ts";
 import { parseDuration, parseSize } from "./units.ts";
 
@@ -63,10 +64,11 @@ export const url = (schemes: readonly string[], example: string, portOptional = 
     },
   );
 
-/** A CoAP resource: a URL that may have a path. */
-export const coapUrl: Text = text("a CoAP URL such as coap://10.0.0.9/temp", (value) =>
-  /^coaps?(\+tcp)?:\/\/[^\s/]+(\/\S*)?$/.test(value),
-);
+/** One CoAP resource: a URL with a host and, as it may be, a port, a path and a query (RFC 7252 section 6.1). */
+export const coapUrl: Text = z.string({ error: COAP_URL }).check((context) => {
+  const message = coapUrlFault(context.value);
+  if (message !== undefined) context.issues.push({ code: "custom", message, input: context.value });
+});
 
 /** Inline, `{ file: path }` or `{ env: NAME }`; read later, never shown. */
 export const secret: z.ZodType<string | { file: string } | { env: string }> = z.union(

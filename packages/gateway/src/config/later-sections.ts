@@ -1,20 +1,6 @@
 import { z } from "zod";
-import {
-  anyText,
-  channel,
-  coapUrl,
-  duration,
-  filter,
-  list,
-  name,
-  oneOf,
-  qos,
-  secret,
-  url,
-  whole,
-  yesOrNo,
-} from "./fields.ts";
-import { listeners, outbox, rule, tlsConnection } from "./shared-sections.ts";
+import { anyText, filter, list, name, secret, url, whole } from "./fields.ts";
+import { outbox, rule, tlsConnection } from "./shared-sections.ts";
 
 // Parts of the file that are checked today and served in a later version: `not-available.ts` refuses what asks
 // for something.
@@ -30,36 +16,6 @@ export const remote: z.ZodType = z.strictObject({
   publish: list(rule).default([]),
   subscribe: list(rule).default([]),
   outbox: outbox.exactOptional(),
-});
-
-const observed = { channel, qos: qos.exactOptional(), expire: yesOrNo.exactOptional() };
-
-/** `coap`. */
-export const coapSection: z.ZodType = z.strictObject({
-  listen: listeners(["coap", "coaps", "coap+tcp"], "coap://[::]:5683").exactOptional(),
-  prefix: anyText.exactOptional(),
-  observe: list(z.strictObject({ url: coapUrl, ...observed })).exactOptional(),
-  poll: list(z.strictObject({ url: coapUrl, ...observed, every: duration })).exactOptional(),
-  send: list(
-    z.strictObject({
-      name,
-      from: filter,
-      url: coapUrl,
-      method: oneOf(["put", "post"]).exactOptional(),
-      outbox: outbox.exactOptional(),
-    }),
-  ).exactOptional(),
-  oscore: list(
-    z.strictObject({
-      id: anyText,
-      masterSecret: secret,
-      masterSalt: secret.exactOptional(),
-      senderId: anyText,
-      recipientId: anyText,
-      idContext: anyText.exactOptional(),
-    }),
-  ).exactOptional(),
-  psk: list(z.strictObject({ id: anyText, key: secret })).exactOptional(),
 });
 
 const xmppUrl = url(["xmpp", "xmpps"], "xmpp://127.0.0.1:5222", true);

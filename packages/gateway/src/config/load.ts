@@ -4,6 +4,7 @@ import { codeOf, NomqError } from "@nomq/core";
 import { LineCounter, parseDocument } from "yaml";
 import { weaknessOf } from "../weak-keys.ts";
 import { readAccess } from "./access-section.ts";
+import { coapContradictions } from "./coap-section.ts";
 import type { AccessConfig, Config, KeyConfig } from "./config.ts";
 import { type Fault, faultsOf, pathText } from "./faults.ts";
 import { httpConfig, httpContradictions } from "./http-section.ts";
@@ -74,7 +75,11 @@ export function inspectConfig(source: ConfigSource): Inspected {
   if (raw instanceof Error) return unfit(source.name, [notYaml(raw, lines)]);
   const result = fileSchema.safeParse(raw);
   const wrong = result.success
-    ? [...nomqContradictions(result.data.nomq), ...httpContradictions(result.data.http)]
+    ? [
+        ...nomqContradictions(result.data.nomq),
+        ...coapContradictions(result.data.coap),
+        ...httpContradictions(result.data.http),
+      ]
     : faultsOf(result.error, raw, configJsonSchema());
   const told = new Set(wrong.map(({ path }) => pathText(path)));
   const faults = [...wrong, ...notAvailable(raw).filter(({ path }) => !told.has(pathText(path)))];
@@ -139,6 +144,7 @@ function assemble(file: ConfigFile, { keys, access }: ReadSecrets, folder: strin
       devices,
     },
     mqtt: { listen: file.mqtt.listen },
+    coap: file.coap,
     ...(access === undefined ? {} : { access }),
     keep: file.keep,
     http: httpConfig(file.http, folder),

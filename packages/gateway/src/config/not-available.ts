@@ -8,12 +8,30 @@ interface Later {
   readonly what: string;
   /** Values that ask for nothing; default: empty and absent ones. */
   readonly fine?: (value: unknown) => boolean;
+  /** Default: to remove it. */
+  readonly suggestion?: string;
 }
 
 const listenerTls = (section: string): Later => ({
   at: [section, "listen", "*", "tls"],
   what: "TLS on listeners",
 });
+/** Everything but text that begins with the scheme. */
+const without =
+  (scheme: string) =>
+  (value: unknown): boolean =>
+    typeof value !== "string" || !value.startsWith(`${scheme}://`);
+const COAP_LISTENERS: readonly Step[][] = [
+  ["listen", "*"],
+  ["listen", "*", "url"],
+];
+const COAP_URLS: readonly Step[][] = ["observe", "poll", "send"].map((key) => [key, "*", "url"]);
+const PLAIN_COAP = "use coap:// in a network that you trust, or remove it";
+const coapSchemes = [...COAP_LISTENERS, ...COAP_URLS].flatMap((at): Later[] => [
+  { at: ["coap", ...at], what: "CoAP over DTLS", fine: without("coaps"), suggestion: PLAIN_COAP },
+  { at: ["coap", ...at], what: "CoAP over TCP", fine: without("coap+tcp"), suggestion: PLAIN_COAP },
+  { at: ["coap", ...at], what: "CoAP over TLS", fine: without("coaps+tcp"), suggestion: PLAIN_COAP },
+]);
 const secure = (value: unknown): boolean => typeof value !== "string" || !/^(mqtts|wss):/.test(value);
 
 /** What the schema knows and this version does not serve. */
@@ -23,19 +41,22 @@ const LATER: readonly Later[] = [
   { at: ["mqtt", "listen", "*"], what: "TLS on listeners", fine: secure },
   { at: ["mqtt", "listen", "*", "url"], what: "TLS on listeners", fine: secure },
   { at: ["mqtt", "remotes"], what: "connecting to other MQTT brokers" },
-  { at: ["coap"], what: "CoAP" },
+  { at: ["coap", "listen", "*", "tls"], what: "DTLS on CoAP listeners" },
+  ...coapSchemes,
+  { at: ["coap", "oscore"], what: "OSCORE, end-to-end encryption of CoAP" },
+  { at: ["coap", "psk"], what: "DTLS with pre-shared keys" },
   { at: ["xmpp"], what: "XMPP" },
 ];
 
 /** Refusals of the parts of a file that ask for something a later version brings. */
 export function notAvailable(file: unknown): Fault[] {
-  return LATER.flatMap(({ at, what, fine = asksNothing }) =>
+  return LATER.flatMap(({ at, what, fine = asksNothing, suggestion = "remove it" }) =>
     valuesAt(file, at)
       .filter(({ value }) => !fine(value))
       .map(({ path }) => ({
         path,
         reason: `not available yet (${what})`,
-        suggestion: "remove it",
+        suggestion,
         notYet: true,
       })),
   );

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { type AccessSection, accessSection } from "./access-section.ts";
+import { type CoapConfig, coapSection } from "./coap-section.ts";
 import type { ListenerConfig, LogConfig } from "./config.ts";
 import { list, oneOf, path } from "./fields.ts";
 import { type HttpSection, httpSection } from "./http-section.ts";
 import { type KeepConfig, keepSection } from "./keep-section.ts";
-import { coapSection, remote, xmppSection } from "./later-sections.ts";
+import { remote, xmppSection } from "./later-sections.ts";
 import { type NomqSection, nomqSection } from "./nomq-section.ts";
 import { listeners } from "./shared-sections.ts";
 
@@ -15,6 +16,7 @@ export interface ConfigFile {
   readonly durability: "process" | "power";
   readonly nomq: NomqSection;
   readonly mqtt: { readonly listen: readonly ListenerConfig[] };
+  readonly coap: CoapConfig;
   readonly access?: AccessSection;
   readonly keep: KeepConfig;
   readonly http: HttpSection;
@@ -43,7 +45,7 @@ export const fileSchema: z.ZodType<ConfigFile> = z.strictObject(
     durability: oneOf(["process", "power"]).default("process"),
     nomq: nomqSection.prefault({}),
     mqtt: mqttSection.prefault({}),
-    coap: coapSection.nullable().exactOptional(),
+    coap: coapSection.prefault({}),
     xmpp: xmppSection.nullable().exactOptional(),
     http: httpSection.prefault({}),
     access: accessSection.exactOptional(),

@@ -49,7 +49,7 @@ const ack: z.ZodType<AckPoint> = oneOf(["accepted", "stored", "delivered"]);
 
 /** Where a UDP socket is bound. */
 export const udpListener = (example: string): z.ZodType<string, string> =>
-  text(`udp:// with an IP address and a port, such as ${example}`, isUdpUrl);
+  text(`udp:// with an IP address and a port, such as ${example}`, (value) => isSocketUrl(value, ["udp"]));
 
 /** A listener of NoMQ: whoever has a key may come, so nothing says who else may. */
 export function nomqListeners(): z.ZodType<ListenerConfig[]> {
@@ -62,11 +62,28 @@ export function nomqListeners(): z.ZodType<ListenerConfig[]> {
   return oneOrOther(address, entry);
 }
 
+/** A listener of CoAP. */
+export function coapListeners(): z.ZodType<ListenerConfig[]> {
+  const schemes = ["coap", "coaps", "coap+tcp"];
+  const address = text("coap:// with an IP address and a port, such as coap://[::]:5683", (value) =>
+    isSocketUrl(value, schemes),
+  );
+  const entry = z.strictObject({
+    url: address,
+    tls: tlsListener.exactOptional(),
+    ack: ack.exactOptional(),
+    ackTimeout: duration.exactOptional(),
+    anonymous: anonymous.exactOptional(),
+    maxPayload: maxPayload.exactOptional(),
+  });
+  return oneOrOther(address, entry);
+}
+
 /** A socket is bound to an address: no name is looked up. */
-function isUdpUrl(value: string): boolean {
-  const parts = /^udp:\/\/(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
-  const [, six = "", four = "", port] = parts ?? [];
-  return (isIP(six) === 6 || isIP(four) === 4) && Number(port) <= 65_535;
+function isSocketUrl(value: string, schemes: readonly string[]): boolean {
+  const parts = /^([a-z+]+):\/\/(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value);
+  const [, scheme = "", six = "", four = "", port] = parts ?? [];
+  return schemes.includes(scheme) && (isIP(six) === 6 || isIP(four) === 4) && Number(port) <= 65_535;
 }
 
 /** A list of listeners: each a URL, or an object with one. */

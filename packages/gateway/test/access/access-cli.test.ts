@@ -6,7 +6,7 @@ import { verifyPassword } from "../../src/access/index.ts";
 import { nomq, testFolder } from "../launch.ts";
 
 const BASE =
-  "data: ./data\nnomq: { listen: [] }\nmqtt: { listen: ['mqtt://127.0.0.1:0'] }\nhttp: { listen: [] }\nlog: { format: json }\n";
+  "data: ./data\nnomq: { listen: [] }\nmqtt: { listen: ['mqtt://127.0.0.1:0'] }\ncoap: { listen: [] }\nhttp: { listen: [] }\nlog: { format: json }\n";
 /** Of the password "correct horse". */
 const ANN = "scrypt$32768$8$1$GkpVE5lvRJqZCzjEezTWxQ$o3BZlWVXf8c9rZO3CETHH-uD1Kz8m90qRVVDEBLur_s";
 

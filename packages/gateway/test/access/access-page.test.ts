@@ -5,7 +5,7 @@ import { nomq, testFolder } from "../launch.ts";
 
 const PAGE = readFileSync(new URL("../../../../docs/access.md", import.meta.url), "utf8");
 const BASE =
-  "data: ./data\nnomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: [] }\nlog: { format: json }\n";
+  "data: ./data\nnomq: { listen: [] }\nmqtt: { listen: [] }\ncoap: { listen: [] }\nhttp: { listen: [] }\nlog: { format: json }\n";
 
 const blocks = (language: string): string[] =>
   [...PAGE.matchAll(/^```(\w+)\n(.*?)^```$/gms)]

@@ -46,7 +46,7 @@ access:
     - { who: "token:reader", subscribe: ["open/#"] }
 `;
 
-const BARE = { data: "memory", nomq: "{ listen: [] }", mqtt: "{ listen: [] }" };
+const BARE = { data: "memory", nomq: "{ listen: [] }", mqtt: "{ listen: [] }", coap: "{ listen: [] }" };
 
 /** Starts one with lines of `gateway.yaml`; its data is in memory and it has no other listeners unless they say so. */
 export async function serving(text = "", http = "{ url: 'http://127.0.0.1:0' }"): Promise<Serving> {

@@ -53,6 +53,7 @@ export async function startWalkGateway(
         devices,
       },
       mqtt: { listen: ["mqtt://127.0.0.1:0"] },
+      coap: { listen: ["coap://127.0.0.1:0"] },
       http: { listen: ["http://127.0.0.1:0"] },
       access: { users, tokens, rules },
     }),
