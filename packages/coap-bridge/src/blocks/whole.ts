@@ -1,0 +1,40 @@
+import type { CoapOption } from "../wire/coap-message.ts";
+import type { Code } from "../wire/code.ts";
+
+/** A response before it is cut into blocks, and also what goes into one datagram of it: code, options, payload. */
+export interface Whole {
+  readonly code: Code;
+  /** In ascending order of their numbers; without Block1, Block2 and Size options, which this room adds. */
+  readonly options: readonly CoapOption[];
+  readonly payload: Uint8Array;
+  /**
+   * How long this version may be given to those who have begun to fetch it, in milliseconds: the time the value has left
+   * to live. Default: as long as the transfer lasts.
+   */
+  readonly expiresInMs?: number;
+}
+
+const NOTHING = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+/** An answer of one word about what went wrong (RFC 7252 section 5.5.2), or of none. */
+export function plainAnswer(code: Code, options: readonly CoapOption[] = [], why = ""): Whole {
+  return { code, options, payload: why === "" ? NOTHING : encoder.encode(why) };
+}
+
+/** The first value of an option. */
+export function optionOf(options: readonly CoapOption[], number: number): Uint8Array | undefined {
+  for (const option of options) if (option.number === number) return option.value;
+  return undefined;
+}
+
+/** The options with one more, in its place; those of the same number stay before it. */
+export function withOption(options: readonly CoapOption[], added: CoapOption): readonly CoapOption[] {
+  const at = options.findIndex(({ number }) => number > added.number);
+  return at < 0 ? [...options, added] : options.toSpliced(at, 0, added);
+}
+
+/** The options without those of a number. */
+export function withoutOption(options: readonly CoapOption[], number: number): readonly CoapOption[] {
+  return options.filter((option) => option.number !== number);
+}
