@@ -15,6 +15,8 @@ export interface BannerOptions {
   readonly data: string;
   /** The MQTT listeners as configured. */
   readonly mqttListen: readonly ListenerConfig[];
+  /** The CoAP listeners. Default none. */
+  readonly coapListen?: readonly ListenerConfig[];
   /** The HTTP listeners. Default none. */
   readonly httpListen?: readonly ListenerConfig[];
   /** The access section, if there is one. */
@@ -54,20 +56,27 @@ function ruledRow({ users, tokens, rules }: AccessConfig): [string, string] {
 }
 
 /** Who may do what, as long as there are no access rules. */
-function accessRows({ mqttListen, httpListen = [] }: BannerOptions): [string, string][] {
+function accessRows({ mqttListen, coapListen = [], httpListen = [] }: BannerOptions): [string, string][] {
   const keys = "NoMQ keys: everything";
   const mqtt =
     mqttListen.length === 0
       ? keys
       : `${keys}. MQTT clients without a name may do everything: ${fromWhere("mqtt", mqttListen)}`;
+  const coap =
+    coapListen.length === 0 ? "" : `CoAP devices may do everything: ${fromWhere("coap", coapListen)}`;
   const http =
     httpListen.length === 0 ? "" : `HTTP without a token may do everything: ${fromWhere("http", httpListen)}`;
-  const advice = "(anonymous: [192.168.0.0/16] on a listener of mqtt.listen admits a network)";
-  const isDefault = mqttListen.length > 0 && mqttListen.every(({ anonymous }) => anonymous === undefined);
+  const open = Object.entries({ mqtt: mqttListen, coap: coapListen }).filter(
+    ([, listen]) => listen.length > 0,
+  );
+  const asDefault = open.filter(([, listen]) => listen.every(({ anonymous }) => anonymous === undefined));
+  const sections = asDefault.map(([section]) => `${section}.listen`).join(" or ");
+  const advice = `(anonymous: [192.168.0.0/16] on a listener of ${sections} admits a network)`;
   return [
     ["access", mqtt],
+    ["", coap],
     ["", http],
-    ["", isDefault ? advice : ""],
+    ["", sections === "" ? "" : advice],
   ];
 }
 
@@ -143,12 +152,19 @@ function tryLines(running: Running, options: BannerOptions): string[] {
         : `${keys.path}/${keys.keys[0]?.id}.json`;
   const file = found === undefined ? undefined : shortest(found);
   if (nomq === undefined || file === undefined)
-    lines.push(`${options.command} keys new --id site --out site.json`);
+    lines.push(sensorLine(listen) ?? `${options.command} keys new --id site --out site.json`);
   else
     lines.push(
       `${options.command} pub demo/hello "as a device" --qos 1 --nomq udp://${bracketed(nomq.host)}:${nomq.port} --key ${file}`,
     );
   return lines;
+}
+
+/** What libcoap's client calls for a sensor that tells its state. */
+function sensorLine(listen: Running["listen"]): string | undefined {
+  const coap = endpointOf(listen["coap"]?.[0]);
+  if (coap === undefined) return undefined;
+  return `coap-client-notls -m put -e "as a sensor" coap://${bracketed(coap.host)}:${coap.port}/demo/hello`;
 }
 
 /** Where this machine reaches a listener. */

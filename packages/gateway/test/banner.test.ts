@@ -62,6 +62,22 @@ describe("banner", () => {
     expect(shown({}, { mqttListen })).toContain(text);
   });
 
+  test("who may come by CoAP, and which sections let a network in", () => {
+    const mqttListen = [{ url: "a" }];
+    const open = shown({}, { mqttListen, coapListen: [{ url: "b" }] });
+    expect(open).toContain("  CoAP devices may do everything: programs on this machine only\n");
+    expect(open).toContain("on a listener of mqtt.listen or coap.listen admits a network)");
+    const told = shown({}, { mqttListen, coapListen: [{ url: "b", anonymous: ["10.0.0.0/8"] }] });
+    expect(told).toContain("  CoAP devices may do everything: addresses in 10.0.0.0/8\n");
+    expect(told).toContain("on a listener of mqtt.listen admits a network)");
+  });
+
+  test("without NoMQ, the third line speaks CoAP", () => {
+    const text = shown({ listen: { mqtt: ["mqtt://[::]:1883"], coap: ["coap://[::]:5683"] } });
+    expect(text).toContain('  coap-client-notls -m put -e "as a sensor" coap://127.0.0.1:5683/demo/hello\n');
+    expect(text).not.toContain("keys new");
+  });
+
   test("who may come by HTTP without a token", () => {
     const text = shown({}, { httpListen: [{ url: "a" }, { url: "b", anonymous: "none" }] });
     expect(text).toContain(

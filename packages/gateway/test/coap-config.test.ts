@@ -98,7 +98,7 @@ describe("refusals name path, reason and advice", () => {
       "coap.observe[0].channel: expected a channel name",
     ],
     ["{ observe: [{ url: 'coap://h/a', channel: a, qos: 3 }] }", "coap.observe[0].qos: expected 0, 1 or 2"],
-    ["{ poll: [{ url: 'coap://h/a', channel: a, every: 0s }] }", "coap.poll[0].every: expected at least 1s"],
+    ["{ poll: [{ url: 'coap://h/a', channel: a, every: 0s }] }", "coap.poll[0].every: expected 1s to 576h"],
     [
       "{ poll: [{ url: 'coap://h/a', channel: a, every: 60 }] }",
       "coap.poll[0].every: expected a duration with its unit",
@@ -140,6 +140,7 @@ describe("refusals name path, reason and advice", () => {
     ["coap://h:65536/a", "expected a port from 1 to 65535"],
     ["coap://h/a#now", "has a fragment (#…), which a CoAP URL cannot have; leave it out"],
     ["coap://me:hunter2@h/a", "has a name before its host (…@), for which CoAP has no place; leave it out"],
+    ["coap://h/a/../b", "has a level . or .., which names nothing"],
     ["coap://h/100%", "has a % that is no percent-encoding of UTF-8; write %25 for a % itself"],
     ["coap://h/%ff", "has a % that is no percent-encoding of UTF-8; write %25 for a % itself"],
     ["coap://224.0.1.187/a", "is the address of a group; give that of one device"],

@@ -60,6 +60,7 @@ function bannerOptions(
     ...(file === undefined ? {} : { configFile: resolve(file) }),
     data: config.data,
     mqttListen: config.mqtt.listen,
+    coapListen: config.coap.listen,
     httpListen: config.http.listen,
     ...(config.access === undefined ? {} : { access: config.access }),
     place: placeHere(config.data === "memory" ? { socket: running.controlSocket } : options),

@@ -58,8 +58,8 @@ const sensor = {
   expire: yesOrNo.default(false),
 };
 
-/** An interval that does not ask a battery to death. */
-const every = duration.refine((ms) => ms >= 1_000, { error: "expected at least 1s" });
+/** An interval that does not ask a battery to death, and that a timer takes. */
+const every = duration.refine((ms) => ms >= 1_000 && ms < 2 ** 31, { error: "expected 1s to 576h" });
 
 const prefix = text("a path such as devices/coap, without ? or #", isPrefix);
 

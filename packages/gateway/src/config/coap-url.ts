@@ -17,9 +17,10 @@ export function coapUrlFault(text: string): string | undefined {
   if (fragment !== undefined) return "has a fragment (#…), which a CoAP URL cannot have; leave it out";
   if (authority.includes("@"))
     return "has a name before its host (…@), for which CoAP has no place; leave it out";
-  return (
-    authorityFault(authority) ?? optionsFault(path.slice(1).split("/")) ?? optionsFault(query.split("&"))
-  );
+  const levels = path.slice(1).split("/");
+  if (levels.some((level) => level === "." || level === ".."))
+    return "has a level . or .., which names nothing";
+  return authorityFault(authority) ?? optionsFault(levels) ?? optionsFault(query.split("&"));
 }
 
 function authorityFault(authority: string): string | undefined {
