@@ -2,18 +2,18 @@ import {
   type BlockOption,
   decodeBlock,
   encodeBlock,
-  encodeUint,
   LARGEST_SZX,
   offsetOf,
   sizeOfSzx,
 } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
-import { optionOf, plainAnswer, type Whole, withOption } from "./whole.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { optionValue, plainAnswer, type Whole, withOption } from "./whole.ts";
 
 /** The size exponent a request asks for in Block2; 6, the largest, where it says nothing or no block size. */
 export function askedSzx(options: readonly CoapOption[]): number {
-  const value = optionOf(options, OptionNumber.block2);
+  const value = optionValue(options, OptionNumber.block2);
   const asked = value === undefined ? undefined : decodeBlock(value);
   return asked === undefined || asked.szx > LARGEST_SZX ? LARGEST_SZX : asked.szx;
 }
@@ -41,6 +41,6 @@ export function cutBlock(whole: Whole, asked: BlockOption, size2: boolean): Whol
   const end = offset + sizeOfSzx(asked.szx);
   const block = encodeBlock({ num: asked.num, more: end < payload.length, szx: asked.szx });
   let options = withOption(whole.options, { number: OptionNumber.block2, value: block });
-  if (size2) options = withOption(options, { number: OptionNumber.size2, value: encodeUint(payload.length) });
+  if (size2) options = withOption(options, { number: OptionNumber.size2, value: uintValue(payload.length) });
   return { ...whole, options, payload: payload.subarray(offset, end) };
 }

@@ -1,15 +1,16 @@
 import type { Clock } from "@nomq/core";
 import type { IncomingRequest } from "../messaging/messaging.ts";
-import { type BlockOption, decodeBlock, decodeUint, RESERVED_SZX } from "../wire/block-option.ts";
+import { type BlockOption, decodeBlock, RESERVED_SZX } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, classOf, Method, Response } from "../wire/code.ts";
+import { readUint } from "../wire/option-value.ts";
 import { type BlockLimits, DEFAULT_BLOCK_LIMITS } from "./block-limits.ts";
 import { askedSzx, cutBlock, exceedsBlock } from "./cut.ts";
 import { createSnapshots, withEtag } from "./snapshots.ts";
 import { transferKey } from "./transfer-key.ts";
 import type { UploadLoss } from "./upload-room.ts";
 import { createUploads, tooLarge, type Upload, withBlock1 } from "./uploads.ts";
-import { optionOf, plainAnswer, type Whole } from "./whole.ts";
+import { optionValue, plainAnswer, type Whole } from "./whole.ts";
 
 /** What a request is to the block-wise layer. */
 export type Received =
@@ -77,7 +78,7 @@ type Asked = { readonly block?: BlockOption } | { readonly refused: Whole };
 
 /** The block a request asks for or carries in an option; 4.02 for one that is none, 4.00 for the reserved size. */
 function readBlock(options: readonly CoapOption[], number: number): Asked {
-  const value = optionOf(options, number);
+  const value = optionValue(options, number);
   if (value === undefined) return {};
   const block = decodeBlock(value);
   if (block === undefined) return { refused: plainAnswer(Response.badOption, [], "block option too long") };
@@ -88,7 +89,7 @@ function readBlock(options: readonly CoapOption[], number: number): Asked {
 const answerWith = (answer: Whole): Received => ({ is: "answer", answer });
 const refusal = (code: Code, why: string): Received => answerWith(plainAnswer(code, [], why));
 const wantsSize2 = (options: readonly CoapOption[]): boolean =>
-  optionOf(options, OptionNumber.size2) !== undefined;
+  optionValue(options, OptionNumber.size2) !== undefined;
 
 /** Makes the block-wise layer of a server; nothing happens before its first request. */
 export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions): ServerBlocks {
@@ -115,7 +116,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
 
   /** A further block of a response that was begun. */
   const goOn = (request: IncomingRequest, asked: BlockOption): Received | undefined => {
-    if (optionOf(request.options, OptionNumber.observe) !== undefined && request.code === Method.get)
+    if (optionValue(request.options, OptionNumber.observe) !== undefined && request.code === Method.get)
       return refusal(Response.badRequest, "observe with a block number");
     const whole = snapshots.find(transferKey(request));
     if (whole !== undefined) return answerWith(cutBlock(whole, asked, wantsSize2(request.options)));
@@ -126,7 +127,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
   };
   /** The block of a response that a request is answered with; whoever needs more of them can fetch this version. */
   const cut = (request: IncomingRequest, whole: Whole): Whole => {
-    const value = optionOf(request.options, OptionNumber.block2);
+    const value = optionValue(request.options, OptionNumber.block2);
     const szx = askedSzx(request.options);
     if (classOf(whole.code) !== 2 || (value === undefined && !exceedsBlock(whole, szx))) return whole;
     const { num = 0 } = (value === undefined ? undefined : decodeBlock(value)) ?? {};
@@ -138,9 +139,9 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
   };
   const take = (request: IncomingRequest, block: BlockOption, most: number): Received => {
     const { options, payload, from } = request;
-    const size1 = optionOf(options, OptionNumber.size1);
-    const announced = size1 === undefined ? undefined : decodeUint(size1, 4);
-    const contentFormat = optionOf(options, OptionNumber.contentFormat);
+    const size1 = optionValue(options, OptionNumber.size1);
+    const announced = size1 === undefined ? undefined : readUint(size1, 4);
+    const contentFormat = optionValue(options, OptionNumber.contentFormat);
     const taken = uploads.take({
       endpoint: from.key,
       transfer: transferKey(request),

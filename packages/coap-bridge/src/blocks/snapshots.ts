@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "@nomq/core";
-import { decodeUint, encodeUint } from "../wire/block-option.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
+import { readUint, uintValue } from "../wire/option-value.ts";
 import { createHeld } from "./held.ts";
-import { optionOf, type Whole, withOption, withoutOption } from "./whole.ts";
+import { optionValue, type Whole, withOption, withoutOption } from "./whole.ts";
 
 /** One version of a response that somebody is fetching. */
 interface Version {
@@ -45,10 +45,10 @@ export interface Snapshots extends Disposable {
 
 /** The response with an ETag, made of what it holds where it has none: no two versions are ever taken for one. */
 export function withEtag(whole: Whole): Whole {
-  if (optionOf(whole.options, OptionNumber.etag) !== undefined) return whole;
+  if (optionValue(whole.options, OptionNumber.etag) !== undefined) return whole;
   const hash = createHash("sha256").update(Uint8Array.of(whole.code));
   hash
-    .update(optionOf(whole.options, OptionNumber.contentFormat) ?? "")
+    .update(optionValue(whole.options, OptionNumber.contentFormat) ?? "")
     .update("/")
     .update(whole.payload);
   const value = new Uint8Array(hash.digest().subarray(0, ETAG_BYTES));
@@ -125,10 +125,10 @@ export function createSnapshots({
 
 /** The response as it is `ms` later: Max-Age is what is left of it. */
 function aged(whole: Whole, ms: number): Whole {
-  const value = optionOf(whole.options, OptionNumber.maxAge);
+  const value = optionValue(whole.options, OptionNumber.maxAge);
   const seconds = Math.floor(ms / 1000);
   if (value === undefined || seconds === 0) return whole;
-  const left = Math.max((decodeUint(value, 4) ?? 0) - seconds, 0);
+  const left = Math.max((readUint(value, 4) ?? 0) - seconds, 0);
   const others = withoutOption(whole.options, OptionNumber.maxAge);
-  return { ...whole, options: withOption(others, { number: OptionNumber.maxAge, value: encodeUint(left) }) };
+  return { ...whole, options: withOption(others, { number: OptionNumber.maxAge, value: uintValue(left) }) };
 }

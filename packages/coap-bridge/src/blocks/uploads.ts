@@ -1,6 +1,7 @@
-import { type BlockOption, encodeBlock, encodeUint, offsetOf, sizeOfSzx } from "../wire/block-option.ts";
+import { type BlockOption, encodeBlock, offsetOf, sizeOfSzx } from "../wire/block-option.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
 import { type Code, Response } from "../wire/code.ts";
+import { uintValue } from "../wire/option-value.ts";
 import { createHeld } from "./held.ts";
 import { createUploadRoom, type Filling, type UploadBounds, type UploadLoss } from "./upload-room.ts";
 import { plainAnswer, type Whole, withOption } from "./whole.ts";
@@ -55,7 +56,7 @@ export function withBlock1(whole: Whole, block: BlockOption): Whole {
 /** 4.13, and what would fit (RFC 7959 section 2.9.3). */
 export function tooLarge(most: number): Whole {
   return plainAnswer(Response.requestEntityTooLarge, [
-    { number: OptionNumber.size1, value: encodeUint(most) },
+    { number: OptionNumber.size1, value: uintValue(most) },
   ]);
 }
 
@@ -81,7 +82,7 @@ export function createUploads(bounds: UploadBounds): Uploads {
   const incomplete = (part: UploadBlock, why: "gap" | "different"): TakenBlock =>
     fail(part, why, plainAnswer(Response.requestEntityIncomplete, [], INCOMPLETE[why]));
   const noRoom = (code: Code): TakenBlock => {
-    const seconds = encodeUint(Math.ceil(bounds.idleMs / 1000));
+    const seconds = uintValue(Math.ceil(bounds.idleMs / 1000));
     return answer(plainAnswer(code, [{ number: OptionNumber.maxAge, value: seconds }], "too many uploads"));
   };
   const complete = ({ endpoint, transfer, block, payload }: UploadBlock, body: Uint8Array): TakenBlock => {

@@ -1,5 +1,6 @@
 import type { CoapOption } from "../wire/coap-message.ts";
 import type { Code } from "../wire/code.ts";
+import { findOption } from "../wire/option-value.ts";
 
 /** A response before it is cut into blocks, and also what goes into one datagram of it: code, options, payload. */
 export interface Whole {
@@ -22,11 +23,9 @@ export function plainAnswer(code: Code, options: readonly CoapOption[] = [], why
   return { code, options, payload: why === "" ? NOTHING : encoder.encode(why) };
 }
 
-/** The first value of an option. */
-export function optionOf(options: readonly CoapOption[], number: number): Uint8Array | undefined {
-  for (const option of options) if (option.number === number) return option.value;
-  return undefined;
-}
+/** The value of the first option of this number. */
+export const optionValue = (options: readonly CoapOption[], number: number): Uint8Array | undefined =>
+  findOption(options, number)?.value;
 
 /** The options with one more, in its place; those of the same number stay before it. */
 export function withOption(options: readonly CoapOption[], added: CoapOption): readonly CoapOption[] {

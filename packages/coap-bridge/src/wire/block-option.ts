@@ -1,3 +1,5 @@
+import { readUint, uintValue } from "./option-value.ts";
+
 /** The value of Block1 and Block2 (RFC 7959 section 2.2): which block, whether more follow, and how large blocks are. */
 export interface BlockOption {
   /** 0 to 1,048,575. */
@@ -22,27 +24,12 @@ export const offsetOf = (block: BlockOption): number => block.num * sizeOfSzx(bl
 
 /** Undefined: longer than three bytes, so no block option at all (RFC 7252 section 5.4.3: answered 4.02). */
 export function decodeBlock(value: Uint8Array): BlockOption | undefined {
-  const uint = decodeUint(value, 3);
+  const uint = readUint(value, 3);
   if (uint === undefined) return undefined;
   return { num: uint >>> 4, more: (uint & 0b1000) !== 0, szx: uint & 0b111 };
 }
 
 /** As short as it goes: block 0 of 16 bytes without more is no byte at all. */
 export function encodeBlock({ num, more, szx }: BlockOption): Uint8Array {
-  return encodeUint(num * 16 + (more ? 0b1000 : 0) + szx);
-}
-
-/** Reads an uint option of at most `longest` bytes, leading zeros allowed; undefined: longer. */
-export function decodeUint(value: Uint8Array, longest: number): number | undefined {
-  if (value.length > longest) return undefined;
-  let uint = 0;
-  for (const byte of value) uint = uint * 256 + byte;
-  return uint;
-}
-
-/** An uint option as short as it goes (RFC 7252 section 3.2). */
-export function encodeUint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
-  return Uint8Array.from(bytes);
+  return uintValue(num * 16 + (more ? 0b1000 : 0) + szx);
 }
