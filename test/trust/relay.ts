@@ -23,6 +23,8 @@ export interface Relay extends AsyncDisposable {
   open(): Promise<Way>;
   /** Part of the datagrams that are lost, each way. */
   loss: number;
+  /** How often one packet of a way may be lost, its repetitions counted; then it gets through. Default: without end. */
+  mostLosses: number;
   /** While true nothing of devices gets through; it is lost and not recorded. */
   isShut: boolean;
   /** What devices sent and the relay passed on, oldest first; taken away. */
@@ -34,6 +36,9 @@ export interface Relay extends AsyncDisposable {
 }
 
 const KEPT = 4_096;
+/** Where the type, and packet and session id, stand in the clear (docs/protocol.md section 1). */
+const TYPE_AT = 3;
+const IDS = [5, 13] as const;
 const HOST = "127.0.0.1";
 
 /** Makes a relay in front of the gateway's port. */
@@ -42,6 +47,7 @@ export function openRelay(gatewayPort: number, random: Prng): Relay {
   let recorded: Recorded[] = [];
   const relay: Relay = {
     loss: 0,
+    mostLosses: Number.POSITIVE_INFINITY,
     isShut: false,
     onAnswer: undefined,
     counts: { passed: 0, lost: 0 },
@@ -55,6 +61,7 @@ export function openRelay(gatewayPort: number, random: Prng): Relay {
       socket.bind(0, HOST);
       await once(socket, "listening");
       let devicePort = 0;
+      const losses = openLosses();
       const way = present(socket, { gatewayPort, serve: (port) => (devicePort = port) });
       ways.add(way);
       socket.on("message", (datagram, { port }) => {
@@ -63,7 +70,10 @@ export function openRelay(gatewayPort: number, random: Prng): Relay {
         else devicePort = port;
         // Nobody was ever there.
         if (isAnswer && devicePort === 0) return;
-        if ((relay.isShut && !isAnswer) || random.chance(relay.loss)) {
+        if (
+          (relay.isShut && !isAnswer) ||
+          (random.chance(relay.loss) && losses.may(datagram, relay.mostLosses))
+        ) {
           relay.counts.lost += 1;
           return;
         }
@@ -78,6 +88,20 @@ export function openRelay(gatewayPort: number, random: Prng): Relay {
     },
   };
   return relay;
+}
+
+/** Counts how often each packet of a way was lost. */
+function openLosses(): { may(datagram: Buffer, most: number): boolean } {
+  const counts = new Map<string, number>();
+  return {
+    may(datagram, most) {
+      const packet = `${datagram[TYPE_AT]} ${datagram.toString("hex", ...IDS)}`;
+      const count = counts.get(packet) ?? 0;
+      if (count >= most) return false;
+      counts.set(packet, count + 1);
+      return true;
+    },
+  };
 }
 
 function present(socket: Socket, use: { gatewayPort: number; serve: (port: number) => void }): Way {

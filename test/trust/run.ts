@@ -14,6 +14,8 @@ export interface Plan {
   readonly troubles: readonly Trouble[];
   /** Part of NoMQ's datagrams lost, each way. */
   readonly loss: number;
+  /** How often one packet may be lost, each way; absent: as often as chance has it. */
+  readonly mostLosses?: number;
   /** Without troubles: acknowledgements before the end. */
   readonly acks: number;
 }
@@ -24,6 +26,7 @@ export interface PlanOptions {
   readonly kinds?: readonly Trouble["is"][];
   readonly times?: number;
   readonly loss?: number;
+  readonly mostLosses?: number;
   /** How long hangs and full disks last. Default one second. */
   readonly forMs?: number;
   /** Acknowledgements between two troubles, at most. Default 300. */
@@ -56,6 +59,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   return {
     seed,
     loss,
+    ...(options.mostLosses !== undefined && { mostLosses: options.mostLosses }),
     acks,
     troubles: troubles.map((is) => ({
       is,
@@ -117,6 +121,7 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
 async function run(stage: Stage, plan: Plan, { say }: Watching): Promise<Summary["settling"]> {
   const { relay } = stage;
   relay.loss = plan.loss;
+  relay.mostLosses = plan.mostLosses ?? Number.POSITIVE_INFINITY;
   const traffic = startTraffic(stage);
   if (plan.troubles.length === 0) await acked(stage, plan.acks);
   for (const trouble of plan.troubles) {
