@@ -1,5 +1,7 @@
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import WaitingFirst from "./test/waiting-first.ts";
 
 // Packages are imported from their sources, so no test needs a build.
 const conditions = ["@nomq/source"];
@@ -23,6 +25,9 @@ export default defineConfig({
     testTimeout: process.env["NOMQ_LONG"] ? 600_000 : 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 30_000 } },
+    // Many files wait, for a real clock or for a program that they start: one file a core would leave cores idle.
+    maxWorkers: availableParallelism() + 1,
+    sequence: { sequencer: WaitingFirst },
     reporters: [
       "default",
       "./test/skipped-reporter.ts",
