@@ -61,7 +61,7 @@ export interface ProgramOptions {
 }
 
 /** Runs any program: `mosquitto_sub`, or the `node` of this process. */
-function run(command: string, args: readonly string[], options: ProgramOptions = {}): Program {
+export function run(command: string, args: readonly string[], options: ProgramOptions = {}): Program {
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
