@@ -8,7 +8,10 @@ export interface ObserverLedgerRow {
   readonly coalesced: number;
   /** Their time was over before they could be sent. */
   readonly expired: number;
-  /** By reason: `overflow`, `overtaken`, `timeout`, `reset`, `cancelled`, `replaced`, `deleted`, `format`, `access`, `stopped`. */
+  /**
+   * By reason: `overflow`; `overtaken` by a newer one of the channel that was told first; `unsent`; `stopped`; and why
+   * its relation ended.
+   */
   readonly dropped: Readonly<Record<string, number>>;
   readonly pending: number;
 }
@@ -21,10 +24,12 @@ export interface ObserveCounts {
   readonly channels: number;
   /** Relations that began, restored ones included. */
   readonly registered: number;
-  /** Relations that ended, by reason: `cancelled`, `reset`, `timeout`, `replaced`, `moved`, `deleted`, `format`, `access`. */
+  /** Relations that ended, by reason: `cancelled`, `reset`, `timeout`, `replaced`, `moved`, `deleted`, `format`, `access`, `unreachable`. */
   readonly ended: Readonly<Record<string, number>>;
   /** Registrations answered without Observe, by reason: `limit`, `endpoint-limit`, `interest`. */
   readonly unregistered: Readonly<Record<string, number>>;
+  /** Relations that a restart would end: the store did not take them. */
+  readonly unsaved: number;
   /** Notifications that said nothing new: before Max-Age ran out, or to see who is still there. */
   readonly refreshes: number;
   readonly ledger: ObserverLedgerRow;

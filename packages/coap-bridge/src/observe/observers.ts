@@ -1,4 +1,5 @@
-import type { Message, Principal } from "@nomq/core";
+import type { Message, Port, Principal } from "@nomq/core";
+import type { Whole } from "../blocks/whole.ts";
 import type { Answer, Messaging, Remote } from "../messaging/messaging.ts";
 import type { ObserveCounts } from "./counts.ts";
 
@@ -24,7 +25,9 @@ export interface Showing extends Wish {
 /** A representation as it goes out. An empty 2.05 for "no value" has no format. */
 export interface Shown extends Answer {
   /** Its Content-Format, to compare: a relation keeps the one it began with (RFC 7641 section 4.2). */
-  readonly format?: number;
+  readonly format?: number | undefined;
+  /** The response that `tail` holds the first block of, where it is larger than one. */
+  readonly whole?: Whole | undefined;
 }
 
 /**
@@ -43,6 +46,8 @@ export interface Registration extends Wish {
   readonly confirmable: boolean;
   /** Every message was asked for, one at a time, instead of the newest. Default false. */
   readonly all?: boolean;
+  /** The registration's `transferKey`, under which it may fetch the other blocks of what it is told. */
+  readonly transfer?: string;
   /**
    * The first answer, where it differs from what notifications say: 2.03 for an ETag that is still right. A code other
    * than 2.xx registers nobody. Default: as {@link Show}.
@@ -65,9 +70,40 @@ export interface Observers {
   deleted(channel: string, seq: number): void;
   /** Whether anybody observes the channel: it is known then. */
   has(channel: string): boolean;
-  /** Listeners are open: restored relations are told what has changed meanwhile. */
-  begin(messaging: Messaging): void;
+  /** Before the first request, with listeners open: restored relations are told what has changed meanwhile. */
+  begin(messaging: Pick<Messaging, "send" | "remote">): void;
   counts(): ObserveCounts;
   /** Ends nobody's relation: they go on after the next start. Idempotent. */
   stop(): Promise<void>;
+}
+
+/** Bounds and times of observation. */
+export interface ObserveLimits {
+  /** Relations in all. Default 50,000. */
+  readonly most: number;
+  /** Relations of one endpoint. Default 256. */
+  readonly perEndpoint: number;
+  /** Messages that wait for one observer who asked for all. Default 64; the oldest gives way. */
+  readonly queue: number;
+  /** Max-Age of what does not expire, and so how often it is said again, in ms. Default 60,000. */
+  readonly refreshMs: number;
+  /** An observer that acknowledges nothing is asked to at least so often, in ms. Default 10 minutes. */
+  readonly checkMs: number;
+}
+
+export const DEFAULT_OBSERVE_LIMITS: ObserveLimits = {
+  most: 50_000,
+  perEndpoint: 256,
+  queue: 64,
+  refreshMs: 60_000,
+  checkMs: 600_000,
+};
+
+/** What {@link openObservers} needs. */
+export interface ObserversOptions {
+  readonly port: Port;
+  readonly show: Show;
+  /** An observer has been sent the first block of this: `ServerBlocks.begun`. */
+  readonly begun?: (endpoint: string, transfer: string, whole: Whole) => void;
+  readonly limits?: Partial<ObserveLimits>;
 }

@@ -1,0 +1,92 @@
+import type { Principal } from "@nomq/core";
+import type { Code } from "../wire/code.ts";
+import { Response } from "../wire/code.ts";
+import { createFanOut } from "./fan-out.ts";
+import type { KeptRelations } from "./kept-relations.ts";
+import type { ObservedChannel, ObservedChannels } from "./observed-channels.ts";
+import type { Relation } from "./relation.ts";
+import type { Roster } from "./roster.ts";
+import type { Speaker } from "./speaker.ts";
+
+/** What a book of relations needs. */
+export interface RelationBookOptions {
+  readonly roster: Roster;
+  readonly channels: Pick<ObservedChannels, "leave">;
+  readonly kept: KeptRelations;
+  readonly speaker: Pick<Speaker, "drop" | "step">;
+  readonly monotonic: () => number;
+}
+
+/** How relations end, and how many did for what reason. */
+export interface RelationBook {
+  /** At once and without a word. */
+  end(relation: Relation, reason: string): void;
+  /** With a last notification, which is not repeated for longer than any other. */
+  finish(relation: Relation, code: Code, reason: string): void;
+  /** The peer has answered nothing within MAX_TRANSMIT_WAIT: all its relations end (RFC 7641 section 4.5). */
+  lost(relation: Relation, reason: "reset" | "timeout"): void;
+  /** Every relation of the channel that was told nothing newer than `seq`. */
+  deleteAll(channel: ObservedChannel, seq: number): void;
+  /** Every relation whose principal may no longer. */
+  revoke(may: (who: Principal, channel: string) => boolean): void;
+  ended(): Readonly<Record<string, number>>;
+  stop(): void;
+}
+
+/** Makes the book of a roster. */
+export function createRelationBook(options: RelationBookOptions): RelationBook {
+  const { roster, channels, kept, speaker, monotonic } = options;
+  const ended = new Map<string, number>();
+  // Thousands may end at once: others get their turns between.
+  const chores = createFanOut<() => void>((run) => run(), monotonic);
+
+  const leave = (relation: Relation, reason: string): boolean => {
+    if (!roster.remove(relation)) return false;
+    ended.set(reason, (ended.get(reason) ?? 0) + 1);
+    relation.channel.relations.delete(relation);
+    kept.forget(relation);
+    speaker.drop(relation, reason);
+    channels.leave(relation.channel);
+    return true;
+  };
+  const end = (relation: Relation, reason: string): void => {
+    leave(relation, reason);
+    const { sent } = relation;
+    relation.sent = undefined;
+    speaker.step(relation, { on: "lost" });
+    sent?.cancel();
+  };
+  const finish = (relation: Relation, code: Code, reason: string): void => {
+    if (!leave(relation, reason)) return;
+    relation.final = code;
+    speaker.step(relation, { on: "news" });
+  };
+  return {
+    end,
+    finish,
+    lost(relation, reason) {
+      end(relation, reason);
+      if (reason === "timeout") for (const other of roster.of(relation.remoteKey)) end(other, reason);
+    },
+    deleteAll(channel, seq) {
+      for (const relation of channel.relations) {
+        if (relation.seq > seq) continue;
+        // At once, so that nothing newer is told to those who are about to hear the end.
+        channel.relations.delete(relation);
+        chores.push(() => finish(relation, Response.notFound, "deleted"));
+      }
+      chores.run();
+    },
+    revoke(may) {
+      for (const relation of roster.all()) {
+        chores.push(() => {
+          if (may(relation.as, relation.channel.name)) return;
+          finish(relation, Response.forbidden, "access");
+        });
+      }
+      chores.run();
+    },
+    ended: () => Object.fromEntries(ended),
+    stop: () => chores.stop(),
+  };
+}
