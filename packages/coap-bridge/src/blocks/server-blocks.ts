@@ -46,7 +46,7 @@ export interface ServerBlocks extends Disposable {
   receive(request: IncomingRequest, most: number): Received;
   /**
    * What goes into the one datagram that answers the request: the response itself, or the block of it that was asked for,
-   * with ETag, Block2, Size2 and Block1 where they belong.
+   * with ETag, Block2, Size2 and Block1 where they belong. One that carries Block2 already was cut by who made it.
    */
   answer(request: IncomingRequest, whole: Whole, upload?: Upload): Whole;
   /**
@@ -127,6 +127,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
   };
   /** The block of a response that a request is answered with; whoever needs more of them can fetch this version. */
   const cut = (request: IncomingRequest, whole: Whole): Whole => {
+    if (optionValue(whole.options, OptionNumber.block2) !== undefined) return whole;
     const value = optionValue(request.options, OptionNumber.block2);
     const szx = askedSzx(request.options);
     if (classOf(whole.code) !== 2 || (value === undefined && !exceedsBlock(whole, szx))) return whole;
