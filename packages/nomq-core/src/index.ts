@@ -1,4 +1,4 @@
-export { addressText, isGroupHost, parseEndpoint, plainHost } from "./address.ts";
+export { addressText, isGroupHost, parseEndpoint, plainHost, plainIpv4 } from "./address.ts";
 export * from "./anonymous.ts";
 export * from "./bridge.ts";
 export * from "./clock.ts";
@@ -29,5 +29,7 @@ export * from "./tcp-listen.ts";
 export * from "./time-service/time-reply.ts";
 export * from "./time-service/time-service.ts";
 export * from "./transport.ts";
+export { createFailureWatch, type FailureWatch, type FailureWatchUse } from "./udp/failures.ts";
+export { type Families, joinGroups } from "./udp/multicast.ts";
 export { openReopeningTransport, type ReopeningOptions } from "./udp/reopening-transport.ts";
 export * from "./udp/udp-transport.ts";

@@ -1,0 +1,173 @@
+import { MessageType, OptionNumber } from "../wire/coap-message.ts";
+import { Response } from "../wire/code.ts";
+import { encodeTail } from "../wire/tail.ts";
+import type { Answers } from "./answers.ts";
+import type { EchoValues } from "./echo.ts";
+import { Exchange } from "./exchange.ts";
+import type { Lines } from "./lines.ts";
+import type { Answer } from "./messaging.ts";
+import { PIGGYBACK_MS, PROOF_WAIT_MS } from "./parameters.ts";
+import type { Peer } from "./peer.ts";
+import type { Request } from "./request.ts";
+import type { Tally } from "./tally.ts";
+import type { TimingWheel } from "./timing-wheel.ts";
+
+/** What exchanges need. */
+export interface ExchangesUse {
+  readonly wheel: TimingWheel;
+  readonly random: () => number;
+  readonly now: () => number;
+  readonly lines: Lines;
+  readonly answers: Answers;
+  readonly echo: EchoValues;
+  readonly tally: Tally;
+  readonly leisureMs: number;
+  /** Told of what a promise of an answer was rejected with. */
+  readonly fault: (error: unknown) => void;
+}
+
+/** Requests that were not answered at once, each until its answer has been said. */
+export class Exchanges {
+  readonly #use: ExchangesUse;
+  readonly #open = new Map<number, Exchange>();
+  readonly #due = (exchange: Exchange): void => this.#fired(exchange);
+
+  constructor(use: ExchangesUse) {
+    this.#use = use;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Waits for an answer; a CON is acknowledged if it takes longer than 50 ms. */
+  serving(request: Request, answer: Promise<Answer | undefined>): void {
+    const exchange = this.#begin(request);
+    if (request.isConfirmable) this.#use.wheel.arm(exchange, PIGGYBACK_MS);
+    answer.then(
+      (answered) => this.#served(exchange, answered),
+      (error: unknown) => {
+        this.#use.fault(error);
+        this.#served(exchange, { code: Response.internalServerError });
+      },
+    );
+  }
+
+  /** Says an answer that cannot be said at once. */
+  later(request: Request, answer: Answer | undefined): void {
+    this.#served(this.#begin(request), answer);
+  }
+
+  /** Whether this is the copy of a request that is open; what was said to it is said again. */
+  isOpen(
+    peer: Peer,
+    { messageId, fingerprint }: { readonly messageId: number; readonly fingerprint: number },
+  ): boolean {
+    if (this.#open.size === 0) return false;
+    const exchange = this.#open.get((peer.slot << 16) | messageId);
+    if (exchange === undefined || exchange.request.from !== peer) return false;
+    if (exchange.request.fingerprint !== fingerprint) return false;
+    if (exchange.acknowledged) this.#use.answers.acknowledge(peer, messageId);
+    else if (exchange.stage === "proving") this.#use.lines.prove(peer);
+    return true;
+  }
+
+  /** A remote has proved itself: what waits for that goes now. */
+  proved(peer: Peer): void {
+    if (peer.underWay === 0) return;
+    for (const exchange of this.#open.values()) {
+      if (exchange.request.from === peer && exchange.stage === "proving") this.#say(exchange);
+    }
+  }
+
+  /** No answer is said any more. */
+  close(): void {
+    for (const exchange of this.#open.values()) this.#end(exchange);
+  }
+
+  #begin(request: Request): Exchange {
+    const exchange = new Exchange(request, this.#due);
+    const { from } = request;
+    this.#open.set((from.slot << 16) | request.messageId, exchange);
+    from.pins += 1;
+    from.underWay += 1;
+    return exchange;
+  }
+
+  #end(exchange: Exchange): void {
+    const { from, messageId } = exchange.request;
+    exchange.stage = "over";
+    this.#use.wheel.disarm(exchange);
+    const key = (from.slot << 16) | messageId;
+    // Another message may have taken its id meanwhile.
+    if (this.#open.get(key) === exchange) this.#open.delete(key);
+    from.pins -= 1;
+    from.underWay -= 1;
+  }
+
+  #served(exchange: Exchange, answer: Answer | undefined): void {
+    if (exchange.stage !== "serving") return;
+    exchange.answer = answer;
+    this.#use.wheel.disarm(exchange);
+    if (!exchange.request.toGroup || answer === undefined) {
+      this.#say(exchange);
+      return;
+    }
+    exchange.stage = "leisure";
+    this.#use.wheel.arm(exchange, this.#use.random() * this.#use.leisureMs);
+  }
+
+  #fired(exchange: Exchange): void {
+    switch (exchange.stage) {
+      case "serving":
+        exchange.acknowledged = true;
+        this.#use.answers.acknowledge(exchange.request.from, exchange.request.messageId);
+        break;
+      case "leisure":
+        this.#say(exchange);
+        break;
+      case "proving":
+        this.#challenge(exchange);
+        break;
+      case "over":
+        break;
+    }
+  }
+
+  #say(exchange: Exchange): void {
+    const { request, answer, acknowledged } = exchange;
+    if (acknowledged) {
+      this.#saySeparately(exchange);
+      return;
+    }
+    if (this.#use.answers.say(request, answer)) {
+      this.#end(exchange);
+      return;
+    }
+    if (exchange.stage !== "proving") this.#use.tally.challenged += 1;
+    exchange.stage = "proving";
+    this.#use.wheel.arm(exchange, PROOF_WAIT_MS);
+    if (!this.#use.lines.prove(request.from)) this.#challenge(exchange);
+  }
+
+  #saySeparately(exchange: Exchange): void {
+    const { request, answer } = exchange;
+    this.#use.answers.remember(request);
+    this.#end(exchange);
+    if (answer === undefined || !request.wants(answer.code, answer.tail !== undefined)) return;
+    const { code, tail, ended = ignore } = answer;
+    const outgoing = { type: MessageType.confirmable, code, token: request.token, tail };
+    this.#use.lines.send(request.from, () => outgoing, ended);
+  }
+
+  /** The address did not answer a ping: the client may show with its next request that it got this (RFC 9175). */
+  #challenge(exchange: Exchange): void {
+    const { request } = exchange;
+    this.#end(exchange);
+    if (request.toGroup) return;
+    const echo = { number: OptionNumber.echo, value: this.#use.echo.for(request.from, this.#use.now()) };
+    this.#use.answers.say(request, { code: Response.unauthorized, tail: encodeTail([echo]) });
+  }
+}
+
+const ignore = (): void => undefined;

@@ -1,0 +1,281 @@
+import { MessageType } from "../wire/coap-message.ts";
+import { classOf, EMPTY } from "../wire/code.ts";
+import { HEADER_BYTES } from "../wire/decode.ts";
+import type { Outgoing, SentOutcome } from "./messaging.ts";
+import type { Peer } from "./peer.ts";
+import { Sending, type SendingLine, saysTheSame } from "./sending.ts";
+import type { SentMemory } from "./sent-memory.ts";
+import type { Tally } from "./tally.ts";
+import type { TimingWheel } from "./timing-wheel.ts";
+
+/** An empty CON: whoever gets it must answer with a reset, and cannot know its message id otherwise (RFC 7252 section 4.3). */
+const PING: Outgoing = { type: MessageType.confirmable, code: EMPTY, token: new Uint8Array(0) };
+/** Somebody who does not see our message ids has this many guesses in 65,536. */
+const MOST_MISSES = 8;
+
+/** What lines need. */
+export interface LinesUse {
+  readonly wheel: TimingWheel;
+  readonly random: () => number;
+  readonly now: () => number;
+  readonly sent: SentMemory;
+  readonly tally: Tally;
+  /** Told when a remote has proved that it receives what goes to its address. */
+  readonly proved: (peer: Peer) => void;
+  /** Told of what an `ended` or `next` threw. */
+  readonly fault: (error: unknown) => void;
+}
+
+/** One line of messages of ours to each remote: one CON in flight, the others behind it (RFC 7252 sections 4.2, 4.7). */
+export class Lines implements SendingLine {
+  readonly #use: LinesUse;
+  #closed = false;
+
+  constructor(use: LinesUse) {
+    this.#use = use;
+  }
+
+  send(peer: Peer, next: () => Outgoing | undefined, ended: (outcome: SentOutcome) => void): Sending {
+    const sending = new Sending(peer, { next, ended }, this);
+    if (this.#closed) {
+      sending.state = "ended";
+      return sending;
+    }
+    this.#enqueue(sending);
+    if (peer.flying === undefined && !peer.advancing) this.#advance(peer);
+    return sending;
+  }
+
+  /**
+   * Makes a remote prove itself: a ping, or another copy of the one in flight; a CON in flight proves as much. False
+   * where that makes no sense any more.
+   */
+  prove(peer: Peer): boolean {
+    if (this.#closed || peer.misses >= MOST_MISSES) return false;
+    const { flying } = peer;
+    if (flying === undefined) this.#ping(peer);
+    else if (flying.outgoing === PING && flying.datagram !== undefined) peer.transmit(flying.datagram);
+    return true;
+  }
+
+  /** The remote has shown that it receives what goes to its address. */
+  proven(peer: Peer): void {
+    if (peer.proven) return;
+    peer.proven = true;
+    this.#use.proved(peer);
+  }
+
+  /** The remote has acknowledged, or answered under, a message id. Answers whether it was that of the CON in flight. */
+  acknowledged(peer: Peer, messageId: number): boolean {
+    const { flying } = peer;
+    if (flying === undefined || !this.#isOf(flying, messageId)) {
+      this.#missed(peer);
+      return false;
+    }
+    this.proven(peer);
+    // An older one: what it says now is still on its way.
+    if (flying.messageId === messageId) this.#end(flying, "acknowledged");
+    return true;
+  }
+
+  reset(peer: Peer, messageId: number): void {
+    const { flying } = peer;
+    if (flying !== undefined && this.#isOf(flying, messageId)) {
+      this.proven(peer);
+      this.#end(flying, "reset");
+      return;
+    }
+    const sent = this.#use.sent.take(peer, messageId);
+    if (sent === undefined) {
+      this.#missed(peer);
+      return;
+    }
+    this.proven(peer);
+    if (sent instanceof Sending && sent.state === "ended") return;
+    this.#tell(sent.ended, "reset");
+  }
+
+  /** A response has come to a request in flight: that acknowledges it as well (section 5.2.2). */
+  responded(peer: Peer, token: Uint8Array): void {
+    const { flying } = peer;
+    if (flying?.outgoing === undefined || classOf(flying.outgoing.code) !== 0 || flying.outgoing === PING)
+      return;
+    if (Buffer.compare(flying.outgoing.token, token) === 0) this.#end(flying, "acknowledged");
+  }
+
+  overdue(sending: Sending): void {
+    const { peer } = sending;
+    const timeout = sending.nextTimeout(this.#use.random);
+    if (timeout === undefined) {
+      this.#use.tally.timeouts += 1;
+      if (sending.outgoing === PING) this.#giveUp(peer);
+      this.#end(sending, "timeout");
+      return;
+    }
+    const outgoing = this.#ask(sending);
+    if (outgoing === undefined) {
+      this.#end(sending, "cancelled");
+      return;
+    }
+    if (sending.outgoing === undefined || !saysTheSame(sending.outgoing, outgoing)) sending.load(outgoing);
+    this.#use.tally.repeated += 1;
+    if (sending.datagram !== undefined) peer.transmit(sending.datagram);
+    this.#use.wheel.arm(sending, timeout);
+  }
+
+  cancelled(sending: Sending): void {
+    if (sending.state === "waiting") this.#unlink(sending);
+    const wasFlying = sending.state === "flying";
+    sending.state = "ended";
+    if (wasFlying) this.#land(sending);
+  }
+
+  /** Nothing is repeated or sent any more; what was under way is told `cancelled`. */
+  close(peers: Iterable<Peer>): void {
+    this.#closed = true;
+    for (const peer of peers) {
+      this.#giveUp(peer, "cancelled");
+      if (peer.flying !== undefined) this.#end(peer.flying, "cancelled");
+    }
+  }
+
+  #advance(peer: Peer): void {
+    peer.advancing = true;
+    while (peer.flying === undefined && peer.firstWaiting !== undefined && !this.#closed) {
+      this.#start(peer.firstWaiting);
+    }
+    peer.advancing = false;
+  }
+
+  #start(sending: Sending): void {
+    const { peer } = sending;
+    const outgoing = this.#ask(sending);
+    // Asking may have cancelled it.
+    if (sending.state !== "waiting") return;
+    if (outgoing !== undefined && this.#mustProve(peer, outgoing)) {
+      if (!this.prove(peer)) this.#giveUp(peer);
+      return;
+    }
+    this.#unlink(sending);
+    if (outgoing === undefined) {
+      sending.state = "ended";
+      this.#tell(sending.ended, "cancelled");
+      return;
+    }
+    if (outgoing.type === MessageType.confirmable) this.#fly(sending, outgoing);
+    else this.#sendOnce(sending, outgoing);
+  }
+
+  #sendOnce(sending: Sending, outgoing: Outgoing): void {
+    const { peer } = sending;
+    sending.load(outgoing);
+    sending.state = "sent";
+    this.#use.sent.add(sending.messageId, sending, this.#use.now());
+    if (sending.datagram !== undefined) peer.transmit(sending.datagram);
+    sending.datagram = undefined;
+    this.#tell(sending.ended, "sent");
+  }
+
+  #fly(sending: Sending, outgoing: Outgoing): void {
+    const { peer } = sending;
+    sending.state = "flying";
+    sending.load(outgoing);
+    peer.flying = sending;
+    peer.pins += 1;
+    if (sending.datagram !== undefined) peer.transmit(sending.datagram);
+    this.#use.wheel.arm(sending, sending.nextTimeout(this.#use.random) ?? 0);
+  }
+
+  #ping(peer: Peer): void {
+    const proofless = (outcome: SentOutcome): void => {
+      if (outcome === "timeout") peer.misses = MOST_MISSES;
+    };
+    const sending = new Sending(peer, { next: () => PING, ended: proofless }, this);
+    this.#fly(sending, PING);
+  }
+
+  /** Responses to an address that may be forged may not be much larger than what came from there; our requests may. */
+  #mustProve(peer: Peer, { code, token, tail }: Outgoing): boolean {
+    if (peer.proven || classOf(code) === 0) return false;
+    return peer.credit < HEADER_BYTES + token.length + (tail?.length ?? 0);
+  }
+
+  #isOf(flying: Sending, messageId: number): boolean {
+    return flying.messageId === messageId || flying.olderMessageIds?.includes(messageId) === true;
+  }
+
+  #missed(peer: Peer): void {
+    if (peer.proven) return;
+    peer.misses += 1;
+    if (peer.misses < MOST_MISSES || peer.flying?.outgoing !== PING) return;
+    this.#giveUp(peer);
+    this.#end(peer.flying, "timeout");
+  }
+
+  /** Nobody is there: what waits would not arrive either. */
+  #giveUp(peer: Peer, outcome: SentOutcome = "timeout"): void {
+    for (let waiting = peer.firstWaiting; waiting !== undefined; waiting = peer.firstWaiting) {
+      this.#unlink(waiting);
+      waiting.state = "ended";
+      this.#tell(waiting.ended, outcome);
+    }
+  }
+
+  #end(sending: Sending, outcome: SentOutcome): void {
+    sending.state = "ended";
+    const { peer } = sending;
+    this.#use.wheel.disarm(sending);
+    if (peer.flying === sending) {
+      peer.flying = undefined;
+      peer.pins -= 1;
+    }
+    sending.datagram = undefined;
+    this.#tell(sending.ended, outcome);
+    if (peer.flying === undefined && !peer.advancing) this.#advance(peer);
+  }
+
+  #land(sending: Sending): void {
+    const { peer } = sending;
+    this.#use.wheel.disarm(sending);
+    peer.flying = undefined;
+    peer.pins -= 1;
+    if (!peer.advancing) this.#advance(peer);
+  }
+
+  #enqueue(sending: Sending): void {
+    const { peer } = sending;
+    sending.ahead = peer.lastWaiting;
+    if (peer.lastWaiting === undefined) peer.firstWaiting = sending;
+    else peer.lastWaiting.behind = sending;
+    peer.lastWaiting = sending;
+    peer.pins += 1;
+  }
+
+  #unlink(sending: Sending): void {
+    const { peer, ahead, behind } = sending;
+    if (ahead === undefined) peer.firstWaiting = behind;
+    else ahead.behind = behind;
+    if (behind === undefined) peer.lastWaiting = ahead;
+    else behind.ahead = ahead;
+    sending.ahead = undefined;
+    sending.behind = undefined;
+    peer.pins -= 1;
+  }
+
+  #ask(sending: Sending): Outgoing | undefined {
+    try {
+      return sending.next();
+    } catch (error) {
+      this.#use.fault(error);
+      return undefined;
+    }
+  }
+
+  #tell(ended: (outcome: SentOutcome) => void, outcome: SentOutcome): void {
+    try {
+      ended(outcome);
+    } catch (error) {
+      this.#use.fault(error);
+    }
+  }
+}
