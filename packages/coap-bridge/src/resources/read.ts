@@ -1,0 +1,119 @@
+import type { Clock, Message } from "@nomq/core";
+import { plainAnswer, type Whole } from "../blocks/whole.ts";
+import type { Answer } from "../messaging/messaging.ts";
+import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { Response } from "../wire/code.ts";
+import { readUint } from "../wire/option-value.ts";
+import { encodeTail } from "../wire/tail.ts";
+import { areEqual, areMet, conditionsOf } from "./conditions.ts";
+import { ONE_BLOCK_BYTES } from "./parameters.ts";
+import { contentOf, etagsOf, maxAgeOf, type Representation, represent } from "./representation.ts";
+
+/** Tails kept for readers who ask for nothing but the value, and conversions of values; each in one datagram. */
+const MOST_KEPT = 4096;
+const MOST_CONVERSIONS = 256;
+
+/** What a GET is answered. */
+export interface Reader {
+  /** To a GET that names a channel and says nothing else: one tail for all who ask within the same second of Max-Age. */
+  plain(message: Message | undefined): Answer;
+  /** To a GET with Accept, ETag, conditions or blocks; not cut yet; `observe` is its order number. */
+  read(options: readonly CoapOption[], message: Message | undefined, observe?: number): Whole;
+  /** The value in the format asked for; undefined: 4.06. The same object for the same value and format. */
+  represent(message: Message, accept?: number): Representation | undefined;
+}
+
+interface KeptTail {
+  readonly id: string;
+  readonly maxAge: number;
+  readonly answer: Answer;
+}
+
+const NO_VALUE = plainAnswer(Response.notFound, [], "no value");
+const NO_VALUE_TAIL: Answer = { code: NO_VALUE.code, tail: encodeTail([], NO_VALUE.payload) };
+const NOT_MET = plainAnswer(Response.preconditionFailed);
+const NOT_ACCEPTABLE = plainAnswer(Response.notAcceptable, [], "not in this format");
+const BAD_ACCEPT = plainAnswer(Response.badOption, [], "accept");
+
+/** Whether a GET says nothing but which channel it wants. */
+export function isPlainGet(options: readonly CoapOption[]): boolean {
+  for (const { number } of options) {
+    const isName = number === OptionNumber.uriPath || number === OptionNumber.uriHost;
+    if (!isName && number !== OptionNumber.uriPort) return false;
+  }
+  return true;
+}
+
+/** The Content-Format of an Accept option; `refused`: it is none. */
+export function acceptOf(options: readonly CoapOption[]): number | "refused" | undefined {
+  for (const { number, value } of options) {
+    if (number > OptionNumber.accept) return undefined;
+    if (number === OptionNumber.accept) return readUint(value, 2) ?? "refused";
+  }
+  return undefined;
+}
+
+/** Makes the reader; what it keeps is bounded, and is of use only as long as a value is the newest. */
+export function createReader({ clock }: { readonly clock: Clock }): Reader {
+  const tails = new Map<string, KeptTail>();
+  const conversions = new Map<string, Representation | undefined>();
+
+  const keepTail = (message: Message, maxAge: number): Answer => {
+    const whole = contentOf(represent(message) ?? never(), { maxAge });
+    const answer = { code: whole.code, tail: encodeTail(whole.options, whole.payload) };
+    if (tails.size >= MOST_KEPT && !tails.has(message.channel)) dropOldest(tails);
+    tails.set(message.channel, { id: message.id, maxAge, answer });
+    return answer;
+  };
+  const converted = (message: Message, accept: number): Representation | undefined => {
+    const key = `${message.id} ${accept}`;
+    if (conversions.has(key)) return conversions.get(key);
+    const made = represent(message, accept);
+    if (conversions.size >= MOST_CONVERSIONS) dropOldest(conversions);
+    conversions.set(key, made);
+    return made;
+  };
+  const representation = (message: Message, accept?: number): Representation | undefined =>
+    accept === undefined ? represent(message) : converted(message, accept);
+
+  return {
+    plain(message) {
+      if (message === undefined) return NO_VALUE_TAIL;
+      const maxAge = maxAgeOf(message, clock.now());
+      const kept = tails.get(message.channel);
+      return kept?.id === message.id && kept.maxAge === maxAge ? kept.answer : keepTail(message, maxAge);
+    },
+    read(options, message, observe) {
+      const conditions = conditionsOf(options);
+      if (conditions !== undefined && !areMet(conditions, message && etagsOf(message))) return NOT_MET;
+      if (message === undefined) return NO_VALUE;
+      const accept = acceptOf(options);
+      if (accept === "refused") return BAD_ACCEPT;
+      const found = representation(message, accept);
+      if (found === undefined) return NOT_ACCEPTABLE;
+      const now = clock.now();
+      const valid = options.some(
+        ({ number, value }) => number === OptionNumber.etag && areEqual(value, found.etag),
+      );
+      const whole = contentOf(found, { maxAge: maxAgeOf(message, now), valid, observe });
+      return message.expiresAt === undefined ? whole : { ...whole, expiresInMs: message.expiresAt - now };
+    },
+    represent: representation,
+  };
+}
+
+/** Whether a value is small enough for {@link Reader.plain}. */
+export function fitsOneBlock(message: Message | undefined): boolean {
+  return message === undefined || message.payload.length <= ONE_BLOCK_BYTES;
+}
+
+function dropOldest(kept: Map<string, unknown>): void {
+  for (const [key] of kept) {
+    kept.delete(key);
+    return;
+  }
+}
+
+function never(): never {
+  throw new Error("a value as it is can always be said");
+}

@@ -1,0 +1,57 @@
+import type { Message } from "@nomq/core";
+import type { Whole } from "../blocks/whole.ts";
+import { formatOfMessage, secondsLeft } from "../mapping.ts";
+import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { Response } from "../wire/code.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { CONVERTED_TO, convert } from "./conversion.ts";
+import { convertedEtag, etagOf } from "./etag.ts";
+import { REFRESH_SECONDS } from "./parameters.ts";
+
+/** A value in one format. */
+export interface Representation {
+  /** Content-Format; absent: the value has no type, or one without a number. */
+  readonly format?: number | undefined;
+  readonly payload: Uint8Array;
+  readonly etag: Uint8Array;
+}
+
+/** The value as it is, or in the format asked for; undefined: it cannot be said in that without loss (4.06). */
+export function represent(message: Message, accept?: number): Representation | undefined {
+  const format = formatOfMessage(message);
+  if (accept === undefined || accept === format) {
+    return { format, payload: message.payload, etag: etagOf(message.id) };
+  }
+  // A type without a number is no text, JSON or CBOR of ours.
+  if (format === undefined && message.contentType !== undefined) return undefined;
+  const payload = convert(message.payload, { from: format, to: accept });
+  return payload && { format: accept, payload, etag: convertedEtag(message.id, accept) };
+}
+
+/** The ETags of all representations a value has. */
+export function etagsOf({ id }: Message): readonly Uint8Array[] {
+  return [etagOf(id), ...CONVERTED_TO.map((format) => convertedEtag(id, format))];
+}
+
+/** Seconds that a reader may take the value for current. */
+export function maxAgeOf({ expiresAt }: Message, now: number): number {
+  return expiresAt === undefined ? REFRESH_SECONDS : secondsLeft(expiresAt - now);
+}
+
+/** The response that carries it (2.05), or says that the reader's copy still holds (2.03). */
+export function contentOf(
+  { format, payload, etag }: Representation,
+  { maxAge, observe, valid = false }: { maxAge: number; observe?: number | undefined; valid?: boolean },
+): Whole {
+  const options: CoapOption[] = [{ number: OptionNumber.etag, value: etag }];
+  if (observe !== undefined) options.push({ number: OptionNumber.observe, value: uintValue(observe) });
+  if (format !== undefined && !valid) {
+    options.push({ number: OptionNumber.contentFormat, value: uintValue(format) });
+  }
+  options.push({ number: OptionNumber.maxAge, value: uintValue(maxAge) });
+  return valid
+    ? { code: Response.valid, options, payload: NOTHING }
+    : { code: Response.content, options, payload };
+}
+
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,87 @@
+import type { Port, Principal } from "@nomq/core";
+import { askedSzx } from "../blocks/cut.ts";
+import { plainAnswer, type Whole } from "../blocks/whole.ts";
+import type { Answer, IncomingRequest } from "../messaging/messaging.ts";
+import type { Observers, Show } from "../observe/observers.ts";
+import { notificationWishes } from "../observe/wishes.ts";
+import { acceptOf, fitsOneBlock, isPlainGet, type Reader } from "../resources/read.ts";
+import { OptionNumber } from "../wire/coap-message.ts";
+import { Response } from "../wire/code.ts";
+import { findOption, readUint } from "../wire/option-value.ts";
+import { encodeTail } from "../wire/tail.ts";
+import { readQuery } from "../wire/uri-query.ts";
+import { emptyContent } from "./show.ts";
+
+/** What a GET needs. */
+export interface GetOptions {
+  readonly port: Port;
+  readonly reader: Reader;
+  readonly observers: Observers | undefined;
+  /** Cuts an answer to the block that was asked for, and encodes it. */
+  readonly finish: (request: IncomingRequest, whole: Whole) => Answer;
+}
+
+/** Answers a GET of a channel that the principal may read. */
+export type Get = (request: IncomingRequest, channel: string, as: Principal) => Promise<Answer>;
+
+const REGISTER = 0;
+const DEREGISTER = 1;
+
+/** Makes the answer to GET, with and without Observe. */
+export function createGet({ port, reader, observers, finish }: GetOptions): Get {
+  const isKnown = async (channel: string): Promise<boolean> => {
+    if (observers?.has(channel) === true) return true;
+    for await (const _ of port.channels(channel, { follow: false })) return true;
+    return false;
+  };
+  /** The first answer of a relation: as any GET's, with the order number. */
+  const firstOf =
+    (request: IncomingRequest): Show =>
+    ({ message, observe }) => {
+      const read = message === undefined ? undefined : reader.read(request.options, message, observe);
+      const whole = read ?? emptyContent(observe);
+      const format = findOption(whole.options, OptionNumber.contentFormat);
+      const { code, tail } = finish(request, whole);
+      return { code, tail, ...(format === undefined ? {} : { format: readUint(format.value, 2) ?? 0 }) };
+    };
+  const register = async (
+    request: IncomingRequest,
+    { channel, as, over }: { channel: string; as: Principal; over: Observers },
+  ): Promise<Answer> => {
+    const read = readQuery(request.options);
+    if (read.is === "refused") return refusal(Response.badOption, "query");
+    const { parameters } = read;
+    const wishes = notificationWishes(request.type, {
+      qos: parameters.get("qos"),
+      all: parameters.get("all"),
+    });
+    if (wishes === undefined) return refusal(Response.badRequest, "qos is 0, 1 or 2");
+    const accept = acceptOf(request.options);
+    if (accept === "refused") return refusal(Response.badOption, "accept");
+    if (!(await isKnown(channel))) return refusal(Response.notFound, "no such channel");
+    const { from, token } = request;
+    return await over.register({
+      ...{ from, token, channel, as, ...wishes, first: firstOf(request), szx: askedSzx(request.options) },
+      ...(accept === undefined ? {} : { accept }),
+    });
+  };
+
+  return async (request, channel, as) => {
+    const { options, from, token } = request;
+    if (isPlainGet(options)) {
+      const message = await port.latest(channel, as);
+      return fitsOneBlock(message) ? reader.plain(message) : finish(request, reader.read(options, message));
+    }
+    const asked = findOption(options, OptionNumber.observe);
+    const observe = asked === undefined ? undefined : readUint(asked.value, 3);
+    if (observers !== undefined && !request.toGroup) {
+      if (observe === REGISTER) return await register(request, { channel, as, over: observers });
+      if (observe === DEREGISTER) observers.cancel(from, token);
+    }
+    return finish(request, reader.read(options, await port.latest(channel, as)));
+  };
+}
+
+function refusal(code: number, why: string): Answer {
+  return { code, tail: encodeTail([], plainAnswer(code, [], why).payload) };
+}

@@ -1,0 +1,169 @@
+import type { Log, Port, Principal } from "@nomq/core";
+import { concernsBlocks, type ServerBlocks } from "../blocks/server-blocks.ts";
+import { tooLarge, type Upload } from "../blocks/uploads.ts";
+import { plainAnswer, type Whole } from "../blocks/whole.ts";
+import type { Counters } from "../counters.ts";
+import type { Answer, IncomingRequest, Serve } from "../messaging/messaging.ts";
+import type { ListenerSettings } from "../options.ts";
+import { ONE_BLOCK_BYTES } from "../resources/parameters.ts";
+import type { Writer } from "../resources/write.ts";
+import { type Code, Method, Response } from "../wire/code.ts";
+import { encodeTail } from "../wire/tail.ts";
+import type { PathFault, UriPaths } from "../wire/uri-path.ts";
+import type { Admission } from "./admission.ts";
+import type { Get } from "./get.ts";
+
+/** Answers requests whose path names no channel: discovery, and what else is off the hot path. */
+export type Elsewhere = (
+  request: IncomingRequest,
+  of: { readonly segments: readonly string[]; readonly as: Principal },
+) => Whole | Promise<Whole>;
+
+/** What the way of a request leads through. */
+export interface ServeOptions {
+  readonly port: Pick<Port, "may">;
+  readonly log: Log;
+  readonly admission: Admission;
+  readonly paths: UriPaths;
+  readonly blocks: ServerBlocks;
+  readonly get: Get;
+  readonly writer: Writer;
+  readonly elsewhere: Elsewhere;
+  readonly counters: Counters;
+}
+
+/** A request that may go on: who asks, through which listener. */
+interface Admitted {
+  readonly request: IncomingRequest;
+  readonly as: Principal;
+  readonly settings: ListenerSettings;
+}
+
+const UNAUTHORIZED: Answer = answer(Response.unauthorized);
+const FORBIDDEN: Answer = answer(Response.forbidden, "not allowed");
+const NOT_ALLOWED: Answer = answer(Response.methodNotAllowed);
+const FAILED: Whole = plainAnswer(Response.internalServerError);
+
+/** Cuts an answer to the block that was asked for, and encodes it. */
+export function createFinish(blocks: ServerBlocks) {
+  return (request: IncomingRequest, whole: Whole, upload?: Upload): Answer => {
+    const isWhole =
+      upload === undefined && whole.payload.length <= ONE_BLOCK_BYTES && !concernsBlocks(request);
+    const { code, options, payload } = isWhole ? whole : blocks.answer(request, whole, upload);
+    if (options.length === 0 && payload.length === 0) return { code };
+    return { code, tail: encodeTail(options, payload) };
+  };
+}
+
+/** Makes the way of one request: who asks, for what, with how much of a body, and what is done. */
+export function createServe(options: ServeOptions): Serve {
+  const { port, admission, paths, blocks, get, writer, counters } = options;
+  const finish = createFinish(blocks);
+
+  const failed = (error: unknown): Whole => {
+    counters.add("failures", "unforeseen");
+    options.log.error("a CoAP request failed", { error: String(error) });
+    return FAILED;
+  };
+  /** The body of all blocks is here, or what this block is answered. */
+  const withBody = (
+    { request, settings }: Admitted,
+    run: (payload: Uint8Array) => Whole | Promise<Whole>,
+  ): Promise<Answer> => {
+    const done = async (payload: Uint8Array, upload?: Upload): Promise<Answer> => {
+      let whole: Whole;
+      try {
+        whole = await run(payload);
+      } catch (error) {
+        whole = failed(error);
+      }
+      return finish(request, whole, upload);
+    };
+    if (!concernsBlocks(request)) {
+      const { payload } = request;
+      return payload.length <= settings.maxPayload
+        ? done(payload)
+        : Promise.resolve(encoded(tooLarge(settings.maxPayload)));
+    }
+    const received = blocks.receive(request, settings.maxPayload);
+    switch (received.is) {
+      case "body":
+        return done(received.payload, received.upload);
+      case "answer":
+        return Promise.resolve(encoded(received.answer));
+      case "again":
+        return received.answer.then(encoded);
+    }
+  };
+  const read = (admitted: Admitted, channel: string): Promise<Answer> => {
+    const { request, as } = admitted;
+    if (!port.may(as, "subscribe", channel)) {
+      counters.add("readsRefused", "access");
+      return Promise.resolve(FORBIDDEN);
+    }
+    if (concernsBlocks(request)) {
+      const received = blocks.receive(request, admitted.settings.maxPayload);
+      if (received.is !== "body") {
+        return received.is === "answer"
+          ? Promise.resolve(encoded(received.answer))
+          : received.answer.then(encoded);
+      }
+    }
+    return get(request, channel, as);
+  };
+  const write = (admitted: Admitted, channel: string): Promise<Answer> => {
+    const { request, as, settings } = admitted;
+    if (!port.may(as, "publish", channel)) {
+      counters.add("messagesRefused", "access");
+      return Promise.resolve(FORBIDDEN);
+    }
+    const { ack, ackTimeout } = settings;
+    return withBody(admitted, (payload) => writer.write({ request, channel, as, payload, ack, ackTimeout }));
+  };
+  const onChannel = (admitted: Admitted, channel: string): Answer | Promise<Answer> => {
+    switch (admitted.request.code) {
+      case Method.get:
+        return read(admitted, channel);
+      case Method.put:
+      case Method.post:
+      case Method.delete:
+        return admitted.request.toGroup ? NOT_ALLOWED : write(admitted, channel);
+      default:
+        return NOT_ALLOWED;
+    }
+  };
+  const onNoChannel = ({ code }: IncomingRequest, fault: PathFault): Answer => {
+    const isRead = code === Method.get || code === Method.fetch;
+    counters.add(isRead ? "readsRefused" : "messagesRefused", "channel-invalid");
+    // An option value that is none is an option we do not know (RFC 7252 section 5.4.3).
+    if (fault === "not-utf8") return answer(Response.badOption, "path is no UTF-8");
+    return answer(isRead ? Response.notFound : Response.badRequest, "not a channel name");
+  };
+
+  return (request) => {
+    const as = admission.principalOf(request.from);
+    const settings = admission.settingsOf(request.from);
+    if (as === undefined || settings === undefined) {
+      counters.add("clientsRefused", "anonymous");
+      return UNAUTHORIZED;
+    }
+    const target = paths.target(request.options);
+    const admitted = { request, as, settings };
+    switch (target.is) {
+      case "channel":
+        return onChannel(admitted, target.channel);
+      case "elsewhere":
+        return withBody(admitted, () => options.elsewhere(request, { segments: target.segments, as }));
+      case "refused":
+        return onNoChannel(request, target.fault);
+    }
+  };
+}
+
+function encoded({ code, options, payload }: Whole): Answer {
+  return { code, tail: encodeTail(options, payload) };
+}
+
+function answer(code: Code, why?: string): Answer {
+  return why === undefined ? { code } : encoded(plainAnswer(code, [], why));
+}

@@ -1,0 +1,46 @@
+import type { Clock } from "@nomq/core";
+import { firstBlock } from "../blocks/cut.ts";
+import type { Whole } from "../blocks/whole.ts";
+import type { Show, Shown } from "../observe/observers.ts";
+import { REFRESH_SECONDS } from "../resources/parameters.ts";
+import type { Reader } from "../resources/read.ts";
+import { contentOf, maxAgeOf } from "../resources/representation.ts";
+import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { Response } from "../wire/code.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { encodeTail } from "../wire/tail.ts";
+
+const LARGEST_SZX = 6;
+const NOTHING = new Uint8Array(0);
+
+/** What {@link createShow} needs. */
+export interface ShowOptions {
+  readonly reader: Reader;
+  readonly clock: Clock;
+}
+
+/** A channel without a value, to those who keep an eye on it: an empty 2.05 (docs/hub.md). */
+export function emptyContent(observe: number | undefined): Whole {
+  const options: CoapOption[] = [];
+  if (observe !== undefined) options.push({ number: OptionNumber.observe, value: uintValue(observe) });
+  options.push({ number: OptionNumber.maxAge, value: uintValue(REFRESH_SECONDS) });
+  return { code: Response.content, options, payload: NOTHING };
+}
+
+/** Makes what observers are shown. */
+export function createShow({ reader, clock }: ShowOptions): Show {
+  return ({ message, accept, szx = LARGEST_SZX, observe }): Shown => {
+    if (message === undefined) return shown(emptyContent(observe));
+    const found = reader.represent(message, accept);
+    if (found === undefined) return { code: Response.notAcceptable };
+    const whole = contentOf(found, { maxAge: maxAgeOf(message, clock.now()), observe });
+    return {
+      ...shown(firstBlock(whole, szx)),
+      ...(found.format === undefined ? {} : { format: found.format }),
+    };
+  };
+}
+
+function shown({ code, options, payload }: Whole): Shown {
+  return { code, tail: encodeTail(options, payload) };
+}
