@@ -60,16 +60,18 @@ const REFRESH_AT = 0.9;
 /** Timers are not set for less, in ms. */
 const SOONEST_MS = 20;
 
-/** How often a channel that does not change is said again at the latest, in ms. */
-export const refreshGapMs = ({ refreshMs, checkMs }: ObserveLimits): number =>
-  Math.min(refreshMs * REFRESH_AT, checkMs / 2);
+/** After how long what a channel said last is said again at the latest, in ms. What expires stays fresh until then. */
+export const saidAgainMs = (
+  { toldEndsAt }: Pick<ObservedChannel, "toldEndsAt">,
+  { refreshMs, checkMs }: ObserveLimits,
+): number =>
+  toldEndsAt === Number.POSITIVE_INFINITY ? Math.min(refreshMs * REFRESH_AT, checkMs / 2) : checkMs / 2;
 
 /** Makes a set of them, empty. */
 export function createObservedChannels(options: ObservedChannelsOptions): ObservedChannels {
   const { port, interest, numbers, limits, tell, remind } = options;
   const { clock } = port;
   const channels = new Map<string, ObservedChannel>();
-  const gapMs = refreshGapMs(limits);
 
   const setValue = (channel: ObservedChannel, value: Message | undefined, seq: number): void => {
     channel.value = value;
@@ -91,10 +93,9 @@ export function createObservedChannels(options: ObservedChannelsOptions): Observ
     });
   };
 
-  const dueIn = ({ toldAt, toldEndsAt, valueEndsAt }: ObservedChannel): number => {
-    const now = clock.monotonic();
-    const again = toldAt + (toldEndsAt === Number.POSITIVE_INFINITY ? gapMs : limits.checkMs / 2);
-    return Math.min(again, toldEndsAt, valueEndsAt) - now;
+  const dueIn = (channel: ObservedChannel): number => {
+    const again = channel.toldAt + saidAgainMs(channel, limits);
+    return Math.min(again, channel.toldEndsAt, channel.valueEndsAt) - clock.monotonic();
   };
   const arm = (channel: ObservedChannel): void => {
     const ms = Math.max(SOONEST_MS, dueIn(channel));
@@ -134,9 +135,9 @@ export function createObservedChannels(options: ObservedChannelsOptions): Observ
     // Something was told meanwhile, or the value lives longer than we knew.
     if (dueIn(channel) > 0) return arm(channel);
     const now = present(channel);
+    noteTold(channel, now.endsAt);
     if (now.message?.seq === before?.seq) remind(channel, now);
     else tell(channel, now);
-    noteTold(channel, now.endsAt);
   };
 
   return {
@@ -160,8 +161,10 @@ export function createObservedChannels(options: ObservedChannelsOptions): Observ
       } catch (error) {
         channel.ready = undefined;
         throw error;
+      } finally {
+        // What is answered first counts as told.
+        if (channel.timer === undefined && isHere(channel)) noteTold(channel, channel.valueEndsAt);
       }
-      if (channel.timer === undefined && isHere(channel)) arm(channel);
     },
     leave(channel) {
       if (channel.relations.size > 0 || channel.opening > 0 || !isHere(channel)) return;
@@ -179,11 +182,11 @@ export function createObservedChannels(options: ObservedChannelsOptions): Observ
       const endsAt = endOf(said, clock);
       const told = retain ? (said?.seq ?? 0) : undefined;
       const observe = numbers.next();
+      noteTold(channel, endsAt);
       tell(
         channel,
         new Telling({ channel: channel.name, message: said, observe, seq, counts: true, told, endsAt }),
       );
-      noteTold(channel, endsAt);
     },
     clear(channel, seq) {
       if (seq > channel.valueSeq) setValue(channel, undefined, seq);

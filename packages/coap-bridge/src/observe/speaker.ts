@@ -6,7 +6,7 @@ import { type Code, classOf, Response } from "../wire/code.ts";
 import type { FanOut } from "./fan-out.ts";
 import { createFanOut } from "./fan-out.ts";
 import type { ObservedChannel } from "./observed-channels.ts";
-import { refreshGapMs } from "./observed-channels.ts";
+import { saidAgainMs } from "./observed-channels.ts";
 import type { ObserverLedger } from "./observer-ledger.ts";
 import type { ObserveLimits, Show, Shown } from "./observers.ts";
 import type { Relation, Voice } from "./relation.ts";
@@ -55,7 +55,6 @@ const LAST: RelationInput = { on: "spoken", as: "last", more: false };
 export function createSpeaker(options: SpeakerOptions): Speaker {
   const { port, ledger, limits, show, begun, present, lost, finish } = options;
   const { clock } = port;
-  const gapMs = refreshGapMs(limits);
   let messaging: Pick<Messaging, "send"> | undefined;
   let refreshes = 0;
 
@@ -71,7 +70,8 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
   const hand = (relation: Relation): void => {
     if (messaging === undefined || relation.remote === undefined) return;
     // A NON is acknowledged by nobody: from time to time a CON asks whether somebody is there (RFC 7641 section 4.5).
-    const isUnchecked = clock.monotonic() - relation.checkedAt >= limits.checkMs - gapMs;
+    const nextChance = clock.monotonic() + saidAgainMs(relation.channel, limits);
+    const isUnchecked = nextChance - relation.checkedAt >= limits.checkMs;
     relation.isConfirming = relation.confirmable || relation.final !== undefined || isUnchecked;
     const ended = relation.isConfirming ? relation.endedCon : relation.endedNon;
     relation.sent = messaging.send(relation.remote, relation.next, ended);

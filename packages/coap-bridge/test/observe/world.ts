@@ -213,3 +213,5 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
 /** The endpoints of these tests. */
 export const ANN: Remote = endpoint(1001);
 export const BEN: Remote = endpoint(1002);
+
+export const texts = (all: readonly { readonly text: string }[]): string[] => all.map(({ text }) => text);
