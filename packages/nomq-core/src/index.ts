@@ -1,3 +1,4 @@
+export * from "./access-refusal.ts";
 export { addressText, isGroupHost, parseEndpoint, plainHost, plainIpv4 } from "./address.ts";
 export * from "./anonymous.ts";
 export * from "./bridge.ts";

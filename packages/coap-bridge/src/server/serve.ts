@@ -1,4 +1,4 @@
-import type { Log, Port, Principal } from "@nomq/core";
+import { type Log, type Port, type Principal, recordAccessRefusal } from "@nomq/core";
 import { concernsBlocks, type ServerBlocks } from "../blocks/server-blocks.ts";
 import { tooLarge, type Upload } from "../blocks/uploads.ts";
 import { plainAnswer, type Whole } from "../blocks/whole.ts";
@@ -21,7 +21,7 @@ export type Elsewhere = (
 
 /** What the way of a request leads through. */
 export interface ServeOptions {
-  readonly port: Pick<Port, "may">;
+  readonly port: Pick<Port, "may" | "sessionLog">;
   readonly log: Log;
   readonly admission: Admission;
   readonly paths: UriPaths;
@@ -95,12 +95,15 @@ export function createServe(options: ServeOptions): Serve {
         return received.answer.then(encoded);
     }
   };
+  /** Counted, and recorded where the operator is told which rule would allow it. */
+  const forbid = (who: Principal, action: "publish" | "subscribe", name: string): Promise<Answer> => {
+    counters.add(action === "publish" ? "messagesRefused" : "readsRefused", "access");
+    recordAccessRefusal(port.sessionLog, { who, action, name, protocol: "coap" });
+    return Promise.resolve(FORBIDDEN);
+  };
   const read = (admitted: Admitted, channel: string): Promise<Answer> => {
     const { request, as } = admitted;
-    if (!port.may(as, "subscribe", channel)) {
-      counters.add("readsRefused", "access");
-      return Promise.resolve(FORBIDDEN);
-    }
+    if (!port.may(as, "subscribe", channel)) return forbid(as, "subscribe", channel);
     if (concernsBlocks(request)) {
       const received = blocks.receive(request, admitted.settings.maxPayload);
       if (received.is !== "body") {
@@ -113,10 +116,7 @@ export function createServe(options: ServeOptions): Serve {
   };
   const write = (admitted: Admitted, channel: string): Promise<Answer> => {
     const { request, as, settings } = admitted;
-    if (!port.may(as, "publish", channel)) {
-      counters.add("messagesRefused", "access");
-      return Promise.resolve(FORBIDDEN);
-    }
+    if (!port.may(as, "publish", channel)) return forbid(as, "publish", channel);
     const { ack, ackTimeout } = settings;
     return withBody(admitted, (payload) => writer.write({ request, channel, as, payload, ack, ackTimeout }));
   };

@@ -1,7 +1,6 @@
-import { isValidChannel, type Port, type Principal } from "@nomq/core";
+import { isValidChannel, type Port, type Principal, recordAccessRefusal } from "@nomq/core";
 import type { Aedes, AedesOptions } from "aedes";
 import type { IPublishPacket } from "mqtt-packet";
-import { recordRefusal } from "../access/rights.ts";
 import type { AedesClient } from "../aedes/aedes-internals.ts";
 import { clientInternals } from "../aedes/aedes-internals.ts";
 import type { TopicEmitter } from "../aedes/topic-emitter.ts";
@@ -77,7 +76,8 @@ export function createPublishing(options: PublishingOptions): Publishing {
     if (fault !== undefined) return { code: REASON.protocolError, reason: fault };
     if (!isValidChannel(packet.topic)) return { code: REASON.topicNameInvalid, reason: "channel-invalid" };
     if (port.may(principal, "publish", packet.topic)) return undefined;
-    recordRefusal(port, { who: principal, action: "publish", name: packet.topic });
+    const refusal = { who: principal, action: "publish", name: packet.topic, protocol: "mqtt" } as const;
+    recordAccessRefusal(port.sessionLog, refusal);
     return { code: REASON.notAuthorized, reason: "access" };
   };
   /** Gives the message to the sessions; tells whether there are any. */
