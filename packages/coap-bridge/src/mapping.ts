@@ -49,7 +49,6 @@ export const LONGEST_MAX_AGE = 0xffff_ffff;
 const qosIn = ({ type, query }: PublishRequest): Qos =>
   query.qos ?? (type === MessageType.confirmable ? 1 : 0);
 const retainIn = ({ method, query }: PublishRequest): boolean => query.retain ?? method === Method.put;
-const QOS_OUT = "as the observer asked with its request or `?qos=`";
 
 const rows = {
   name: {
@@ -77,7 +76,10 @@ const rows = {
       con: kept("CON with `?qos=0`", { convert: qosIn }),
       non: kept("NON", { convert: qosIn }),
     },
-    to: both(kept(`NON or CON, ${QOS_OUT}`)),
+    to: {
+      con: approximated("CON, for its observer asked so: acknowledged, and sent again until it is"),
+      non: kept("NON"),
+    },
   },
   qos1: {
     from: {
@@ -194,6 +196,7 @@ export const coapMapping: ProtocolMapping<CoapVariant> = {
   rows,
   notes: [
     "`?qos=`, `?retain=`, `?ttl=`, `?priority=` and `?id=` of a PUT or POST say otherwise than its type and method.",
+    "Whether an observer is told by CON or NON is for it to say, by its registration's type or `?qos=`, whatever the message's QoS.",
     "Without a prefix, channels whose first level is `.well-known` have no path: it belongs to discovery.",
   ],
 };
