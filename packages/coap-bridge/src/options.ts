@@ -1,5 +1,6 @@
-import { type AckPoint, type AnonymousRule, isGroupHost, NomqError, plainHost } from "@nomq/core";
+import { type AckPoint, type AnonymousRule, codeOf, NomqError } from "@nomq/core";
 import type { ClientOptions } from "./client/client-options.ts";
+import { parseCoapListen } from "./listen/coap-listener.ts";
 
 /** One address on which CoAP requests are taken. */
 export interface CoapListener {
@@ -26,9 +27,8 @@ export interface CoapBridgeOptions extends ClientOptions {
 /** A listener with every default filled in. */
 export interface ListenerSettings {
   readonly url: string;
-  /** Without brackets. */
-  readonly host: string;
-  readonly port: number;
+  /** The name of its socket: the same after a restart, as long as the configuration is. */
+  readonly name: string;
   readonly anonymous: AnonymousRule;
   readonly ack: AckPoint;
   readonly ackTimeout: number;
@@ -36,19 +36,22 @@ export interface ListenerSettings {
 }
 
 const DEFAULT_LISTEN: readonly string[] = ["coap://[::]:5683"];
-const DEFAULT_PORT = 5683;
 /** What block numbers of 1,024 bytes can count (RFC 7959 section 2.2). */
 const LARGEST_BODY = 2 ** 30;
-const LISTENER = /^coap:\/\/(?:\[([^\]\s]+)\]|([^\s/:?#@[\]]+))(?::(\d{1,5}))?\/?$/i;
 
 /** Fills in defaults. Throws `config-invalid` or `not-available-yet` with the path of what is wrong. */
 export function listenerSettings(options: CoapBridgeOptions): readonly ListenerSettings[] {
-  return (options.listen ?? DEFAULT_LISTEN).map((entry, at) =>
-    settingsOf(typeof entry === "string" ? { url: entry } : entry, `coap.listen[${at}]`),
+  const entries = (options.listen ?? DEFAULT_LISTEN).map((entry) =>
+    typeof entry === "string" ? { url: entry } : entry,
   );
+  return entries.map((entry, at) => {
+    const isFirst = entries.findIndex(({ url }) => url === entry.url) === at;
+    const name = isFirst ? entry.url : `${entry.url}#${at}`;
+    return { ...settingsOf(entry, `coap.listen[${at}]`), name };
+  });
 }
 
-function settingsOf(listener: CoapListener, path: string): ListenerSettings {
+function settingsOf(listener: CoapListener, path: string): Omit<ListenerSettings, "name"> {
   const { url, anonymous = "loopback", ack = "stored" } = listener;
   const { ackTimeout = 10_000, maxPayload = 1_048_576 } = listener;
   if (!Number.isInteger(maxPayload) || maxPayload < 1 || maxPayload > LARGEST_BODY) {
@@ -57,18 +60,19 @@ function settingsOf(listener: CoapListener, path: string): ListenerSettings {
       `${path}.maxPayload must be a number of bytes, 1 to ${LARGEST_BODY}`,
     );
   }
-  return { url, ...parseUrl(url, path), anonymous, ack, ackTimeout, maxPayload };
+  checkUrl(url, path);
+  return { url, anonymous, ack, ackTimeout, maxPayload };
 }
 
-function parseUrl(text: string, path: string): Pick<ListenerSettings, "host" | "port"> {
-  if (/^coap(s|\+tcp|s\+tcp|\+ws|s\+ws):/i.test(text)) {
-    throw new NomqError("not-available-yet", `${path}: ${text}: only coap:// is available yet`);
+function checkUrl(url: string, path: string): void {
+  if (/^coap(s|\+tcp|s\+tcp|\+ws|s\+ws):/i.test(url)) {
+    throw new NomqError("not-available-yet", `${path}: ${url}: only coap:// is available yet`);
   }
-  const [, literal, other = "", port] = LISTENER.exec(text) ?? [];
-  const host = plainHost(literal ?? other);
-  const number = port === undefined ? DEFAULT_PORT : Number(port);
-  if (host === "" || number > 65_535 || isGroupHost(host)) {
-    throw new NomqError("config-invalid", `${path}: ${text} is no listener address; write coap://HOST:PORT`);
+  const wrong = `${path}: ${url} is no listener address; write coap://IP:PORT`;
+  if (!url.startsWith("coap://")) throw new NomqError("config-invalid", wrong);
+  try {
+    parseCoapListen(url);
+  } catch (cause) {
+    throw new NomqError("config-invalid", `${wrong} (${codeOf(cause)})`, { cause });
   }
-  return { host, port: number };
 }

@@ -9,7 +9,6 @@ import {
 } from "@nomq/core";
 import { createFakeClock, createFaultyStore, type FakeClock, type FaultyStore } from "@nomq/core/testing";
 import { createServerBlocks } from "../src/blocks/server-blocks.ts";
-import { plainAnswer } from "../src/blocks/whole.ts";
 import { type Counters, createCounters } from "../src/counters.ts";
 import type { IncomingRequest, Remote, Serve } from "../src/messaging/messaging.ts";
 import { type CoapListener, listenerSettings } from "../src/options.ts";
@@ -178,6 +177,6 @@ function makeServe({
     refused: (reason) => counters.add("messagesRefused", reason),
   });
   const get = createGet({ port, reader, observers: undefined, finish: createFinish(blocks) });
-  const elsewhere = () => plainAnswer(Response.notFound);
+  const elsewhere = () => ({ code: Response.notFound });
   return createServe({ port, log: silentLog, admission, paths, blocks, get, writer, elsewhere, counters });
 }

@@ -6,6 +6,7 @@ import { Response } from "../wire/code.ts";
 import { readUint } from "../wire/option-value.ts";
 import { encodeTail } from "../wire/tail.ts";
 import { areEqual, areMet, conditionsOf } from "./conditions.ts";
+import { CONVERTED_TO } from "./conversion.ts";
 import { ONE_BLOCK_BYTES } from "./parameters.ts";
 import { contentOf, etagsOf, maxAgeOf, type Representation, represent } from "./representation.ts";
 
@@ -21,6 +22,8 @@ export interface Reader {
   read(options: readonly CoapOption[], message: Message | undefined, observe?: number): Whole;
   /** The value in the format asked for; undefined: 4.06. The same object for the same value and format. */
   represent(message: Message, accept?: number): Representation | undefined;
+  /** The formats in which a value can be had; the first is its own. */
+  formatsOf(message: Message): readonly number[];
 }
 
 interface KeptTail {
@@ -99,6 +102,13 @@ export function createReader({ clock }: { readonly clock: Clock }): Reader {
       return message.expiresAt === undefined ? whole : { ...whole, expiresInMs: message.expiresAt - now };
     },
     represent: representation,
+    formatsOf(message) {
+      const { format } = represent(message) ?? never();
+      // Of a large value only its own: each is tried by converting it.
+      const others = fitsOneBlock(message) ? CONVERTED_TO : [];
+      const convertible = others.filter((to) => to !== format && represent(message, to) !== undefined);
+      return format === undefined ? convertible : [format, ...convertible];
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import { Method, Response } from "../wire/code.ts";
 import { contentTypeOf } from "../wire/content-format.ts";
 import { findOption, readUint, uintValue } from "../wire/option-value.ts";
 import { readQuery } from "../wire/uri-query.ts";
-import { areMet, type Conditions, conditionsOf } from "./conditions.ts";
+import { areMet, conditionsOf } from "./conditions.ts";
 import { DELETE_PARAMETERS, readPublishQuery } from "./publish-query.ts";
 import { etagsOf } from "./representation.ts";
 import type { Transfers } from "./transfers.ts";
@@ -50,6 +50,8 @@ export interface WriterOptions {
 /** PUT, POST and DELETE. */
 export interface Writer {
   write(writing: Writing): Promise<Whole>;
+  /** Resolves when no write waits for the hub. */
+  idle(): Promise<void>;
 }
 
 interface Ready {
@@ -63,6 +65,8 @@ const NOT_MET = plainAnswer(Response.preconditionFailed);
 export function createWriter(options: WriterOptions): Writer {
   const { port, taken, transfers } = options;
   const turns = createTurns();
+  let underWay = 0;
+  let atRest: (() => void)[] = [];
   const say = (reason: string, refusal: Refusal): Whole => {
     options.refused(reason);
     return said(refusal);
@@ -119,22 +123,20 @@ export function createWriter(options: WriterOptions): Writer {
     if (isDelete) taken.deleted(message.channel, message.seq);
     else taken.changed(message);
   };
+  /** Decides about the conditions, publishes and tells observers; undefined: they are not met. */
   const locked = async (
     writing: Writing,
     one: Ready,
-    conditions: Conditions | undefined,
-  ): Promise<{ receipt: Receipt; existed: boolean } | undefined> => {
-    const { channel } = writing;
-    const asksFirst = conditions !== undefined || one.draft.retain === true;
+  ): Promise<{ readonly receipt: Receipt; readonly existed: boolean } | undefined> => {
+    const isDelete = writing.request.code === Method.delete;
+    const conditions = conditionsOf(writing.request.options);
+    const asksFirst = conditions !== undefined || (one.draft.retain === true && !isDelete);
     // What is there is asked for as the hub's own: whoever may set a value is told whether there was one.
-    const current =
-      asksFirst && writing.request.code !== Method.delete ? await port.latest(channel, "*") : undefined;
-    const found =
-      writing.request.code === Method.delete && conditions ? await port.latest(channel, "*") : current;
-    if (conditions !== undefined && !areMet(conditions, found && etagsOf(found))) return undefined;
+    const current = asksFirst ? await port.latest(writing.channel, "*") : undefined;
+    if (conditions !== undefined && !areMet(conditions, current && etagsOf(current))) return undefined;
     const receipt = await publish(writing, one);
-    if (receipt.at !== "refused") tell(one.draft, receipt, writing.request.code === Method.delete);
-    return { receipt, existed: found !== undefined };
+    if (receipt.at !== "refused") tell(one.draft, receipt, isDelete);
+    return { receipt, existed: current !== undefined };
   };
   const delivered = async ({ id }: Receipt, ackTimeout: number): Promise<boolean> => {
     const giveUp = new AbortController();
@@ -166,7 +168,7 @@ export function createWriter(options: WriterOptions): Writer {
   const inTurn = async (writing: Writing, one: Ready, leave: Leave): Promise<Whole> => {
     let done: Awaited<ReturnType<typeof locked>>;
     try {
-      done = await locked(writing, one, conditionsOf(writing.request.options));
+      done = await locked(writing, one);
     } finally {
       leave();
     }
@@ -183,14 +185,28 @@ export function createWriter(options: WriterOptions): Writer {
     return answer(writing, one, existed);
   };
 
+  const write = async (writing: Writing): Promise<Whole> => {
+    const one = ready(writing);
+    if ("refused" in one) return one.refused;
+    const alone = conditionsOf(writing.request.options) !== undefined;
+    const leave = turns.enter(writing.channel, alone) ?? (await turns.wait(writing.channel, alone));
+    return await inTurn(writing, one, leave);
+  };
+
   return {
     async write(writing) {
-      const one = ready(writing);
-      if ("refused" in one) return one.refused;
-      const alone = conditionsOf(writing.request.options) !== undefined;
-      const leave = turns.enter(writing.channel, alone) ?? (await turns.wait(writing.channel, alone));
-      return await inTurn(writing, one, leave);
+      underWay += 1;
+      try {
+        return await write(writing);
+      } finally {
+        underWay -= 1;
+        if (underWay === 0) {
+          for (const rest of atRest) rest();
+          atRest = [];
+        }
+      }
     },
+    idle: () => (underWay === 0 ? Promise.resolve() : new Promise((resolve) => atRest.push(resolve))),
   };
 }
 

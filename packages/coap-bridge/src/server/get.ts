@@ -1,5 +1,6 @@
 import type { Port, Principal } from "@nomq/core";
 import { askedSzx } from "../blocks/cut.ts";
+import { transferKey } from "../blocks/transfer-key.ts";
 import { plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { Answer, IncomingRequest } from "../messaging/messaging.ts";
 import type { Observers, Show } from "../observe/observers.ts";
@@ -42,7 +43,7 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
       const whole = read ?? emptyContent(observe);
       const format = findOption(whole.options, OptionNumber.contentFormat);
       const { code, tail } = finish(request, whole);
-      return { code, tail, ...(format === undefined ? {} : { format: readUint(format.value, 2) ?? 0 }) };
+      return { code, tail, format: format && readUint(format.value, 2) };
     };
   const register = async (
     request: IncomingRequest,
@@ -61,7 +62,16 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     if (!(await isKnown(channel))) return refusal(Response.notFound, "no such channel");
     const { from, token } = request;
     return await over.register({
-      ...{ from, token, channel, as, ...wishes, first: firstOf(request), szx: askedSzx(request.options) },
+      ...{
+        from,
+        token,
+        channel,
+        as,
+        ...wishes,
+        first: firstOf(request),
+        szx: askedSzx(request.options),
+        transfer: transferKey(request),
+      },
       ...(accept === undefined ? {} : { accept }),
     });
   };

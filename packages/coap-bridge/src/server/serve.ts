@@ -17,7 +17,7 @@ import type { Get } from "./get.ts";
 export type Elsewhere = (
   request: IncomingRequest,
   of: { readonly segments: readonly string[]; readonly as: Principal },
-) => Whole | Promise<Whole>;
+) => Answer | undefined | Promise<Answer | undefined>;
 
 /** What the way of a request leads through. */
 export interface ServeOptions {
@@ -153,14 +153,15 @@ export function createServe(options: ServeOptions): Serve {
       case "channel":
         return onChannel(admitted, target.channel);
       case "elsewhere":
-        return withBody(admitted, () => options.elsewhere(request, { segments: target.segments, as }));
+        return options.elsewhere(request, { segments: target.segments, as });
       case "refused":
         return onNoChannel(request, target.fault);
     }
   };
 }
 
-function encoded({ code, options, payload }: Whole): Answer {
+/** An answer of one datagram as the message layer takes it. */
+export function encoded({ code, options, payload }: Whole): Answer {
   return { code, tail: encodeTail(options, payload) };
 }
 

@@ -1,4 +1,4 @@
-import type { Clock } from "@nomq/core";
+import type { Clock, Message } from "@nomq/core";
 import { firstBlock } from "../blocks/cut.ts";
 import type { Whole } from "../blocks/whole.ts";
 import type { Show, Shown } from "../observe/observers.ts";
@@ -17,6 +17,8 @@ const NOTHING = new Uint8Array(0);
 export interface ShowOptions {
   readonly reader: Reader;
   readonly clock: Clock;
+  /** A message is told to observers: once for each, however many there are. */
+  readonly told: (message: Message) => void;
 }
 
 /** A channel without a value, to those who keep an eye on it: an empty 2.05 (docs/hub.md). */
@@ -28,9 +30,14 @@ export function emptyContent(observe: number | undefined): Whole {
 }
 
 /** Makes what observers are shown. */
-export function createShow({ reader, clock }: ShowOptions): Show {
+export function createShow({ reader, clock, told }: ShowOptions): Show {
+  const known = new WeakSet<Message>();
   return ({ message, accept, szx = LARGEST_SZX, observe }): Shown => {
     if (message === undefined) return shown(emptyContent(observe));
+    if (!known.has(message)) {
+      known.add(message);
+      told(message);
+    }
     const found = reader.represent(message, accept);
     if (found === undefined) return { code: Response.notAcceptable };
     const whole = contentOf(found, { maxAge: maxAgeOf(message, clock.now()), observe });

@@ -1,0 +1,117 @@
+import type { Port } from "@nomq/core";
+import { type BlockCounts, createServerBlocks } from "../blocks/server-blocks.ts";
+import type { Counters } from "../counters.ts";
+import { createChannelNames } from "../discovery/channel-names.ts";
+import { createDiscovery } from "../discovery/discovery.ts";
+import { type CoapLosses, createCoapLosses } from "../losses.ts";
+import type { Messaging, Serve } from "../messaging/messaging.ts";
+import type { Observers } from "../observe/observers.ts";
+import { openObservers } from "../observe/open-observers.ts";
+import { refusalOf } from "../refusals.ts";
+import { createReader } from "../resources/read.ts";
+import { createTransfers } from "../resources/transfers.ts";
+import { createWriter, said } from "../resources/write.ts";
+import { Response } from "../wire/code.ts";
+import { createUriPaths } from "../wire/uri-path.ts";
+import { createAdmission, type Gate } from "./admission.ts";
+import { createGet } from "./get.ts";
+import { createFinish, createServe, type Elsewhere, encoded } from "./serve.ts";
+import { createShow } from "./show.ts";
+
+/** What {@link openServer} needs. */
+export interface ServerOptions {
+  readonly port: Port;
+  readonly gates: readonly Gate[];
+  readonly prefix: string;
+  readonly counters: Counters;
+}
+
+/** Channels as resources, without a network of their own. */
+export interface CoapServer {
+  readonly serve: Serve;
+  readonly observers: Observers;
+  readonly losses: CoapLosses;
+  /** Listeners are open: whoever observed in an earlier run is told what has changed. */
+  begin(messaging: Messaging): void;
+  /** Takes nothing new, and resolves when what was taken has been answered. */
+  drain(): Promise<void>;
+  blocks(): BlockCounts;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** How long a write that the hub does not answer is waited for at the end. */
+const GRACE_MS = 5_000;
+
+/** Takes up what an earlier run has left and attaches `coap:observers`. Rejects as the hub does. */
+export async function openServer({ port, gates, prefix, counters }: ServerOptions): Promise<CoapServer> {
+  const { clock, log, sessionLog } = port;
+  const paths = createUriPaths(prefix);
+  const losses = createCoapLosses(log);
+  const blocks = createServerBlocks({ clock });
+  const reader = createReader({ clock });
+  const transfers = createTransfers(port, clock);
+  await transfers.restore();
+  const observers = await openObservers({
+    port,
+    show: createShow({ reader, clock, told: (message) => losses.told(message) }),
+    begun: (endpoint, transfer, whole) => blocks.begun(endpoint, transfer, whole),
+  });
+  const writer = createWriter({
+    ...{ port, transfers, taken: observers },
+    segments: (channel) => paths.segments(channel),
+    refused: (reason) => counters.add("messagesRefused", reason),
+  });
+  const names = createChannelNames();
+  names.start(port);
+  const formatsOf = reader.formatsOf;
+  const discovery = createDiscovery({ clock, names, port, paths, formatsOf, others: () => [] });
+  const unwatch = port.onAccessChange(() => discovery.forget());
+  const byName = new Map(gates.map((gate) => [gate.settings.name, gate] as const));
+  const answer = createServe({
+    ...{ port, log, paths, blocks, writer, counters },
+    admission: createAdmission({ gates: byName, log, sessionLog }),
+    get: createGet({ port, reader, observers, finish: createFinish(blocks) }),
+    elsewhere: elsewhereOf(discovery),
+  });
+  const stopping = encoded(said(refusalOf("closed")));
+  let isOpen = true;
+
+  return {
+    ...{ observers, losses },
+    serve: (request) => (isOpen ? answer(request) : stopping),
+    begin: (messaging) => {
+      isOpen = true;
+      observers.begin(messaging);
+    },
+    async drain() {
+      isOpen = false;
+      const grace = Promise.withResolvers<void>();
+      const cancel = clock.after(GRACE_MS, grace.resolve);
+      await Promise.race([writer.idle(), grace.promise]);
+      cancel();
+    },
+    blocks: () => blocks.counts(),
+    async close() {
+      isOpen = false;
+      unwatch();
+      names.stop();
+      discovery[Symbol.dispose]();
+      transfers.close();
+      await observers.stop();
+      blocks[Symbol.dispose]();
+    },
+  };
+}
+
+const NOT_FOUND = { code: Response.notFound } as const;
+
+/** What is no channel: `/.well-known/core`, and nothing else yet. */
+function elsewhereOf(discovery: ReturnType<typeof createDiscovery>): Elsewhere {
+  return async (request, { segments, as }) => {
+    const isCore = segments.length === 2 && segments[0] === ".well-known" && segments[1] === "core";
+    if (!isCore) return NOT_FOUND;
+    const whole = await discovery.answer(request, as);
+    return whole && encoded(whole);
+  };
+}
