@@ -85,6 +85,10 @@ const FORMATS: ReadonlyMap<string, number> = new Map([
 /** A number that no media type stands for here: it goes round as it came. */
 const UNKNOWN = /^coap\/(0|[1-9]\d{0,4})$/;
 
+/** All media types of this table with their numbers. */
+export const registeredFormats = (): readonly (readonly [format: number, contentType: string])[] =>
+  REGISTERED;
+
 /**
  * The media type of a Content-Format; `coap/N` for a number this table does not know. Undefined: unsupported, to be
  * answered 4.15: numbers for experiments (65,000 and above), and OSCORE.

@@ -1,0 +1,34 @@
+import { encode } from "cborg";
+import type { CoapResource } from "./coap-resource.ts";
+
+/** What `/.well-known/nomq` says: product, version, health, as its owner sees it. Values JSON can say. */
+export type About = () => Readonly<Record<string, unknown>>;
+
+const JSON_TYPE = "application/json";
+const CBOR_TYPE = "application/cbor";
+
+/** `/.well-known/nomq`: what runs here and how it is, as JSON or CBOR, for whoever may read a channel of that name. */
+export function aboutResource(about: About): CoapResource {
+  return {
+    path: ".well-known/nomq",
+    attributes: { rt: "nomq.about", ct: "50 60", title: "NoMQ" },
+    handle(request, response) {
+      if (request.method !== "GET") {
+        response.code = "4.05";
+        response.end();
+        return;
+      }
+      const accept = request.headers.Accept ?? JSON_TYPE;
+      if (accept !== JSON_TYPE && accept !== CBOR_TYPE) {
+        response.code = "4.06";
+        response.end();
+        return;
+      }
+      response.setOption("Content-Format", accept);
+      // Health is of now.
+      response.setOption("Max-Age", 0);
+      const facts = about();
+      response.end(accept === CBOR_TYPE ? encode(facts) : JSON.stringify(facts));
+    },
+  };
+}
