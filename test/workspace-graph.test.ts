@@ -39,6 +39,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "resources",
     "observe",
     "discovery",
+    "programs",
     "server",
     "client",
   ],
