@@ -87,7 +87,7 @@ export interface ObserveLimits {
   readonly queue: number;
   /** Max-Age of what does not expire, and so how often it is said again, in ms. Default 60,000. */
   readonly refreshMs: number;
-  /** An observer that acknowledges nothing is asked to at least so often, in ms. Default 10 minutes. */
+  /** An observer that acknowledges nothing is asked to at least so often, in ms. Default 4 minutes: less than the message layer remembers a silent remote. */
   readonly checkMs: number;
 }
 
@@ -96,7 +96,7 @@ export const DEFAULT_OBSERVE_LIMITS: ObserveLimits = {
   perEndpoint: 256,
   queue: 64,
   refreshMs: 60_000,
-  checkMs: 600_000,
+  checkMs: 240_000,
 };
 
 /** What {@link openObservers} needs. */

@@ -196,7 +196,7 @@ describe("Max-Age", () => {
   });
 
   test("with TTL it is not said again until it is over; then an empty 2.05, and the relation goes on", async () => {
-    await using world = await createWorld();
+    await using world = await createWorld({ limits: { checkMs: 600_000 } });
     await world.publish("x", "1", { ttlMs: 200_000 });
     await world.register(ANN, "a", "x");
     await world.clock.advance(199_000);

@@ -22,13 +22,18 @@ export interface ToyMessaging extends Pick<Messaging, "send" | "remote"> {
   timeOut(to?: Remote): void;
   /** CONs that wait for an acknowledgement now. */
   open(): number;
+  openTo(remote: Remote): number;
 }
 
-/** An endpoint of the toy network. */
-export const endpoint = (port: number, host = "192.0.2.1"): Remote => ({
-  ...{ host, port, via: "toy", proven: true },
-  key: `toy ${host} ${port}`,
-});
+const endpoints = new Map<string, Remote>();
+
+/** An endpoint of the toy network: the same object each time. */
+export function endpoint(port: number, host = "192.0.2.1"): Remote {
+  const key = `toy ${host} ${port}`;
+  const known = endpoints.get(key) ?? { host, port, via: "toy", proven: true, key };
+  endpoints.set(key, known);
+  return known;
+}
 
 interface Waiting {
   readonly to: Remote;
@@ -132,5 +137,6 @@ export function createToyMessaging(reaches: (key: string) => boolean = () => tru
       }
     },
     open: () => outTo().length,
+    openTo: (remote) => outTo(remote).length,
   };
 }
