@@ -15,6 +15,8 @@ export interface CoapTarget {
   readonly query: readonly Uint8Array[];
   /** One spelling for one resource, by which two URLs are compared. */
   readonly url: string;
+  /** The same without its query, which may hold secrets: for logs and status. */
+  readonly shown: string;
 }
 
 const DEFAULT_PORT = 5683;
@@ -43,6 +45,7 @@ export function parseCoapUrl(url: string, at: string): CoapTarget {
     isName: isIP(host) === 0,
     path,
     query,
+    shown,
     url: query.length === 0 ? shown : `${shown}?${query.map(escaped).join("&")}`,
   };
 }

@@ -20,6 +20,7 @@ interface Examples {
   readonly accessExplain: string;
   readonly accessReload: string;
   readonly storeImport: string;
+  readonly coapDiscover: string;
 }
 
 /** What `--help` shows below each command. */
@@ -80,6 +81,10 @@ export const EXAMPLES: Examples = {
     "nomq store export > store.jsonl",
     "nomq store export ./second | grep retained",
     "nomq store export --salvage > rescued.jsonl",
+  ),
+  coapDiscover: examples(
+    "nomq coap discover coap://10.0.0.9",
+    "nomq coap discover 'coap://[fd00::9]:5683?rt=temperature' --json",
   ),
   storeImport: examples("nomq store import < store.jsonl", "nomq store import ./second < store.jsonl"),
 };

@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { nearest } from "../config/nearest.ts";
 import { gatewayVersion } from "../version.ts";
 import { addAccessCommands } from "./access-program.ts";
+import { addCoapCommands } from "./coap-program.ts";
 import { EXAMPLES } from "./examples.ts";
 import { atGateway, type Finish, kindOption, placed, reaching, span, ttl, whole } from "./program-options.ts";
 import { addStoreCommands } from "./store-program.ts";
@@ -28,6 +29,7 @@ export function createProgram(finish: Finish): Command {
   addName(program, finish);
   addStoreCommands(program, finish);
   addAccessCommands(program, finish);
+  addCoapCommands(program, finish);
   return program;
 }
 

@@ -1,0 +1,264 @@
+import { Agent, type CoapRequestParams, type OutgoingMessage } from "coap";
+import { createDownload } from "../blocks/download.ts";
+import type { Remote } from "../messaging/messaging.ts";
+import { type BlockOption, decodeBlock } from "../wire/block-option.ts";
+import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { type Code, codeText, Response } from "../wire/code.ts";
+import { findOption } from "../wire/option-value.ts";
+import { encodeTail } from "../wire/tail.ts";
+import { type AgentSocket, createAgentSocket } from "./agent-socket.ts";
+import type { CoapTarget } from "./coap-url.ts";
+import { isCut, MAX_BLOCKS, MAX_BODY_BYTES } from "./read-body.ts";
+import { newToken, request, type Wire } from "./request.ts";
+
+/** One read or write, however many blocks it takes. */
+export interface Exchange {
+  readonly to: Remote;
+  readonly target: CoapTarget;
+  readonly method: "GET" | "PUT" | "POST" | "DELETE";
+  /** Segments after the target's path. */
+  readonly below?: readonly Uint8Array[];
+  readonly etag?: Uint8Array;
+  readonly contentFormat?: number;
+  readonly payload?: Uint8Array;
+}
+
+/** What came of it. `sent`: whether any datagram of it has left. */
+export type Exchanged =
+  | {
+      readonly is: "answered";
+      readonly code: Code;
+      /** Of the first answer that is no 2.31. */
+      readonly options: readonly CoapOption[];
+      readonly payload: Uint8Array;
+    }
+  | { readonly is: "reset" | "silent" }
+  | { readonly is: "broken"; readonly reason: string }
+  | { readonly is: "aborted"; readonly sent: boolean };
+
+/** Bodies above 1,024 bytes go block-wise (RFC 7959 section 2.2). */
+const BLOCK_SZX = 6;
+/** So often a representation may change while it is read. */
+const RESTARTS = 2;
+const CHANGED = "changing";
+
+const isChanged = (done: Exchanged): boolean => done.is === "broken" && done.reason === CHANGED;
+
+/**
+ * One exchange by an Agent of node-coap that lives as long as it: the Agent builds the requests and cuts and joins
+ * blocks; the message layer below it and the checks of each answer here are ours, for the Agent takes answers from any
+ * address, twice, out of step or of two representations. Never rejects.
+ */
+export async function exchange(wire: Wire, what: Exchange, signal: AbortSignal): Promise<Exchanged> {
+  let first = await new AgentExchange(wire, what, { signal, szx: BLOCK_SZX }).run();
+  for (let left = RESTARTS; left > 0 && what.method === "GET" && isChanged(first); left -= 1) {
+    first = await new AgentExchange(wire, what, { signal, szx: BLOCK_SZX }).run();
+  }
+  const smaller = smallerBlock(first, what);
+  // RFC 7959 section 2.9.3: a 4.13 that names a smaller block asks for the body in such ones.
+  return smaller === undefined ? first : new AgentExchange(wire, what, { signal, szx: smaller }).run();
+}
+
+function smallerBlock(first: Exchanged, { payload }: Exchange): number | undefined {
+  if (first.is !== "answered" || first.code !== Response.requestEntityTooLarge || payload === undefined)
+    return;
+  const asked = blockOf(first.options, OptionNumber.block1);
+  const isSmaller = asked !== undefined && asked.szx < BLOCK_SZX && payload.length > 16 << asked.szx;
+  return isSmaller ? asked.szx : undefined;
+}
+
+class AgentExchange {
+  readonly #wire: Wire;
+  readonly #what: Exchange;
+  readonly #signal: AbortSignal;
+  readonly #szx: number;
+  readonly #done = Promise.withResolvers<Exchanged>();
+  readonly #download = createDownload({ most: MAX_BODY_BYTES, restarts: 0 });
+  #blocks = 0;
+  readonly #socket: AgentSocket;
+  readonly #agent: Agent;
+  /** The answer that brought the first block of a body that is now whole. */
+  #head: CoapMessage | undefined;
+  /** An earlier request of this exchange has left. */
+  #wasSent = false;
+  #isOver = false;
+
+  constructor(
+    wire: Wire,
+    what: Exchange,
+    { signal, szx }: { readonly signal: AbortSignal; readonly szx: number },
+  ) {
+    this.#wire = wire;
+    this.#what = what;
+    this.#signal = signal;
+    this.#szx = szx;
+    this.#socket = createAgentSocket((message) => void this.#send(message));
+    this.#agent = new Agent({ type: "udp4", socket: this.#socket.socket });
+  }
+
+  async run(): Promise<Exchanged> {
+    if (this.#signal.aborted) return { is: "aborted", sent: false };
+    const outgoing = this.#begin();
+    try {
+      return await this.#done.promise;
+    } finally {
+      // Ends its timers.
+      if (outgoing !== undefined) this.#agent.abort(outgoing);
+    }
+  }
+
+  #begin(): OutgoingMessage | undefined {
+    const { payload } = this.#what;
+    try {
+      const outgoing = this.#agent.request(this.#parameters());
+      outgoing.on("error", (error: unknown) => this.#end(brokenBy(error)));
+      outgoing.on("response", ({ payload: whole }: { readonly payload: Uint8Array }) =>
+        this.#answered(whole),
+      );
+      this.#name(outgoing);
+      if (payload !== undefined && payload.length > 16 << this.#szx) {
+        outgoing.setOption("Block1", Buffer.of(this.#szx));
+        outgoing.setOption("Size1", payload.length);
+      }
+      outgoing.end(payload === undefined ? undefined : Buffer.from(payload));
+      return outgoing;
+    } catch (error) {
+      this.#end(brokenBy(error));
+      return undefined;
+    }
+  }
+
+  #parameters(): CoapRequestParams {
+    const { to, method } = this.#what;
+    // The message layer repeats; the Agent's own repetitions and 247 s would come on top.
+    return {
+      host: to.host,
+      port: to.port,
+      method,
+      retrySend: 0,
+      token: Buffer.from(newToken(this.#wire.random)),
+    };
+  }
+
+  /** Options as bytes: the Agent leaves percent-encoding in paths, drops empty levels and takes entity tags for text. */
+  #name(outgoing: OutgoingMessage): void {
+    const { target, below = [], etag, contentFormat } = this.#what;
+    const buffers = (values: readonly Uint8Array[]): Buffer[] => values.map((value) => Buffer.from(value));
+    if (target.isName) outgoing.setOption("Uri-Host", Buffer.from(target.host));
+    outgoing.setOption("Uri-Path", buffers([...target.path, ...below]));
+    outgoing.setOption("Uri-Query", buffers(target.query));
+    if (etag !== undefined) outgoing.setOption("ETag", Buffer.from(etag));
+    if (contentFormat !== undefined) outgoing.setOption("Content-Format", formatValue(contentFormat));
+  }
+
+  async #send({ code, token, options, payload }: CoapMessage): Promise<void> {
+    const tail = encodeTail(options, payload);
+    const reply = await request(
+      this.#wire,
+      { to: this.#what.to, code, token: Uint8Array.from(token), tail },
+      this.#signal,
+    );
+    if (reply.is === "aborted") {
+      this.#end({ is: "aborted", sent: this.#wasSent || reply.sent });
+      return;
+    }
+    this.#wasSent = true;
+    if (reply.is !== "answered") {
+      this.#end(reply);
+      return;
+    }
+    this.#check(reply.response, blockOf(options, OptionNumber.block1));
+  }
+
+  /** What the Agent must not see ends the exchange here. */
+  #check(response: CoapMessage, uploaded: BlockOption | undefined): void {
+    if (response.code >> 5 !== 2) {
+      this.#finish(response, response.payload);
+      return;
+    }
+    if (uploaded !== undefined) {
+      const fault = uploadFault(uploaded, response);
+      if (fault !== undefined) {
+        this.#end({ is: "broken", reason: fault });
+        return;
+      }
+      if (uploaded.more) {
+        this.#pass(response);
+        return;
+      }
+    }
+    if (response.code === Response.continue) {
+      this.#end({ is: "broken", reason: `answered ${codeText(response.code)} to a whole request` });
+      return;
+    }
+    const fault = this.#downloadFault(response);
+    if (fault !== undefined) {
+      this.#end({ is: "broken", reason: fault });
+      return;
+    }
+    this.#pass(response);
+  }
+
+  /** The Agent appends whatever block comes: only the next one of the same version is passed on. */
+  #downloadFault(response: CoapMessage): string | undefined {
+    const step = this.#download.take(response);
+    this.#blocks += 1;
+    switch (step.is) {
+      case "whole":
+        this.#head = step.first;
+        return isCut(step.first.options, step.body) ? "cut-short" : undefined;
+      case "more":
+        // Asked to begin anew, which the Agent cannot: the whole exchange does.
+        if (step.ask.num === 0) return CHANGED;
+        return this.#blocks >= MAX_BLOCKS ? "too-large" : undefined;
+      case "ignored":
+        return "block-out-of-step";
+      case "failed":
+        return step.reason;
+    }
+  }
+
+  #pass(response: CoapMessage): void {
+    if (this.#isOver) return;
+    try {
+      this.#socket.answer(response);
+    } catch (error) {
+      this.#end(brokenBy(error));
+    }
+  }
+
+  #answered(whole: Uint8Array): void {
+    if (this.#head !== undefined) this.#finish(this.#head, whole);
+  }
+
+  #finish({ code, options }: CoapMessage, payload: Uint8Array): void {
+    this.#end({ is: "answered", code, options: copied(options), payload: Uint8Array.from(payload) });
+  }
+
+  #end(how: Exchanged): void {
+    this.#isOver = true;
+    this.#done.resolve(how);
+  }
+}
+
+/** RFC 7959 section 2.3: each answer names the block it answers, in blocks of ours or smaller ones. */
+function uploadFault(uploaded: BlockOption, response: CoapMessage): string | undefined {
+  const block = blockOf(response.options, OptionNumber.block1);
+  if (block === undefined) return uploaded.more ? "answered before the last block" : undefined;
+  return block.num === uploaded.num && block.szx <= uploaded.szx ? undefined : "block-out-of-step";
+}
+
+function blockOf(options: readonly CoapOption[], number: number): BlockOption | undefined {
+  const option = findOption(options, number);
+  return option === undefined ? undefined : decodeBlock(option.value);
+}
+
+const formatValue = (format: number): Buffer =>
+  format > 0xff ? Buffer.of(format >> 8, format & 0xff) : format === 0 ? Buffer.alloc(0) : Buffer.of(format);
+
+const copied = (options: readonly CoapOption[]): CoapOption[] =>
+  options.map(({ number, value }) => ({ number, value: Uint8Array.from(value) }));
+
+function brokenBy(error: unknown): Exchanged {
+  return { is: "broken", reason: error instanceof Error ? error.message : "unknown" };
+}

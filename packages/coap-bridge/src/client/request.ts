@@ -1,0 +1,68 @@
+import type { Clock } from "@nomq/core";
+import type { IncomingResponse, Messaging, Remote, Sent } from "../messaging/messaging.ts";
+import { MessageType } from "../wire/coap-message.ts";
+import type { Code } from "../wire/code.ts";
+
+/** One request: all after the token is already encoded. */
+export interface Request {
+  readonly to: Remote;
+  readonly code: Code;
+  readonly token: Uint8Array;
+  readonly tail: Uint8Array;
+}
+
+/** What came of it. `sent`: whether a datagram of it has left. */
+export type Reply =
+  | { readonly is: "answered"; readonly response: IncomingResponse }
+  | { readonly is: "reset" | "silent" }
+  | { readonly is: "aborted"; readonly sent: boolean };
+
+/** From the first transmission to the last moment an answer is waited for: MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2). */
+export const ANSWER_MS = 93_000;
+
+/** What requests stand on. */
+export interface Wire {
+  readonly messaging: Messaging;
+  readonly clock: Clock;
+  /** From 0 to 1. */
+  readonly random: () => number;
+}
+
+/** 8 bytes: two requests with one token at one peer would take each other's answers (RFC 7252 section 5.3.1). */
+export function newToken(random: () => number): Uint8Array {
+  return Uint8Array.from({ length: 8 }, () => Math.floor(random() * 256));
+}
+
+/** A CON request until it is answered, reset, or 93 s are over. An abort takes it back. */
+export function request(wire: Wire, { to, code, token, tail }: Request, signal: AbortSignal): Promise<Reply> {
+  if (signal.aborted) return Promise.resolve({ is: "aborted", sent: false });
+  const { promise, resolve } = Promise.withResolvers<Reply>();
+  const outgoing = { type: MessageType.confirmable, code, token, tail };
+  let wasSent = false;
+  let sent: Sent | undefined;
+  let cancelDeadline: () => void = () => undefined;
+
+  const end = (reply: Reply): void => {
+    cancelDeadline();
+    signal.removeEventListener("abort", abort);
+    answers.end();
+    resolve(reply);
+    sent?.cancel();
+  };
+  const abort = (): void => end({ is: "aborted", sent: wasSent });
+  const answers = wire.messaging.expect(to, token, (response) => end({ is: "answered", response }));
+  signal.addEventListener("abort", abort, { once: true });
+  sent = wire.messaging.send(
+    to,
+    () => {
+      if (!wasSent) cancelDeadline = wire.clock.after(ANSWER_MS, () => end({ is: "silent" }));
+      wasSent = true;
+      return outgoing;
+    },
+    (outcome) => {
+      if (outcome === "reset") end({ is: "reset" });
+      if (outcome === "timeout") end({ is: "silent" });
+    },
+  );
+  return promise;
+}

@@ -1,0 +1,17 @@
+import { MAX_SEGMENT_BYTES } from "../wire/uri-path.ts";
+
+/**
+ * What of a channel is appended to the URL of a `send` entry: the levels that the wildcards of its filter stand for, in
+ * their order. Undefined where a level can be no path segment (`.`, `..`, longer than 255 bytes).
+ */
+export function appendedSegments(filter: string, channel: string): readonly Uint8Array[] | undefined {
+  const levels = channel.split("/");
+  const found: string[] = [];
+  for (const [at, level] of filter.split("/").entries()) {
+    if (level === "#") found.push(...levels.slice(at));
+    if (level === "+") found.push(levels[at] ?? "");
+  }
+  const segments = found.map((level) => Buffer.from(level));
+  const isSayable = found.every((level) => level !== "." && level !== "..");
+  return isSayable && segments.every(({ length }) => length <= MAX_SEGMENT_BYTES) ? segments : undefined;
+}

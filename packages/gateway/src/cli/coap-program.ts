@@ -1,0 +1,21 @@
+import type { Command } from "commander";
+import { EXAMPLES } from "./examples.ts";
+import { type Finish, span } from "./program-options.ts";
+
+const DEFAULT_TIMEOUT_MS = 15_000;
+
+/** Adds `coap discover`. */
+export function addCoapCommands(program: Command, finish: Finish): void {
+  const coap = program.command("coap").description("CoAP sensors and actuators");
+  coap
+    .command("discover")
+    .description("ask a CoAP server for its resources and print them as lines of the configuration")
+    .argument("<url>", "coap://HOST[:PORT], with a filter if wanted: coap://10.0.0.9?rt=temperature")
+    .option("--timeout <time>", "give up after 500ms, 15s, 1m, … (default: 15s)", span, DEFAULT_TIMEOUT_MS)
+    .option("--json", "one JSON object per resource and line")
+    .addHelpText("after", EXAMPLES.coapDiscover)
+    .action(async (url: string, options) => {
+      const { runCoapDiscover } = await import("./coap-discover-command.ts");
+      finish(await runCoapDiscover(url, options));
+    });
+}
