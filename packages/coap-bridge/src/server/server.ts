@@ -1,5 +1,5 @@
 import type { Port } from "@nomq/core";
-import { type BlockCounts, createServerBlocks } from "../blocks/server-blocks.ts";
+import { type BlockCounts, createServerBlocks, type ServerBlocks } from "../blocks/server-blocks.ts";
 import type { Counters } from "../counters.ts";
 import { createChannelNames } from "../discovery/channel-names.ts";
 import { createDiscovery } from "../discovery/discovery.ts";
@@ -8,8 +8,8 @@ import type { Messaging, Serve } from "../messaging/messaging.ts";
 import type { Observers } from "../observe/observers.ts";
 import { openObservers } from "../observe/open-observers.ts";
 import { refusalOf } from "../refusals.ts";
-import { createReader } from "../resources/read.ts";
-import { createTransfers } from "../resources/transfers.ts";
+import { createReader, type Reader } from "../resources/read.ts";
+import { createTransfers, type Transfers } from "../resources/transfers.ts";
 import { createWriter, said } from "../resources/write.ts";
 import { Response } from "../wire/code.ts";
 import { createUriPaths } from "../wire/uri-path.ts";
@@ -44,10 +44,10 @@ export interface CoapServer {
 const GRACE_MS = 5_000;
 
 /** Takes up what an earlier run has left and attaches `coap:observers`. Rejects as the hub does. */
-export async function openServer({ port, gates, prefix, counters }: ServerOptions): Promise<CoapServer> {
-  const { clock, log, sessionLog } = port;
-  const paths = createUriPaths(prefix);
-  const losses = createCoapLosses(log);
+export async function openServer(options: ServerOptions): Promise<CoapServer> {
+  const { port } = options;
+  const { clock } = port;
+  const losses = createCoapLosses(port.log);
   const blocks = createServerBlocks({ clock });
   const reader = createReader({ clock });
   const transfers = createTransfers(port, clock);
@@ -57,29 +57,12 @@ export async function openServer({ port, gates, prefix, counters }: ServerOption
     show: createShow({ reader, clock, told: (message) => losses.told(message) }),
     begun: (endpoint, transfer, whole) => blocks.begun(endpoint, transfer, whole),
   });
-  const writer = createWriter({
-    ...{ port, transfers, taken: observers },
-    segments: (channel) => paths.segments(channel),
-    refused: (reason) => counters.add("messagesRefused", reason),
-  });
-  const names = createChannelNames();
-  names.start(port);
-  const formatsOf = reader.formatsOf;
-  const discovery = createDiscovery({ clock, names, port, paths, formatsOf, others: () => [] });
-  const unwatch = port.onAccessChange(() => discovery.forget());
-  const byName = new Map(gates.map((gate) => [gate.settings.name, gate] as const));
-  const answer = createServe({
-    ...{ port, log, paths, blocks, writer, counters },
-    admission: createAdmission({ gates: byName, log, sessionLog }),
-    get: createGet({ port, reader, observers, finish: createFinish(blocks) }),
-    elsewhere: elsewhereOf(discovery),
-  });
-  const stopping = encoded(said(refusalOf("closed")));
+  const way = createWay(options, { blocks, reader, transfers, observers });
   let isOpen = true;
 
   return {
     ...{ observers, losses },
-    serve: (request) => (isOpen ? answer(request) : stopping),
+    serve: (request) => (isOpen ? way.serve(request) : STOPPING),
     begin: (messaging) => {
       isOpen = true;
       observers.begin(messaging);
@@ -88,15 +71,13 @@ export async function openServer({ port, gates, prefix, counters }: ServerOption
       isOpen = false;
       const grace = Promise.withResolvers<void>();
       const cancel = clock.after(GRACE_MS, grace.resolve);
-      await Promise.race([writer.idle(), grace.promise]);
+      await Promise.race([way.idle(), grace.promise]);
       cancel();
     },
     blocks: () => blocks.counts(),
     async close() {
       isOpen = false;
-      unwatch();
-      names.stop();
-      discovery[Symbol.dispose]();
+      way.close();
       transfers.close();
       await observers.stop();
       blocks[Symbol.dispose]();
@@ -104,7 +85,47 @@ export async function openServer({ port, gates, prefix, counters }: ServerOption
   };
 }
 
+interface Parts {
+  readonly blocks: ServerBlocks;
+  readonly reader: Reader;
+  readonly transfers: Transfers;
+  readonly observers: Observers;
+}
+
+/** The way of a request, from who asks to what is done. */
+function createWay({ port, gates, prefix, counters }: ServerOptions, parts: Parts) {
+  const { blocks, reader, transfers, observers } = parts;
+  const { clock, log, sessionLog } = port;
+  const paths = createUriPaths(prefix);
+  const writer = createWriter({
+    ...{ port, transfers, taken: observers },
+    segments: (channel) => paths.segments(channel),
+    refused: (reason) => counters.add("messagesRefused", reason),
+  });
+  const names = createChannelNames();
+  names.start(port);
+  const { formatsOf } = reader;
+  const discovery = createDiscovery({ clock, names, port, paths, formatsOf, others: () => [] });
+  const unwatch = port.onAccessChange(() => discovery.forget());
+  const byName = new Map(gates.map((gate) => [gate.settings.name, gate] as const));
+  return {
+    serve: createServe({
+      ...{ port, log, paths, blocks, writer, counters },
+      admission: createAdmission({ gates: byName, log, sessionLog }),
+      get: createGet({ port, reader, observers, finish: createFinish(blocks) }),
+      elsewhere: elsewhereOf(discovery),
+    }),
+    idle: () => writer.idle(),
+    close(): void {
+      unwatch();
+      names.stop();
+      discovery[Symbol.dispose]();
+    },
+  };
+}
+
 const NOT_FOUND = { code: Response.notFound } as const;
+const STOPPING = encoded(said(refusalOf("closed")));
 
 /** What is no channel: `/.well-known/core`, and nothing else yet. */
 function elsewhereOf(discovery: ReturnType<typeof createDiscovery>): Elsewhere {

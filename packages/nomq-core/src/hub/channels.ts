@@ -48,7 +48,7 @@ export class Channels {
   async *list(filter: string, options: ChannelsOptions = {}): AsyncGenerator<string> {
     const { signal, follow = true } = options;
     const watcher: Watcher = { filter, names: new Fifo(), wake: undefined };
-    for (const name of [...this.configured, ...this.seen.keys()]) this.announce(watcher, name);
+    for (const name of this.known(filter)) this.announce(watcher, name);
     this.watchers.add(watcher);
     const aborted = (): void => watcher.wake?.();
     signal?.addEventListener("abort", aborted);
@@ -68,6 +68,12 @@ export class Channels {
       this.watchers.delete(watcher);
       signal?.removeEventListener("abort", aborted);
     }
+  }
+
+  /** Names that may be under the filter: of one name it is known without looking through all. */
+  private known(filter: string): readonly string[] {
+    if (/[+#]/.test(filter)) return [...this.configured, ...this.seen.keys()];
+    return this.configured.has(filter) || this.seen.has(filter) ? [filter] : [];
   }
 
   close(): void {
