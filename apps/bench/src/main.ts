@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<boolean>>> = {
   memory: async () => (await import("./memory/memory.ts")).benchMemory(),
   "channels-and-peers": async () =>
     (await import("./channels-and-peers/channels-and-peers.ts")).benchChannelsAndPeers(),
+  coap: async () => (await import("./coap/coap.ts")).benchCoap(),
 };
 
 const name = process.argv[2] ?? "";
