@@ -76,6 +76,8 @@ export function createActuator(settings: ActuatorSettings, tallies: ClientTallie
         as: "*",
         filters: [from],
         durable: true,
+        // What comes from it is the state of its resource (publisher.ts), never our own word.
+        echoes: false,
         maxPayload: MAX_BODY_BYTES,
         // PUT sets a state, so it is set again after we were away; events are not.
         ...(method === "put" ? { retained: "deliver" } : {}),

@@ -22,7 +22,10 @@ export interface PublisherOptions {
   readonly random: () => number;
   /** Of the messages: channel and QoS. */
   readonly draft: Pick<Draft, "channel" | "qos">;
-  /** The actuator that is the same resource: what it was told comes back from here. */
+  /**
+   * The actuator that is the same resource. What it was told comes back from here and is no news; what is news does not
+   * go to it, for it has it.
+   */
   readonly attachment?: string;
   /** Told of each state the hub has taken. */
   readonly taken: () => void;
@@ -59,8 +62,19 @@ export function createPublisher(options: PublisherOptions): Publisher {
       options.attachment === undefined ? {} : { attachment: options.attachment },
     );
   };
+  /**
+   * Whether the hub has the very state, for good. Asked only of what is written as well: a resource that tells of every
+   * write would otherwise go round with its own actuator.
+   */
+  const isKnown = async ({ payload }: SensorValue): Promise<boolean> => {
+    if (options.attachment === undefined) return false;
+    const kept = await port.latest(draft.channel, "*");
+    if (kept === undefined) return payload.length === 0;
+    return kept.expiresAt === undefined && Buffer.compare(kept.payload, payload) === 0;
+  };
   /** True: to be handed over again later, unless a newer one comes. */
   const mustWait = async (value: SensorValue): Promise<boolean> => {
+    if (await isKnown(value)) return false;
     const receipt = await publish(value);
     if (receipt.at !== "refused") {
       backOff.reset();
