@@ -8,6 +8,8 @@ import type { CoapSocket } from "./listen/coap-socket.ts";
 import { createMessaging } from "./messaging/create-messaging.ts";
 import type { Messaging } from "./messaging/messaging.ts";
 import { type CoapBridgeOptions, type ListenerSettings, listenerSettings } from "./options.ts";
+import { aboutBridge, aboutResource } from "./programs/about.ts";
+import { placesOf } from "./programs/places.ts";
 import { gatesOf } from "./server/admission.ts";
 import { type CoapServer, openServer } from "./server/server.ts";
 
@@ -46,12 +48,15 @@ export function createCoapBridge(options: CoapBridgeOptions = {}): CoapBridge {
   const failing = new Map<string, string>();
   const feed = createStatusFeed(() => (attached?.port.clock ?? systemClock).now());
 
+  const { prefix = "", resources = [], about = () => aboutBridge(feed.current()) } = options;
+  const places = placesOf([aboutResource(about), ...resources], prefix);
+
   const say = (): void => {
     const [reason] = failing.values();
     if (open !== undefined) feed.set(reason === undefined ? "ready" : "degraded", reason);
   };
   const attach = async (port: Port): Promise<void> => {
-    const server = await openServer({ port, gates, prefix: options.prefix ?? "", counters });
+    const server = await openServer({ port, gates, prefix, counters, places });
     attached = { port, server };
     stopping = undefined;
     await client.attach(port);

@@ -6,3 +6,5 @@ export { type CoapBridge, createCoapBridge } from "./coap-bridge.ts";
 export type { CoapCounts } from "./counters.ts";
 export { type CoapVariant, coapMapping } from "./mapping.ts";
 export type { CoapBridgeOptions, CoapListener } from "./options.ts";
+export type { About } from "./programs/about.ts";
+export type { Asker, CoapResource, HandleRequest } from "./programs/coap-resource.ts";

@@ -1,6 +1,8 @@
 import { type AckPoint, type AnonymousRule, codeOf, NomqError } from "@nomq/core";
 import type { ClientOptions } from "./client/client-options.ts";
 import { parseCoapListen } from "./listen/coap-listener.ts";
+import type { About } from "./programs/about.ts";
+import type { CoapResource } from "./programs/coap-resource.ts";
 
 /** One address on which CoAP requests are taken. */
 export interface CoapListener {
@@ -22,6 +24,10 @@ export interface CoapBridgeOptions extends ClientOptions {
   readonly listen?: readonly (string | CoapListener)[];
   /** Path in front of every channel, `devices/coap`. Default none. */
   readonly prefix?: string;
+  /** Resources that a program adds, in node-coap's request and response style. Not in `gateway.yaml`. Default none. */
+  readonly resources?: readonly CoapResource[];
+  /** What `/.well-known/nomq` says to whoever may read it. Default: this package's name, version and the bridge's status. */
+  readonly about?: About;
 }
 
 /** A listener with every default filled in. */

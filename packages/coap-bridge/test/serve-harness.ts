@@ -17,7 +17,7 @@ import { createTransfers } from "../src/resources/transfers.ts";
 import { createWriter } from "../src/resources/write.ts";
 import { createAdmission, gatesOf } from "../src/server/admission.ts";
 import { createGet } from "../src/server/get.ts";
-import { createFinish, createServe } from "../src/server/serve.ts";
+import { createFinish, createServe, type Elsewhere } from "../src/server/serve.ts";
 import { type CoapOption, MessageType, OptionNumber } from "../src/wire/coap-message.ts";
 import { codeText, Method, Response } from "../src/wire/code.ts";
 import { readUint, uintValue } from "../src/wire/option-value.ts";
@@ -177,6 +177,6 @@ function makeServe({
     refused: (reason) => counters.add("messagesRefused", reason),
   });
   const get = createGet({ port, reader, observers: undefined, finish: createFinish(blocks) });
-  const elsewhere = () => ({ code: Response.notFound });
+  const elsewhere: Elsewhere = { channels: new Map(), answer: () => ({ code: Response.notFound }) };
   return createServe({ port, log: silentLog, admission, paths, blocks, get, writer, elsewhere, counters });
 }

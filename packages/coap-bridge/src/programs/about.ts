@@ -1,8 +1,38 @@
+import { readFileSync } from "node:fs";
+import type { BridgeStatus } from "@nomq/core";
 import { encode } from "cborg";
 import type { CoapResource } from "./coap-resource.ts";
 
 /** What `/.well-known/nomq` says: product, version, health, as its owner sees it. Values JSON can say. */
 export type About = () => Readonly<Record<string, unknown>>;
+
+/** What a bridge on its own says. */
+export function aboutBridge({ state, reason, since }: BridgeStatus): ReturnType<About> {
+  return {
+    product: "@nomq/coap-bridge",
+    version: packageVersion(),
+    bridge: { state, since, ...(reason !== undefined && { reason }) },
+  };
+}
+
+let version: string | undefined;
+
+function packageVersion(): string {
+  // One level up from dist/, two from src/programs/.
+  version ??= ["../package.json", "../../package.json"].map(versionIn).find((found) => found !== undefined);
+  return version ?? "unknown";
+}
+
+function versionIn(path: string): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
+    return typeof parsed === "object" && parsed !== null && "version" in parsed
+      ? String(parsed.version)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 const JSON_TYPE = "application/json";
 const CBOR_TYPE = "application/cbor";

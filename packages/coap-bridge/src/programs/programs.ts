@@ -1,17 +1,17 @@
-import type { Clock, Log, Port, Principal } from "@nomq/core";
-import { NomqError } from "@nomq/core";
+import type { Action, Clock, Log, Port, Principal } from "@nomq/core";
 import { plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { Link, LinkAttribute } from "../discovery/link-format.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
-import { Method, Response } from "../wire/code.ts";
+import { type Code, Method, Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
 import type { CoapResource } from "./coap-resource.ts";
 import { askNodeCoap } from "./node-coap-server.ts";
+import type { Places } from "./places.ts";
 
 /** What {@link createPrograms} needs. */
 export interface ProgramsOptions {
-  readonly resources: readonly CoapResource[];
+  readonly places: Places;
   readonly port: Pick<Port, "may">;
   readonly clock: Clock;
   readonly log: Log;
@@ -19,12 +19,11 @@ export interface ProgramsOptions {
 
 /** Resources that programs add, answered by node-coap off the hot path. */
 export interface Programs {
-  /** The resource at a path (levels joined by `/`), if there is one. */
+  /** The resource at a path, if there is one. */
   at(path: string): CoapResource | undefined;
-  /**
-   * Runs it. Reading (GET, FETCH) asks for the right to subscribe to a channel of its path, everything else for the right
-   * to publish to it: 4.03.
-   */
+  /** Whether somebody may do this to the resource at a path. */
+  may(as: Principal, action: Action, path: string): boolean;
+  /** Runs it; its right is the caller's to check. */
   answer(asked: ProgramAsked): Promise<Whole>;
   /** Links of what the asker may read. */
   links(as: Principal): readonly Link[];
@@ -39,23 +38,20 @@ export interface ProgramAsked {
   readonly as: Principal;
 }
 
+/**
+ * What a request does to a resource that is no channel: reading (GET, FETCH) takes the right to subscribe to a channel of
+ * its path, everything else the right to publish to it.
+ */
+export const actionOf = (code: Code): Action =>
+  code === Method.get || code === Method.fetch ? "subscribe" : "publish";
+
 /** Requests that programs work on at one time. */
 const MOST_RUNNING = 256;
 /** Seconds after which to try again where they are all busy. */
 const BUSY_S = 5;
 
-/** Throws `config-invalid` where two have one path, or a path is none. */
-export function createPrograms({ resources, port, clock, log }: ProgramsOptions): Programs {
-  const byPath = new Map<string, CoapResource>();
-  for (const resource of resources) {
-    const { path } = resource;
-    if (byPath.has(path) || path === "" || path.startsWith("/"))
-      throw new NomqError(
-        "config-invalid",
-        `coap.resources: "${path}" must be a path of its own, like admin/uptime`,
-      );
-    byPath.set(path, resource);
-  }
+/** Makes what runs them. */
+export function createPrograms({ places, port, clock, log }: ProgramsOptions): Programs {
   let running = 0;
 
   const run = async ({ resource, request, body, as }: ProgramAsked): Promise<Whole> => {
@@ -71,18 +67,16 @@ export function createPrograms({ resources, port, clock, log }: ProgramsOptions)
     }
   };
   return {
-    at: (path) => byPath.get(path),
+    at: (path) => places.byPath.get(path),
+    may: (as, action, path) => port.may(as, action, path),
     async answer(asked) {
-      const { code } = asked.request;
-      const action = code === Method.get || code === Method.fetch ? "subscribe" : "publish";
-      if (!port.may(asked.as, action, asked.resource.path)) return plainAnswer(Response.forbidden);
       if (running < MOST_RUNNING) return run(asked);
       return plainAnswer(Response.serviceUnavailable, [
         { number: OptionNumber.maxAge, value: uintValue(BUSY_S) },
       ]);
     },
     links: (as) =>
-      resources
+      [...places.byPath.values()]
         .filter(({ path, listed = true }) => listed && port.may(as, "subscribe", path))
         .map(({ path, attributes = {} }) => linkOf(path, attributes)),
   };

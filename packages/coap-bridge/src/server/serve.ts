@@ -1,4 +1,4 @@
-import { type Log, type Port, type Principal, recordAccessRefusal } from "@nomq/core";
+import { type Action, type Log, type Port, type Principal, recordAccessRefusal } from "@nomq/core";
 import { concernsBlocks, type ServerBlocks } from "../blocks/server-blocks.ts";
 import { tooLarge, type Upload } from "../blocks/uploads.ts";
 import { plainAnswer, type Whole } from "../blocks/whole.ts";
@@ -13,11 +13,27 @@ import type { PathFault, UriPaths } from "../wire/uri-path.ts";
 import type { Admission } from "./admission.ts";
 import type { Get } from "./get.ts";
 
-/** Answers requests whose path names no channel: discovery, and what else is off the hot path. */
-export type Elsewhere = (
-  request: IncomingRequest,
-  of: { readonly segments: readonly string[]; readonly as: Principal },
-) => Answer | undefined | Promise<Answer | undefined>;
+/** A request for what is no channel, and what is needed on its way. */
+export interface ElsewhereAsked {
+  readonly request: IncomingRequest;
+  /** Levels joined by `/`; empty: the root, or what cannot be joined. */
+  readonly path: string;
+  readonly as: Principal;
+  /** Waits for all blocks of the body, and cuts the answer into blocks. */
+  readonly withBody: (run: RunOnBody) => Promise<Answer | undefined>;
+  /** 4.03, counted and recorded. */
+  readonly forbid: (action: Action, name: string) => Promise<Answer>;
+}
+
+/** Runs a method on a whole body; undefined: nothing is said. */
+export type RunOnBody = (payload: Uint8Array) => Whole | undefined | Promise<Whole | undefined>;
+
+/** What is no channel: discovery, and what else is off the hot path. */
+export interface Elsewhere {
+  /** Channels that cannot be reached, because something else is at their path: that path. */
+  readonly channels: ReadonlyMap<string, string>;
+  answer(asked: ElsewhereAsked): Answer | Promise<Answer | undefined>;
+}
 
 /** What the way of a request leads through. */
 export interface ServeOptions {
@@ -57,7 +73,7 @@ export function createFinish(blocks: ServerBlocks) {
 
 /** Makes the way of one request: who asks, for what, with how much of a body, and what is done. */
 export function createServe(options: ServeOptions): Serve {
-  const { port, admission, paths, blocks, get, writer, counters } = options;
+  const { port, admission, paths, blocks, get, writer, elsewhere, counters } = options;
   const finish = createFinish(blocks);
 
   const failed = (error: unknown): Whole => {
@@ -66,18 +82,15 @@ export function createServe(options: ServeOptions): Serve {
     return FAILED;
   };
   /** The body of all blocks is here, or what this block is answered. */
-  const withBody = (
-    { request, settings }: Admitted,
-    run: (payload: Uint8Array) => Whole | Promise<Whole>,
-  ): Promise<Answer> => {
-    const done = async (payload: Uint8Array, upload?: Upload): Promise<Answer> => {
-      let whole: Whole;
+  const withBody = ({ request, settings }: Admitted, run: RunOnBody): Promise<Answer | undefined> => {
+    const done = async (payload: Uint8Array, upload?: Upload): Promise<Answer | undefined> => {
+      let whole: Whole | undefined;
       try {
         whole = await run(payload);
       } catch (error) {
         whole = failed(error);
       }
-      return finish(request, whole, upload);
+      return whole && finish(request, whole, upload);
     };
     if (!concernsBlocks(request)) {
       const { payload } = request;
@@ -114,13 +127,13 @@ export function createServe(options: ServeOptions): Serve {
     }
     return get(request, channel, as);
   };
-  const write = (admitted: Admitted, channel: string): Promise<Answer> => {
+  const write = (admitted: Admitted, channel: string): Promise<Answer | undefined> => {
     const { request, as, settings } = admitted;
     if (!port.may(as, "publish", channel)) return forbid(as, "publish", channel);
     const { ack, ackTimeout } = settings;
     return withBody(admitted, (payload) => writer.write({ request, channel, as, payload, ack, ackTimeout }));
   };
-  const onChannel = (admitted: Admitted, channel: string): Answer | Promise<Answer> => {
+  const onChannel = (admitted: Admitted, channel: string): Answer | Promise<Answer | undefined> => {
     switch (admitted.request.code) {
       case Method.get:
         return read(admitted, channel);
@@ -131,6 +144,18 @@ export function createServe(options: ServeOptions): Serve {
       default:
         return NOT_ALLOWED;
     }
+  };
+  const notChannel = (admitted: Admitted, path: string): Answer | Promise<Answer | undefined> => {
+    const { request, as } = admitted;
+    return elsewhere.answer({
+      ...{ request, path, as },
+      withBody: (run) => withBody(admitted, run),
+      forbid: (action, name) => forbid(as, action, name),
+    });
+  };
+  const onPath = (admitted: Admitted, channel: string): Answer | Promise<Answer | undefined> => {
+    const path = elsewhere.channels.get(channel);
+    return path === undefined ? onChannel(admitted, channel) : notChannel(admitted, path);
   };
   const onNoChannel = ({ code }: IncomingRequest, fault: PathFault): Answer => {
     const isRead = code === Method.get || code === Method.fetch;
@@ -151,14 +176,16 @@ export function createServe(options: ServeOptions): Serve {
     const admitted = { request, as, settings };
     switch (target.is) {
       case "channel":
-        return onChannel(admitted, target.channel);
+        return onPath(admitted, target.channel);
       case "elsewhere":
-        return options.elsewhere(request, { segments: target.segments, as });
+        return notChannel(admitted, target.segments.some(hasSlash) ? "" : target.segments.join("/"));
       case "refused":
         return onNoChannel(request, target.fault);
     }
   };
 }
+
+const hasSlash = (segment: string): boolean => segment.includes("/");
 
 /** An answer of one datagram as the message layer takes it. */
 export function encoded({ code, options, payload }: Whole): Answer {

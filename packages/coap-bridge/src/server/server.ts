@@ -1,21 +1,20 @@
 import type { Port } from "@nomq/core";
 import { type BlockCounts, createServerBlocks, type ServerBlocks } from "../blocks/server-blocks.ts";
 import type { Counters } from "../counters.ts";
-import { createChannelNames } from "../discovery/channel-names.ts";
-import { createDiscovery } from "../discovery/discovery.ts";
 import { type CoapLosses, createCoapLosses } from "../losses.ts";
 import type { Messaging, Serve } from "../messaging/messaging.ts";
 import type { Observers } from "../observe/observers.ts";
 import { openObservers } from "../observe/open-observers.ts";
+import type { Places } from "../programs/places.ts";
 import { refusalOf } from "../refusals.ts";
 import { createReader, type Reader } from "../resources/read.ts";
 import { createTransfers, type Transfers } from "../resources/transfers.ts";
 import { createWriter, said } from "../resources/write.ts";
-import { Response } from "../wire/code.ts";
 import { createUriPaths } from "../wire/uri-path.ts";
 import { createAdmission, type Gate } from "./admission.ts";
+import { createElsewhere } from "./elsewhere.ts";
 import { createGet } from "./get.ts";
-import { createFinish, createServe, type Elsewhere, encoded } from "./serve.ts";
+import { createFinish, createServe, encoded } from "./serve.ts";
 import { createShow } from "./show.ts";
 
 /** What {@link openServer} needs. */
@@ -24,6 +23,8 @@ export interface ServerOptions {
   readonly gates: readonly Gate[];
   readonly prefix: string;
   readonly counters: Counters;
+  /** Of resources that are no channels. */
+  readonly places: Places;
 }
 
 /** Channels as resources, without a network of their own. */
@@ -93,46 +94,26 @@ interface Parts {
 }
 
 /** The way of a request, from who asks to what is done. */
-function createWay({ port, gates, prefix, counters }: ServerOptions, parts: Parts) {
+function createWay({ port, gates, prefix, counters, places }: ServerOptions, parts: Parts) {
   const { blocks, reader, transfers, observers } = parts;
-  const { clock, log, sessionLog } = port;
+  const { log, sessionLog } = port;
   const paths = createUriPaths(prefix);
   const writer = createWriter({
     ...{ port, transfers, taken: observers },
     segments: (channel) => paths.segments(channel),
     refused: (reason) => counters.add("messagesRefused", reason),
   });
-  const names = createChannelNames();
-  names.start(port);
-  const { formatsOf } = reader;
-  const discovery = createDiscovery({ clock, names, port, paths, formatsOf, others: () => [] });
-  const unwatch = port.onAccessChange(() => discovery.forget());
+  const elsewhere = createElsewhere({ port, places, paths, formatsOf: reader.formatsOf });
   const byName = new Map(gates.map((gate) => [gate.settings.name, gate] as const));
   return {
     serve: createServe({
-      ...{ port, log, paths, blocks, writer, counters },
+      ...{ port, log, paths, blocks, writer, elsewhere, counters },
       admission: createAdmission({ gates: byName, log, sessionLog }),
       get: createGet({ port, reader, observers, finish: createFinish(blocks) }),
-      elsewhere: elsewhereOf(discovery),
     }),
     idle: () => writer.idle(),
-    close(): void {
-      unwatch();
-      names.stop();
-      discovery[Symbol.dispose]();
-    },
+    close: () => elsewhere[Symbol.dispose](),
   };
 }
 
-const NOT_FOUND = { code: Response.notFound } as const;
 const STOPPING = encoded(said(refusalOf("closed")));
-
-/** What is no channel: `/.well-known/core`, and nothing else yet. */
-function elsewhereOf(discovery: ReturnType<typeof createDiscovery>): Elsewhere {
-  return async (request, { segments, as }) => {
-    const isCore = segments.length === 2 && segments[0] === ".well-known" && segments[1] === "core";
-    if (!isCore) return NOT_FOUND;
-    const whole = await discovery.answer(request, as);
-    return whole && encoded(whole);
-  };
-}

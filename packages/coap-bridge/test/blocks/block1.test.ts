@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { BlockLimits } from "../../src/blocks/block-limits.ts";
-import { type CoapMessage, OptionNumber } from "../../src/wire/coap-message.ts";
+import { OptionNumber } from "../../src/wire/coap-message.ts";
 import { Method } from "../../src/wire/code.ts";
-import { findOption, readUint } from "../../src/wire/option-value.ts";
+import { codes, part, send, uintOf } from "./sending.ts";
 import {
   type Asking,
   block,
@@ -16,33 +15,8 @@ import {
   uint,
 } from "./toy-server.ts";
 
-const { block1, block2, size1, maxAge, contentFormat } = OptionNumber;
+const { block1, block2, size1, contentFormat } = OptionNumber;
 
-interface Sending extends Asking {
-  readonly body: Uint8Array;
-  readonly szx: number;
-}
-
-/** One block of a body. */
-function part({ body, szx, ...asking }: Sending, num: number): Asking {
-  const size = 16 << szx;
-  const end = (num + 1) * size;
-  const payload = body.subarray(num * size, end);
-  return { code: Method.put, ...asking, payload, block1: block(num, end < body.length, szx) };
-}
-
-/** Sends blocks in this order; the answers. */
-async function send(server: ToyServer, sending: Sending, nums: readonly number[]): Promise<CoapMessage[]> {
-  const answers: CoapMessage[] = [];
-  for (const num of nums) answers.push(await server.ask(part(sending, num)));
-  return answers;
-}
-
-const codes = (answers: readonly CoapMessage[]): string[] => answers.map(codeOf);
-const uintOf = (answer: CoapMessage | undefined, number: number): number | undefined => {
-  const value = answer && findOption(answer.options, number)?.value;
-  return value && readUint(value, 4);
-};
 const bodies = (server: ToyServer): Buffer[] => server.ran.map(({ body }) => Buffer.from(body));
 
 describe("RFC 7959 §2.5: a body comes in blocks, and its method runs once on all of it", () => {
@@ -224,94 +198,5 @@ describe("RFC 7959 §2.9.3: what is too large is 4.13, with the size that fits",
       expect(codeOf(await server.ask(far))).toBe("4.08");
     }
     expect(server.blocks.counts()).toMatchObject({ uploads: 0, uploadBytes: 0 });
-  });
-});
-
-describe("uploads that are never finished", () => {
-  const serverWith = (limits: BlockLimits): ToyServer => createToyServer(limits);
-
-  test("end after 93 s without a block", async () => {
-    const server = serverWith({});
-    await send(server, { body: bodyOf(200), szx: 2 }, [0]);
-    await server.clock.advance(60_000);
-    await send(server, { body: bodyOf(200), szx: 2 }, [1]);
-    await server.clock.advance(92_000);
-    expect(server.blocks.counts().uploads).toBe(1);
-    await server.clock.advance(1000);
-    expect(server.blocks.counts()).toMatchObject({ uploads: 0, uploadBytes: 0, uploadsLost: { idle: 1 } });
-    expect(server.clock.pending()).toBe(0);
-  });
-
-  test("end after half an hour however they drip", async () => {
-    const server = serverWith({});
-    const sending = { body: bodyOf(10_000), szx: 0 };
-    await send(server, sending, [0]);
-    let last: string | undefined = "";
-    for (let num = 1; num <= 31; num += 1) {
-      await server.clock.advance(60_000);
-      last = codes(await send(server, sending, [num])).at(0);
-      if (last !== "2.31") break;
-    }
-    expect([last, server.blocks.counts().uploadsLost]).toEqual(["4.08", { slow: 1 }]);
-  });
-
-  test("100,000 beginnings from as many endpoints hold what the limits allow", async () => {
-    const server = serverWith({ uploads: 50, uploadBytes: 40 * 1024 });
-    const count = process.env["NOMQ_LONG"] ? 100_000 : 5000;
-    for (let at = 0; at < count; at += 1) {
-      await send(server, { from: `peer ${at}`, body: bodyOf(5000), szx: 6 }, [0]);
-      const { uploads, uploadBytes } = server.blocks.counts();
-      if (uploads > 50 || uploadBytes > 40 * 1024)
-        throw new Error(`${uploads} uploads, ${uploadBytes} bytes`);
-    }
-    expect(server.blocks.counts().uploads).toBe(40);
-  });
-
-  test("beginnings crowd out no upload that goes on", async () => {
-    const server = serverWith({ uploads: 20 });
-    const honest = { from: "honest", body: bodyOf(5000), szx: 6 };
-    await send(server, honest, [0, 1]);
-    for (let at = 0; at < 100; at += 1)
-      await send(server, { from: `peer ${at}`, body: bodyOf(5000), szx: 6 }, [0]);
-    expect(codes(await send(server, honest, [2, 3, 4]))).toEqual(["2.31", "2.31", "2.04"]);
-  });
-
-  test("where all go on, a new one is 5.03, and 4.29 where they are the endpoint's own; both say when to try again", async () => {
-    const server = serverWith({ uploads: 3, uploadsEach: 2 });
-    for (const path of ["a", "b"]) await send(server, { path, body: bodyOf(5000), szx: 6 }, [0, 1]);
-    const [own] = await send(server, { path: "c", body: bodyOf(5000), szx: 6 }, [0]);
-    await send(server, { from: "two", body: bodyOf(5000), szx: 6 }, [0, 1]);
-    const [other] = await send(server, { from: "three", body: bodyOf(5000), szx: 6 }, [0]);
-    expect([own, other].map((answer) => [answer && codeOf(answer), uintOf(answer, maxAge)])).toEqual([
-      ["4.29", 93],
-      ["5.03", 93],
-    ]);
-  });
-
-  test("bytes are counted as they are held, and given back", async () => {
-    const server = serverWith({ uploadBytes: 8 * 1024 });
-    const big = { from: "big", body: bodyOf(20_000), szx: 6 };
-    const answers = await send(
-      server,
-      big,
-      Array.from({ length: 10 }, (_, num) => num),
-    );
-    expect(codes(answers)).toContain("5.03");
-    expect(server.blocks.counts()).toMatchObject({ uploads: 0, uploadBytes: 0 });
-  });
-
-  test("all is given back when the layer is disposed of", async () => {
-    const server = serverWith({});
-    server.values.set("big", { payload: bodyOf(5000), options: [] });
-    await server.ask({});
-    await send(server, { body: bodyOf(5000), szx: 6 }, [0, 1]);
-    server.blocks[Symbol.dispose]();
-    expect(server.blocks.counts()).toMatchObject({
-      uploads: 0,
-      uploadBytes: 0,
-      snapshots: 0,
-      snapshotBytes: 0,
-    });
-    expect(server.clock.pending()).toBe(0);
   });
 });

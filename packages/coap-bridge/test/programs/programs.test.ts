@@ -6,7 +6,8 @@ import { optionValue, type Whole } from "../../src/blocks/whole.ts";
 import { linkText } from "../../src/discovery/link-format.ts";
 import { aboutResource } from "../../src/programs/about.ts";
 import type { CoapResource, HandleRequest } from "../../src/programs/coap-resource.ts";
-import { createPrograms, type Programs } from "../../src/programs/programs.ts";
+import { placesOf } from "../../src/programs/places.ts";
+import { actionOf, createPrograms, type Programs } from "../../src/programs/programs.ts";
 import { OptionNumber } from "../../src/wire/coap-message.ts";
 import { codeText, Method } from "../../src/wire/code.ts";
 import { readUint } from "../../src/wire/option-value.ts";
@@ -29,7 +30,11 @@ function benchOf(
   const record = (text: string, fields?: object): void =>
     void logged.push(`${text} ${JSON.stringify(fields)}`);
   const log: Log = { debug: record, info: record, warn: record, error: record };
-  return { programs: createPrograms({ resources, port: { may }, clock, log }), clock, logged };
+  return {
+    programs: createPrograms({ places: placesOf(resources, ""), port: { may }, clock, log }),
+    clock,
+    logged,
+  };
 }
 
 const handled = (handle: HandleRequest): Bench => benchOf([{ path: "admin/it", handle }]);
@@ -204,14 +209,10 @@ describe("handlers that fail", () => {
 describe("who may, and what is listed", () => {
   const handle: HandleRequest = (_, response) => void response.end("ok");
 
-  test("reading needs the right to subscribe, anything else to publish, to a channel of that path", async () => {
-    const bench = benchOf(
-      [{ path: "admin/it", handle }],
-      (who, action, channel) => `${who} ${action} ${channel}` === "user:ann subscribe admin/it",
-    );
-    expect(said(await ask(bench))).toBe("2.05 ok");
-    for (const code of [Method.put, Method.post, Method.delete])
-      expect(said(await ask(bench, { code }))).toBe("4.03 ");
+  test("reading needs the right to subscribe, anything else to publish, to a channel of that path", () => {
+    expect([Method.get, Method.fetch].map(actionOf)).toEqual(["subscribe", "subscribe"]);
+    const others = [Method.put, Method.post, Method.delete, Method.patch, Method.ipatch];
+    expect(others.map(actionOf)).toEqual(others.map(() => "publish"));
   });
 
   test("links with their attributes, of what may be read and is not hidden", () => {
@@ -226,8 +227,29 @@ describe("who may, and what is listed", () => {
     expect(programs.links(ANN).map(linkText)).toEqual(['</a%20b>;rt="example.one";ct=0;obs']);
   });
 
-  test.each([[["a", "a"]], [[""]], [["/a"]]])("paths %j are refused", (paths) => {
-    expect(() => benchOf(paths.map((path) => ({ path, handle })))).toThrow("coap.resources");
+  test.each([
+    [["a", "a"], ""],
+    [[""], ""],
+    [["/a"], ""],
+    [["a+b"], ""],
+    [["$SYS/a"], ""],
+    [["a/./b"], ""],
+    [[".well-known/core"], ""],
+    [["ps/a#b"], "ps"],
+  ])("paths %j, with the prefix %j, are refused", (paths, prefix) => {
+    const resources = paths.map((path) => ({ path, handle }));
+    expect(() => placesOf(resources, prefix)).toThrow("config-invalid: coap.resources");
+  });
+
+  test("a path under the prefix takes the place of a channel, others take none", () => {
+    const { channels } = placesOf(
+      [
+        { path: "ps/a/b", handle },
+        { path: "a/b", handle },
+      ],
+      "ps",
+    );
+    expect([...channels]).toEqual([["a/b", "ps/a/b"]]);
   });
 });
 
