@@ -39,7 +39,7 @@ const CONVERSIONS: ReadonlyMap<number, ReadonlyMap<number, Convert>> = new Map([
   [
     json,
     new Map<number, Convert>([
-      [text, asText],
+      [text, asJson],
       [cbor, jsonToCbor],
     ]),
   ],
@@ -91,7 +91,7 @@ function textToCbor(payload: Uint8Array): Uint8Array | undefined {
 
 function cborToText(payload: Uint8Array): Uint8Array | undefined {
   const value: unknown = decodeCbor(payload, CBOR);
-  return typeof value === "string" ? Buffer.from(value) : undefined;
+  return typeof value === "string" && isWhole(value) ? Buffer.from(value) : undefined;
 }
 
 function jsonToCbor(payload: Uint8Array): Uint8Array | undefined {
@@ -117,12 +117,20 @@ const KEEP_ORDER = { mapSorter: () => 0 };
 
 /** Whether JSON can say it: no byte strings, and only text as keys. */
 function isJson(value: unknown): boolean {
-  if (value === null || typeof value === "string" || typeof value === "boolean") return true;
+  if (value === null || typeof value === "boolean") return true;
+  if (typeof value === "string") return isWhole(value);
   if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
   if (Array.isArray(value)) return value.every(isJson);
   if (!(value instanceof Map)) return false;
-  for (const [key, member] of value) if (typeof key !== "string" || !isJson(member)) return false;
+  for (const [key, member] of value) {
+    if (typeof key !== "string" || !isWhole(key) || !isJson(member)) return false;
+  }
   return true;
+}
+
+/** The decoder reads bytes that are no UTF-8 as replacement characters: a text with one may have lost some. */
+function isWhole(value: string): boolean {
+  return !value.includes("\ufffd");
 }
 
 /** Strings, and numbers outside of them. */

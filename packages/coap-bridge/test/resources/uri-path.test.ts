@@ -1,8 +1,8 @@
 import { isValidChannel } from "@nomq/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type CoapOption, OptionNumber } from "../src/wire/coap-message.ts";
-import { createUriPaths } from "../src/wire/uri-path.ts";
+import { type CoapOption, OptionNumber } from "../../src/wire/coap-message.ts";
+import { createUriPaths } from "../../src/wire/uri-path.ts";
 
 const path = (...levels: readonly (string | Uint8Array)[]): CoapOption[] =>
   levels.map((level) => ({

@@ -8,20 +8,20 @@ import {
   silentSessionLog,
 } from "@nomq/core";
 import { createFakeClock, createFaultyStore, type FakeClock, type FaultyStore } from "@nomq/core/testing";
-import { createServerBlocks } from "../src/blocks/server-blocks.ts";
-import { type Counters, createCounters } from "../src/counters.ts";
-import type { IncomingRequest, Remote, Serve } from "../src/messaging/messaging.ts";
-import { type CoapListener, listenerSettings } from "../src/options.ts";
-import { createReader } from "../src/resources/read.ts";
-import { createTransfers } from "../src/resources/transfers.ts";
-import { createWriter } from "../src/resources/write.ts";
-import { createAdmission, gatesOf } from "../src/server/admission.ts";
-import { createGet } from "../src/server/get.ts";
-import { createFinish, createServe, type Elsewhere } from "../src/server/serve.ts";
-import { type CoapOption, MessageType, OptionNumber } from "../src/wire/coap-message.ts";
-import { codeText, Method, Response } from "../src/wire/code.ts";
-import { readUint, uintValue } from "../src/wire/option-value.ts";
-import { createUriPaths } from "../src/wire/uri-path.ts";
+import { createServerBlocks } from "../../src/blocks/server-blocks.ts";
+import { type Counters, createCounters } from "../../src/counters.ts";
+import type { IncomingRequest, Remote, Serve } from "../../src/messaging/messaging.ts";
+import { type CoapListener, listenerSettings } from "../../src/options.ts";
+import { createReader } from "../../src/resources/read.ts";
+import { createTransfers } from "../../src/resources/transfers.ts";
+import { createWriter } from "../../src/resources/write.ts";
+import { createAdmission, gatesOf } from "../../src/server/admission.ts";
+import { createGet } from "../../src/server/get.ts";
+import { createFinish, createServe, type Elsewhere } from "../../src/server/serve.ts";
+import { type CoapOption, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
+import { codeText, Method, Response } from "../../src/wire/code.ts";
+import { readUint, uintValue } from "../../src/wire/option-value.ts";
+import { createUriPaths } from "../../src/wire/uri-path.ts";
 import { decodeTail } from "./decode-tail.ts";
 
 /** What a request says; options other than path and query by their numbers. */

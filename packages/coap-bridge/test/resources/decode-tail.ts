@@ -1,5 +1,5 @@
 import { parse } from "coap-packet";
-import type { CoapOption } from "../src/wire/coap-message.ts";
+import type { CoapOption } from "../../src/wire/coap-message.ts";
 
 const HEADER = [0x40, 0x45, 0x00, 0x01];
 const PAYLOAD_MARKER = 0xff;

@@ -1,8 +1,8 @@
 import { parse } from "coap-packet";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readUint, uintValue } from "../src/wire/option-value.ts";
-import { encodeTail } from "../src/wire/tail.ts";
+import { readUint, uintValue } from "../../src/wire/option-value.ts";
+import { encodeTail } from "../../src/wire/tail.ts";
 
 const HEADER = [0x61, 0x45, 0x00, 0x01, 0xaa];
 const bytes = (most: number) => fc.uint8Array({ maxLength: most });
