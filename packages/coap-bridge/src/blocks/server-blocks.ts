@@ -10,7 +10,7 @@ import { createSnapshots, withEtag } from "./snapshots.ts";
 import { transferKey } from "./transfer-key.ts";
 import type { UploadLoss } from "./upload-room.ts";
 import { createUploads, tooLarge, type Upload, withBlock1 } from "./uploads.ts";
-import { optionValue, plainAnswer, type Whole } from "./whole.ts";
+import { optionValue, plainAnswer, type Whole, withoutOption } from "./whole.ts";
 
 /** What a request is to the block-wise layer. */
 export type Received =
@@ -119,7 +119,11 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
     if (optionValue(request.options, OptionNumber.observe) !== undefined && request.code === Method.get)
       return refusal(Response.badRequest, "observe with a block number");
     const whole = snapshots.find(transferKey(request));
-    if (whole !== undefined) return answerWith(cutBlock(whole, asked, wantsSize2(request.options)));
+    if (whole !== undefined) {
+      // Only the first block of a notification has an order number (RFC 7959 section 2.6): this GET does not register.
+      const options = withoutOption(whole.options, OptionNumber.observe);
+      return answerWith(cutBlock({ ...whole, options }, asked, wantsSize2(request.options)));
+    }
     // Whatever changes something must not be run again for a block of its answer.
     return request.code === Method.get
       ? undefined

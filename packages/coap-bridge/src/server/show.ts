@@ -1,5 +1,5 @@
 import type { Clock, Message } from "@nomq/core";
-import { firstBlock } from "../blocks/cut.ts";
+import { exceedsBlock, firstBlock } from "../blocks/cut.ts";
 import type { Whole } from "../blocks/whole.ts";
 import type { Show, Shown } from "../observe/observers.ts";
 import { REFRESH_SECONDS } from "../resources/parameters.ts";
@@ -43,6 +43,8 @@ export function createShow({ reader, clock, told }: ShowOptions): Show {
     const whole = contentOf(found, { maxAge: maxAgeOf(message, clock.now()), observe });
     return {
       ...shown(firstBlock(whole, szx)),
+      // The other blocks are of this version too, whatever the observer has begun to fetch before.
+      ...(exceedsBlock(whole, szx) && { whole }),
       ...(found.format === undefined ? {} : { format: found.format }),
     };
   };
