@@ -27,6 +27,7 @@ const COMMANDS = [
   "passwd",
   "token",
   "access",
+  "coap",
 ];
 
 describe("help and usage", () => {
@@ -37,11 +38,12 @@ describe("help and usage", () => {
     [["token", "new", "--help"]],
     [["access", "explain", "--help"]],
     [["access", "reload", "--help"]],
+    [["coap", "discover", "--help"]],
   ])("%j explains itself with examples", async (args) => {
     const { code, stdout } = await nomq(args).ended;
     expect(code).toBe(0);
     expect(stdout).toContain("Usage: nomq");
-    if (!["keys", "token", "access"].includes(args[0] ?? "") || args[1] !== "--help")
+    if (!["keys", "token", "access", "coap"].includes(args[0] ?? "") || args[1] !== "--help")
       expect(stdout).toMatch(/Examples:\n {2}\$ /);
   });
 

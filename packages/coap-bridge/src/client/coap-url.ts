@@ -38,7 +38,7 @@ export function parseCoapUrl(url: string, at: string): CoapTarget {
   if (port < 1 || port > 65_535) fail(url, at, "a port is 1 to 65535");
   const path = pathOf(parts[4] ?? "/", url, at);
   const query = parts[5] === undefined ? [] : parts[5].split("&").map((each) => bytesOf(each, url, at));
-  const shown = `coap://${host.includes(":") ? `[${host}]` : host}:${port}${hrefOf(path)}`;
+  const shown = `coap://${authorityOf(host, port)}${hrefOf(path)}`;
   return {
     host,
     port,
@@ -64,6 +64,12 @@ function hostOf(parts: RegExpExecArray, url: string, at: string): string {
     fail(url, at, `${JSON.stringify(host)} is no host name`);
   }
   return host;
+}
+
+/** Host and port as URLs write them: a zone escaped (RFC 6874), the default port left out. */
+export function authorityOf(host: string, port: number): string {
+  const name = host.includes(":") ? `[${host.replace("%", "%25")}]` : host;
+  return port === DEFAULT_PORT ? name : `${name}:${port}`;
 }
 
 /** RFC 7252 section 6.4, step 8: a lone slash is no option. */

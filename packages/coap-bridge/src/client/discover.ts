@@ -2,7 +2,7 @@ import { type Clock, isValidChannel, type Log, NomqError, silentLog, systemClock
 import { codeText, Response } from "../wire/code.ts";
 import { type Exchanged, exchange } from "./agent-exchange.ts";
 import { openClientSocket, systemRandom } from "./client-socket.ts";
-import { type CoapTarget, parseCoapUrl } from "./coap-url.ts";
+import { authorityOf, type CoapTarget, parseCoapUrl } from "./coap-url.ts";
 import { parseLinks, type WebLink } from "./link-format.ts";
 import { createLookup, type Resolve, systemResolve } from "./lookup.ts";
 
@@ -94,7 +94,7 @@ function resourcesOf(links: readonly WebLink[], server: CoapTarget): DiscoveredR
 
 /** The link's resource, where it is one of this server; paths are meant from its root (RFC 6690 section 2.1). */
 function targetOf(href: string, server: CoapTarget): CoapTarget | undefined {
-  const origin = `coap://${server.host.includes(":") ? `[${server.host.replace("%", "%25")}]` : server.host}:${server.port}`;
+  const origin = `coap://${authorityOf(server.host, server.port)}`;
   const isWhole = /^[a-z][a-z0-9+.-]*:/i.test(href);
   const url = isWhole ? href : `${origin}${href.startsWith("/") ? "" : "/"}${href}`;
   try {

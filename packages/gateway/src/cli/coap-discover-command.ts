@@ -20,9 +20,8 @@ export async function runCoapDiscover(
   const signal = AbortSignal.any([ended, AbortSignal.timeout(timeout)]);
   process.stderr.write(`asking ${server} for its resources, for up to ${timeout / 1_000} s\n`);
   const resources = await discoverResources(server, { signal }).catch((error: unknown) => {
-    if (error instanceof NomqError && error.code !== "request-refused" && error.code !== "aborted") {
-      throw new UsageError(error.message);
-    }
+    const isUse = error instanceof NomqError && /^(config-invalid|not-available-yet)$/.test(error.code);
+    if (isUse) throw new UsageError(error.message);
     if (ended.aborted) return undefined;
     throw error;
   });
