@@ -11,7 +11,7 @@ import type { CoapTarget } from "./coap-url.ts";
 import { isCut, MAX_BLOCKS, MAX_BODY_BYTES } from "./read-body.ts";
 import { newToken, request, type Wire } from "./request.ts";
 
-/** One read or write, however many blocks it takes. */
+/** One read, or one write, however many blocks its body takes. */
 export interface Exchange {
   readonly to: Remote;
   readonly target: CoapTarget;
@@ -30,6 +30,7 @@ export type Exchanged =
       readonly code: Code;
       /** Of the first answer that is no 2.31. */
       readonly options: readonly CoapOption[];
+      /** Of a write: of the first block. */
       readonly payload: Uint8Array;
     }
   | { readonly is: "reset" | "silent" }
@@ -189,6 +190,12 @@ class AgentExchange {
     }
     if (response.code === Response.continue) {
       this.#end({ is: "broken", reason: `answered ${codeText(response.code)} to a whole request` });
+      return;
+    }
+    // A write is over with its code. Asking for the rest of its answer repeats the method: not every server knows that
+    // it must not run it again.
+    if (this.#what.method !== "GET") {
+      this.#finish(response, response.payload);
       return;
     }
     const fault = this.#downloadFault(response);
