@@ -1,5 +1,5 @@
 import { MessageType } from "../wire/coap-message.ts";
-import { Method } from "../wire/code.ts";
+import { classOf, Method } from "../wire/code.ts";
 import { encodeEmpty, encodeMessage } from "../wire/encode.ts";
 import { type AnsweredRequests, Said } from "./answered-requests.ts";
 import type { Answer } from "./messaging.ts";
@@ -33,6 +33,7 @@ export class Answers {
       this.sayNothing(request);
       return true;
     }
+    if (!request.from.proven && request.asksToObserve && classOf(answer.code) === 2) return false;
     return request.isConfirmable ? this.#piggyback(request, answer) : this.#sayOnce(request, answer);
   }
 

@@ -30,7 +30,7 @@ import type {
   SentOutcome,
   Serve,
 } from "./messaging.ts";
-import { AMPLIFICATION, DEFAULT_LEISURE_MS } from "./parameters.ts";
+import { AMPLIFICATION, DEFAULT_LEISURE_MS, REMEMBERED_CREDIT } from "./parameters.ts";
 import { isUsablePort, Peer, readRemoteKey } from "./peer.ts";
 import { PeerTable } from "./peer-table.ts";
 import { Requests } from "./requests.ts";
@@ -148,7 +148,10 @@ class MessageLayer implements Messaging {
     const address = socket?.addressOf(host);
     if (socket === undefined || address === undefined || !isUsablePort(port)) return undefined;
     const peer = this.#peers.get(socket, address, port);
-    if (peer !== undefined && peer.seenAt === 0) peer.seenAt = this.#clock.monotonic();
+    if (peer !== undefined && peer.seenAt === 0) {
+      peer.seenAt = this.#clock.monotonic();
+      peer.credit = Math.max(peer.credit, REMEMBERED_CREDIT);
+    }
     return peer;
   }
 

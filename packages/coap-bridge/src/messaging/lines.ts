@@ -2,6 +2,7 @@ import { MessageType } from "../wire/coap-message.ts";
 import { classOf, EMPTY } from "../wire/code.ts";
 import { HEADER_BYTES } from "../wire/decode.ts";
 import type { Outgoing, SentOutcome } from "./messaging.ts";
+import { MAX_RETRANSMIT } from "./parameters.ts";
 import type { Peer } from "./peer.ts";
 import { Sending, type SendingLine, saysTheSame } from "./sending.ts";
 import type { SentMemory } from "./sent-memory.ts";
@@ -10,6 +11,8 @@ import type { TimingWheel } from "./timing-wheel.ts";
 
 /** An empty CON: whoever gets it must answer with a reset, and cannot know its message id otherwise (RFC 7252 section 4.3). */
 const PING: Outgoing = { type: MessageType.confirmable, code: EMPTY, token: new Uint8Array(0) };
+/** A ping is repeated where as much is left for a challenge: 4.01 with token and Echo. */
+const CHALLENGE_BYTES = 22;
 /** Somebody who does not see our message ids has this many guesses in 65,536. */
 const MOST_MISSES = 8;
 
@@ -39,6 +42,7 @@ export class Lines implements SendingLine {
     const sending = new Sending(peer, { next, ended }, this);
     if (this.#closed) {
       sending.state = "ended";
+      this.#tell(ended, "cancelled");
       return sending;
     }
     this.#enqueue(sending);
@@ -54,7 +58,7 @@ export class Lines implements SendingLine {
     if (this.#closed || peer.misses >= MOST_MISSES) return false;
     const { flying } = peer;
     if (flying === undefined) this.#ping(peer);
-    else if (flying.outgoing === PING && flying.datagram !== undefined) peer.transmit(flying.datagram);
+    else if (flying.outgoing === PING) this.#transmitAgain(flying);
     return true;
   }
 
@@ -119,7 +123,7 @@ export class Lines implements SendingLine {
     }
     if (sending.outgoing === undefined || !saysTheSame(sending.outgoing, outgoing)) sending.load(outgoing);
     this.#use.tally.repeated += 1;
-    if (sending.datagram !== undefined) peer.transmit(sending.datagram);
+    this.#transmitAgain(sending);
     this.#use.wheel.arm(sending, timeout);
   }
 
@@ -194,10 +198,18 @@ export class Lines implements SendingLine {
     this.#fly(sending, PING);
   }
 
-  /** Responses to an address that may be forged may not be much larger than what came from there; our requests may. */
-  #mustProve(peer: Peer, { code, token, tail }: Outgoing): boolean {
+  /** Responses to an address that may be forged are limited by what came from there; our requests are not. */
+  #mustProve(peer: Peer, { type, code, token, tail }: Outgoing): boolean {
     if (peer.proven || classOf(code) === 0) return false;
-    return peer.credit < HEADER_BYTES + token.length + (tail?.length ?? 0);
+    const times = type === MessageType.confirmable ? 1 + MAX_RETRANSMIT : 1;
+    return peer.credit < times * (HEADER_BYTES + token.length + (tail?.length ?? 0));
+  }
+
+  #transmitAgain({ peer, outgoing, datagram }: Sending): void {
+    if (datagram === undefined || outgoing === undefined) return;
+    const isRequest = classOf(outgoing.code) === 0 && outgoing !== PING;
+    const needed = datagram.length + (outgoing === PING ? CHALLENGE_BYTES : 0);
+    if (isRequest || peer.proven || peer.credit >= needed) peer.transmit(datagram);
   }
 
   #isOf(flying: Sending, messageId: number): boolean {

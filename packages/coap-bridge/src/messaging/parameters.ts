@@ -17,3 +17,5 @@ export const PIGGYBACK_MS = 50;
 export const AMPLIFICATION = 3;
 /** An answer waits as long for an unproven address to answer a ping; then it becomes a 4.01 with Echo. */
 export const PROOF_WAIT_MS = 5000;
+/** What may go to a remote that was written down, before anything has come from it: a ping and its repetitions. */
+export const REMEMBERED_CREDIT = 64;

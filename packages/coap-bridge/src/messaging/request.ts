@@ -1,5 +1,5 @@
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
-import { type Code, classOf } from "../wire/code.ts";
+import { type Code, classOf, Method } from "../wire/code.ts";
 import { type MessageBody, messageIdIn, typeIn } from "../wire/decode.ts";
 import { findOption } from "../wire/option-value.ts";
 import type { IncomingRequest } from "./messaging.ts";
@@ -40,6 +40,11 @@ export class Request implements IncomingRequest {
 
   get isConfirmable(): boolean {
     return this.type === MessageType.confirmable;
+  }
+
+  /** Whether it asks for more than one answer (RFC 7641): nobody may ask that for somebody else. */
+  get asksToObserve(): boolean {
+    return this.code === Method.get && findOption(this.options, OptionNumber.observe)?.value.length === 0;
   }
 
   /**

@@ -1,0 +1,151 @@
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { networkInterfaces } from "node:os";
+import { systemClock } from "@nomq/core";
+import { describe, expect, test } from "vitest";
+import { openCoapListener, parseCoapListen } from "../../src/listen/coap-listener.ts";
+import type { CoapSocket } from "../../src/listen/coap-socket.ts";
+import { createMessaging } from "../../src/messaging/create-messaging.ts";
+import { hex, write } from "./lab.ts";
+
+const listen = (url: string, groups?: readonly string[]): Promise<CoapSocket> =>
+  openCoapListener({ url, clock: systemClock, ...(groups && { groups }) });
+
+interface Client extends AsyncDisposable {
+  readonly socket: Socket;
+  ask(datagram: Uint8Array, port: number, host: string): Promise<string>;
+}
+
+async function client(type: "udp4" | "udp6" = "udp4"): Promise<Client> {
+  const socket = createSocket(type);
+  socket.bind(0, type === "udp4" ? "127.0.0.1" : "::1");
+  await once(socket, "listening");
+  return {
+    socket,
+    async ask(datagram, port, host) {
+      const answer = once(socket, "message");
+      socket.send(datagram, port, host);
+      const [bytes] = await answer;
+      return hex(bytes);
+    },
+    async [Symbol.asyncDispose]() {
+      socket.close();
+      await once(socket, "close");
+    },
+  };
+}
+
+const hasIpv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === "::1");
+
+describe("listeners", () => {
+  test("a URL has a host and the port of RFC 7252 §12.6 where it names none", () => {
+    expect(parseCoapListen("coap://[::]:5683")).toEqual({ host: "::", port: 5683 });
+    expect(parseCoapListen("coap://[::]")).toEqual({ host: "::", port: 5683 });
+    expect(parseCoapListen("coap://127.0.0.1")).toEqual({ host: "127.0.0.1", port: 5683 });
+    expect(parseCoapListen("coap://localhost:7/")).toEqual({ host: "127.0.0.1", port: 7 });
+    for (const url of ["coap://", "coap://host", "coap://1.2.3.4:x", "coap://[::1", "coap://1.2.3.4:99999"]) {
+      expect(() => parseCoapListen(url)).toThrow("config-invalid");
+    }
+  });
+
+  test.skipIf(!hasIpv6)("one socket takes IPv4 and IPv6, and names hosts plainly", async () => {
+    await using listener = await listen("coap://[::]:0");
+    await using messaging = createMessaging({
+      clock: systemClock,
+      serve: ({ from }) => ({ code: 0x45, tail: Buffer.from(`\xff${from.host}`, "latin1") }),
+    });
+    messaging.listen(listener);
+    await using four = await client();
+    await using six = await client("udp6");
+    const { port } = listener.local;
+    expect(await four.ask(write(), port, "127.0.0.1")).toBe(`61451234a1ff${hex(Buffer.from("127.0.0.1"))}`);
+    expect(await six.ask(write(), port, "::1")).toBe(`61451234a1ff${hex(Buffer.from("::1"))}`);
+    expect(await four.ask(Buffer.from("4000beef", "hex"), port, "127.0.0.1")).toBe("7000beef");
+  });
+
+  test("a taken port is port-in-use and leaves nothing open, with and without groups", async () => {
+    await using first = await listen("coap://127.0.0.1:0");
+    const { port } = first.local;
+    const message = `coap://127.0.0.1:${port} is taken by another program`;
+    await expect(listen(`coap://127.0.0.1:${port}`)).rejects.toMatchObject({ code: "port-in-use" });
+    await expect(listen(`coap://127.0.0.1:${port}`)).rejects.toThrow(message);
+    await expect(listen(`coap://0.0.0.0:${port}`, ["224.0.1.187"])).rejects.toThrow("port-in-use");
+    await first[Symbol.asyncDispose]();
+    await using again = await listen(`coap://127.0.0.1:${port}`);
+    expect(again.local.port).toBe(port);
+  });
+
+  test("node-coap #268: no second listener and no program with SO_REUSEADDR takes the port away, groups or not", async () => {
+    for (const groups of [[], ["224.0.1.187"]]) {
+      await using first = await listen("coap://0.0.0.0:0", groups);
+      const { port } = first.local;
+      await expect(listen(`coap://0.0.0.0:${port}`, groups)).rejects.toThrow("port-in-use");
+      const thief = createSocket({ type: "udp4", reuseAddr: true });
+      const failed = once(thief, "error");
+      thief.bind(port, "0.0.0.0");
+      const [error] = await failed;
+      expect(error).toMatchObject({ code: "EADDRINUSE" });
+      thief.close();
+    }
+  });
+
+  test("an address that is not ours is listen-failed, naming the URL", async () => {
+    await expect(listen("coap://192.0.2.250:0")).rejects.toThrow(
+      "listen-failed: coap://192.0.2.250:0 cannot be bound",
+    );
+  });
+
+  test("sending where no datagram can go is no error", async () => {
+    await using listener = await listen("coap://127.0.0.1:0");
+    listener.send(Uint8Array.of(1), 0, "127.0.0.1");
+    listener.send(Uint8Array.of(1), 5, "no address");
+    listener.send(new Uint8Array(70_000), 5, "127.0.0.1");
+    expect(listener.addressOf("::1")).toBeUndefined();
+    expect(listener.addressOf("host.example")).toBeUndefined();
+    await listener[Symbol.asyncDispose]();
+    listener.send(Uint8Array.of(1), 5, "127.0.0.1");
+    await listener[Symbol.asyncDispose]();
+  });
+});
+
+const multicastAddress = Object.entries(networkInterfaces())
+  .flatMap(([, addresses]) => addresses ?? [])
+  .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+
+describe("RFC 7252 §8, §12.8: groups", () => {
+  test.skipIf(multicastAddress === undefined)(
+    "what was sent to a group is told from the rest, and comes once",
+    async () => {
+      await using listener = await listen("coap://[::]:0", ["224.0.1.187"]);
+      const arrived: string[] = [];
+      const { promise: last, resolve } = Promise.withResolvers<void>();
+      listener.onDatagram((datagram, _address, { toGroup }) => {
+        arrived.push(`${Buffer.from(datagram)} ${toGroup}`);
+        if (arrived.length === 4) resolve();
+      });
+      const socket = createSocket("udp4");
+      socket.bind(0, multicastAddress);
+      await once(socket, "listening");
+      socket.setMulticastInterface(multicastAddress ?? "");
+      const { port } = listener.local;
+      const send = (text: string, to: string): Promise<void> =>
+        new Promise((resolve) => socket.send(text, port, to, () => resolve()));
+      for (const [at, to] of ["224.0.1.187", multicastAddress ?? "", "224.0.1.187"].entries())
+        await send(`${at}`, to);
+      // What came twice would have come before this one.
+      await new Promise((resolve) => setImmediate(resolve));
+      await send("3", multicastAddress ?? "");
+      await last;
+      expect(arrived.toSorted()).toEqual(["0 true", "1 false", "2 true", "3 false"]);
+      socket.close();
+      await once(socket, "close");
+    },
+  );
+
+  test("a group that cannot be joined hinders nothing", async () => {
+    await using listener = await listen("coap://127.0.0.1:0", ["192.0.2.1", "no group"]);
+    expect(listener.local.port).toBeGreaterThan(0);
+  });
+});
