@@ -11,6 +11,7 @@ const observeNumbers = (trace: readonly Traced[]): readonly number[] =>
     .map(Number);
 const rises = (numbers: readonly number[]): boolean =>
   numbers.every((number, at) => at === 0 || number > (numbers[at - 1] ?? 0));
+const isFurtherBlock = (option: string): boolean => /^Block2:[1-9]/.test(option);
 const REGISTER = [[OPTION.observe, uint(0)]] as const;
 const CANCEL = [[OPTION.observe, uint(1)]] as const;
 
@@ -86,6 +87,10 @@ describe.each(PLACES)("$name", ({ open }) => {
         await expect.poll(() => observer.bodies().filter((body) => body !== "").length).toBe(at + 1);
       }
       expect(observer.bodies().filter((body) => body !== "")).toEqual(texts);
+      // Only the first block of each version says where it stands (RFC 7959 section 2.6).
+      const further = observer.notifications().filter(({ options }) => options.some(isFurtherBlock));
+      expect(further.length).toBeGreaterThan(30);
+      expect(observeNumbers(further)).toEqual([]);
     });
 
     test("TD_COAP_OBS_14: a value whose size varies, small and large by turns", async () => {

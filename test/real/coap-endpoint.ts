@@ -24,7 +24,7 @@ export interface CoapEndpoint extends AsyncDisposable {
   readonly port: number;
   /** Every message received, in order. */
   readonly received: readonly CoapPacket[];
-  /** Acknowledges confirmable messages. Default true; false: it is silent. */
+  /** Acknowledges confirmable messages, and answers pings. Default true; false: it is silent. */
   acknowledges: boolean;
   /** Sends, and says what it sent. */
   send(draft: CoapDraft): CoapPacket;
@@ -37,10 +37,10 @@ export interface CoapEndpoint extends AsyncDisposable {
   serve(answer: (request: CoapPacket) => CoapDraft | undefined): void;
 }
 
-/** Opens an endpoint on 127.0.0.1 that sends to a port there. */
-export async function openCoapEndpoint(target = 9): Promise<CoapEndpoint> {
+/** Opens an endpoint at an address of this machine, default 127.0.0.1, that sends to a port of 127.0.0.1. */
+export async function openCoapEndpoint(target = 9, at: string = HOST): Promise<CoapEndpoint> {
   const socket = createSocket("udp4");
-  socket.bind(0, HOST);
+  socket.bind(0, at);
   await once(socket, "listening");
   return new Endpoint(socket, target);
 }
@@ -71,7 +71,9 @@ class Endpoint implements CoapEndpoint {
       const answer = this.#answer(packet);
       if (answer !== undefined) this.#sendTo(port, filled({ type: "ACK", messageId, token, ...answer }));
     } else if (type === "CON" && this.acknowledges) {
-      this.#sendTo(port, filled({ type: "ACK", code: EMPTY, messageId, token: Buffer.alloc(0) }));
+      // An empty CON is a ping (RFC 7252 section 4.3).
+      const back = packet.code === EMPTY ? "RST" : "ACK";
+      this.#sendTo(port, filled({ type: back, code: EMPTY, messageId }));
     }
     for (const look of this.#lookers) look(packet);
   }

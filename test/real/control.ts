@@ -6,6 +6,11 @@ export interface StreamedMessage {
   readonly id: string;
   readonly channel: string;
   readonly payload?: string;
+  readonly qos: number;
+  readonly retain: boolean;
+  readonly contentType?: string;
+  readonly priority: number;
+  readonly expiresAt?: number;
 }
 
 /** A receipt as the API shows it. */
@@ -29,6 +34,23 @@ export async function askControlText(socketPath: string, path: string): Promise<
   let text = "";
   for await (const chunk of await get(socketPath, path)) text += String(chunk);
   return text;
+}
+
+/** POST of a JSON body on the control socket. */
+export async function postControl(
+  socketPath: string,
+  path: string,
+  body: unknown,
+): Promise<{ readonly status: number; readonly body: string }> {
+  const headers = { "content-type": "application/json" };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    request({ socketPath, path, method: "POST", headers }, resolve)
+      .once("error", reject)
+      .end(JSON.stringify(body));
+  });
+  let text = "";
+  for await (const chunk of response) text += String(chunk);
+  return { status: response.statusCode ?? 0, body: text };
 }
 
 /** As {@link askControlText}; the answer's JSON. */

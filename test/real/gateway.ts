@@ -10,6 +10,8 @@ export interface Gateway extends AsyncDisposable {
   readonly mqtt: MqttAddress;
   /** Of all its MQTT listeners, in their order. */
   readonly mqttPorts: readonly number[];
+  /** Of its first CoAP listener; NaN where it has none. */
+  readonly coapPort: number;
   /** Path of its control socket. */
   readonly control: string;
   /** Everything it has printed: banner and log. */
@@ -26,6 +28,7 @@ export interface Gateway extends AsyncDisposable {
 export interface GatewaySections {
   readonly nomq?: Readonly<Record<string, unknown>>;
   readonly mqtt?: Readonly<Record<string, unknown>>;
+  readonly coap?: Readonly<Record<string, unknown>>;
 }
 
 /** Why datagrams were dropped, with counts. */
@@ -58,6 +61,7 @@ export async function launchGateway(sections: GatewaySections = {}): Promise<Gat
     nomqPort: program.port("nomq"),
     mqtt: { host: "127.0.0.1", port: program.port("mqtt", "mqtt") },
     mqttPorts: (program.listen["mqtt"] ?? []).map((url) => Number(/:(\d+)$/.exec(url)?.[1])),
+    coapPort: program.port("coap"),
     control: program.controlSocket,
     output: () => program.stdout() + program.stderr(),
     ask,
@@ -87,6 +91,7 @@ function configText(sections: GatewaySections): string {
   const filled = {
     nomq: { listen: ["udp://127.0.0.1:0"], keys: [key], ...sections.nomq },
     mqtt: { listen: ["mqtt://127.0.0.1:0"], ...sections.mqtt },
+    ...(sections.coap && { coap: { listen: ["coap://127.0.0.1:0"], ...sections.coap } }),
     log: { format: "json" },
   };
   return Object.entries(filled)

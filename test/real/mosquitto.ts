@@ -10,6 +10,8 @@ export interface Printed {
   readonly retain: boolean;
   /** MQTT 5 Message Expiry Interval in seconds. */
   readonly expiry?: number;
+  /** MQTT 5 Content Type; absent: it was empty. */
+  readonly contentType?: string;
   /** MQTT 5 user properties as mosquitto_sub prints them: `name:value name:value`. */
   readonly properties: string;
 }
@@ -28,8 +30,8 @@ export interface MqttAddress {
   readonly port: number;
 }
 
-const FORMAT = "MSG %q %r [%E] [%P] %t %x";
-const LINE = /^MSG (\d) (\d) \[(\d*)\] \[(.*?)\] (.*) ([0-9A-Fa-f]*)$/;
+const FORMAT = "MSG %q %r [%E] [%C] [%P] %t %x";
+const LINE = /^MSG (\d) (\d) \[(\d*)\] \[(.*?)\] \[(.*?)\] (.*) ([0-9A-Fa-f]*)$/;
 
 /** Starts Debian's mosquitto_sub and resolves when the broker has granted the subscription. */
 export async function subscribe(
@@ -109,13 +111,14 @@ export async function publish(
 function parse(line: string): Printed | undefined {
   const found = LINE.exec(line);
   if (found === null) return undefined;
-  const [, qos = "", retain, expiry = "", properties = "", topic = "", hex = ""] = found;
+  const [, qos = "", retain, expiry = "", contentType = "", properties = "", topic = "", hex = ""] = found;
   return {
     topic,
     text: Buffer.from(hex, "hex").toString("utf8"),
     qos: Number(qos),
     retain: retain === "1",
     ...(expiry === "" ? {} : { expiry: Number(expiry) }),
+    ...(contentType === "" ? {} : { contentType }),
     properties,
   };
 }

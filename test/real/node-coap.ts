@@ -57,6 +57,7 @@ export function openNodeCoapClient(port: number): NodeCoapClient {
     },
     [Symbol.asyncDispose]: () =>
       new Promise((resolve) => {
+        if (agent._sock === null) return resolve();
         // Its `close` waits for ever for an observation that has ended.
         agent._doClose(() => resolve());
       }),
