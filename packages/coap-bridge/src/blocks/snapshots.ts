@@ -87,7 +87,9 @@ export function createSnapshots({
   const claim = (whole: Whole): Version => {
     const known = versions.get(whole.payload);
     if (known !== undefined) return known;
-    const version = { whole, readers: 0 };
+    // The other blocks are asked for without Observe, and say nothing of it (RFC 7959 section 3.4).
+    const options = withoutOption(whole.options, OptionNumber.observe);
+    const version = { whole: { ...whole, options }, readers: 0 };
     versions.set(whole.payload, version);
     bytes += whole.payload.length;
     return version;

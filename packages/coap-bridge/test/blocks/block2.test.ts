@@ -181,6 +181,16 @@ describe("RFC 7959 §3.4: large values and observation", () => {
   });
 });
 
+test("RFC 7959 §3.4: blocks after the first say nothing of Observe", async () => {
+  const server = createToyServer();
+  server.values.set("big", { payload: bodyOf(3000), options: [etag("v1"), uint(observe, 7)] });
+  const answers = [
+    await server.ask({ options: [uint(observe, 0)] }),
+    await server.ask({ block2: block(1, false, 6) }),
+  ];
+  expect(answers.map(({ options }) => findOption(options, observe) !== undefined)).toEqual([true, false]);
+});
+
 test("RFC 7959 §2.3: a further block of a POST's answer never runs it again", async () => {
   const server = serverWith(3000);
   const post = { code: Method.post, payload: bodyOf(10) };
