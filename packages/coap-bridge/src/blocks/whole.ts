@@ -12,7 +12,7 @@ export interface Whole {
    * How long this version may be given to those who have begun to fetch it, in milliseconds: the time the value has left
    * to live. Default: as long as the transfer lasts.
    */
-  readonly expiresInMs?: number;
+  readonly expiresInMs?: number | undefined;
 }
 
 const NOTHING = new Uint8Array(0);

@@ -8,7 +8,14 @@ import { encodeTail } from "../wire/tail.ts";
 import { areEqual, areMet, conditionsOf } from "./conditions.ts";
 import { CONVERTED_TO } from "./conversion.ts";
 import { ONE_BLOCK_BYTES } from "./parameters.ts";
-import { contentOf, etagsOf, maxAgeOf, type Representation, represent } from "./representation.ts";
+import {
+  contentOf,
+  endsInMsOf,
+  etagsOf,
+  maxAgeOf,
+  type Representation,
+  represent,
+} from "./representation.ts";
 
 /** Tails kept for readers who ask for nothing but the value, and conversions of values; each in one datagram. */
 const MOST_KEPT = 4096;
@@ -98,8 +105,11 @@ export function createReader({ clock }: { readonly clock: Clock }): Reader {
       const valid = options.some(
         ({ number, value }) => number === OptionNumber.etag && areEqual(value, found.etag),
       );
-      const whole = contentOf(found, { maxAge: maxAgeOf(message, now), valid, observe });
-      return message.expiresAt === undefined ? whole : { ...whole, expiresInMs: message.expiresAt - now };
+      return contentOf(found, {
+        maxAge: maxAgeOf(message, now),
+        expiresInMs: endsInMsOf(message, now),
+        ...{ valid, observe },
+      });
     },
     represent: representation,
     formatsOf(message) {

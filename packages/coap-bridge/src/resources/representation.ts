@@ -38,10 +38,25 @@ export function maxAgeOf({ expiresAt }: Message, now: number): number {
   return expiresAt === undefined ? REFRESH_SECONDS : secondsLeft(expiresAt - now);
 }
 
+/** Milliseconds a value may still be given out; undefined: as long as anybody wants it. */
+export function endsInMsOf({ expiresAt }: Message, now: number): number | undefined {
+  return expiresAt === undefined ? undefined : expiresAt - now;
+}
+
+/** What goes with a {@link Representation}. */
+export interface ContentOptions {
+  readonly maxAge: number;
+  readonly observe?: number | undefined;
+  /** Default false. */
+  readonly valid?: boolean;
+  /** {@link endsInMsOf} the value. */
+  readonly expiresInMs?: number | undefined;
+}
+
 /** The response that carries it (2.05), or says that the reader's copy still holds (2.03). */
 export function contentOf(
   { format, payload, etag }: Representation,
-  { maxAge, observe, valid = false }: { maxAge: number; observe?: number | undefined; valid?: boolean },
+  { maxAge, observe, valid = false, expiresInMs }: ContentOptions,
 ): Whole {
   const options: CoapOption[] = [{ number: OptionNumber.etag, value: etag }];
   if (observe !== undefined) options.push({ number: OptionNumber.observe, value: uintValue(observe) });
@@ -51,7 +66,7 @@ export function contentOf(
   options.push({ number: OptionNumber.maxAge, value: uintValue(maxAge) });
   return valid
     ? { code: Response.valid, options, payload: NOTHING }
-    : { code: Response.content, options, payload };
+    : { code: Response.content, options, payload, expiresInMs };
 }
 
 const NOTHING = new Uint8Array(0);

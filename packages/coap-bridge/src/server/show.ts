@@ -4,7 +4,7 @@ import type { Whole } from "../blocks/whole.ts";
 import type { Show, Shown } from "../observe/observers.ts";
 import { REFRESH_SECONDS } from "../resources/parameters.ts";
 import type { Reader } from "../resources/read.ts";
-import { contentOf, maxAgeOf } from "../resources/representation.ts";
+import { contentOf, endsInMsOf, maxAgeOf } from "../resources/representation.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
@@ -40,7 +40,12 @@ export function createShow({ reader, clock, told }: ShowOptions): Show {
     }
     const found = reader.represent(message, accept);
     if (found === undefined) return { code: Response.notAcceptable };
-    const whole = contentOf(found, { maxAge: maxAgeOf(message, clock.now()), observe });
+    const now = clock.now();
+    const whole = contentOf(found, {
+      maxAge: maxAgeOf(message, now),
+      expiresInMs: endsInMsOf(message, now),
+      observe,
+    });
     return {
       ...shown(firstBlock(whole, szx)),
       // The other blocks are of this version too, whatever the observer has begun to fetch before.

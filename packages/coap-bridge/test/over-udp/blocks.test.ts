@@ -129,6 +129,29 @@ describe("RFC 7959 over UDP, datagram by datagram", () => {
     expect(rest.etags).toEqual([optionOf(told, OPTION.etag)?.toString("hex")]);
   });
 
+  test("a value that expires meanwhile is not fetched to its end", async () => {
+    const clock = createFakeClock();
+    await using server = await running({}, clock);
+    const client = await server.client();
+    await put(client, "big?ttl=30", { body: longText(3000), size: 1024 });
+    const first = await client.ask({ code: GET, uri: "big" });
+    expect([first.code, numberOf(first, OPTION.maxAge)]).toEqual(["2.05", 30]);
+    await clock.advance(20_000);
+    const second = await client.ask({
+      code: GET,
+      uri: "big",
+      options: [block(OPTION.block2, 1, false, 1024)],
+    });
+    expect([second.code, numberOf(second, OPTION.maxAge)]).toEqual(["2.05", 10]);
+    await clock.advance(10_000);
+    const third = await client.ask({
+      code: GET,
+      uri: "big",
+      options: [block(OPTION.block2, 2, false, 1024)],
+    });
+    expect(third.code).toBe("4.04");
+  });
+
   test("block 1048575, 1 GiB announced and size 7 are refused at once, and nothing is published", async () => {
     await using server = await running();
     const client = await server.client();
