@@ -235,7 +235,7 @@ describe("observers, against a model", () => {
         await using world = await createWorld();
         await new Model(world).run(steps);
       }),
-      { numRuns: process.env["NOMQ_LONG"] ? 1_500 : 40 },
+      { numRuns: process.env["NOMQ_LONG"] ? 15_000 : 150 },
     );
   });
 });
