@@ -28,7 +28,7 @@ export interface ObserveCounts {
   readonly ended: Readonly<Record<string, number>>;
   /** Registrations answered without Observe, by reason: `limit`, `endpoint-limit`, `interest`. */
   readonly unregistered: Readonly<Record<string, number>>;
-  /** Relations that a restart would end: the store did not take them. */
+  /** Relations that began before the store had taken them: it was too slow, or failed. */
   readonly unsaved: number;
   /** Notifications that said nothing new: before Max-Age ran out, or to see who is still there. */
   readonly refreshes: number;

@@ -31,6 +31,9 @@ export interface Registering {
   };
 }
 
+/** How long an answer waits for the store. */
+const STORE_WAIT_MS = 5_000;
+
 /** Makes it; one registration of an endpoint and token at a time is in force. */
 export function createRegistering(options: RegisteringOptions): Registering {
   const { port, limits, show, channels, roster, book, kept, speaker } = options;
@@ -88,13 +91,19 @@ export function createRegistering(options: RegisteringOptions): Registering {
     kept.note(relation);
     return shown;
   };
+  /** A store that does not answer must not hold up requests without end. */
+  const inTime = async (work: Promise<void>): Promise<void> => {
+    const late = Promise.withResolvers<void>();
+    const cancel = port.clock.after(STORE_WAIT_MS, () => late.reject(new Error("the store does not answer")));
+    await Promise.race([work, late.promise]).finally(cancel);
+  };
   const save = async (): Promise<void> => {
     try {
-      await kept.stored();
+      await inTime(kept.stored());
     } catch (error) {
       unsaved += 1;
       if (unsaved > 1) return;
-      port.log.warn("an observer may not survive a restart: the store did not take it", {
+      port.log.warn("an observer may not survive a restart: the store has not taken it", {
         error: error instanceof Error ? error.message : String(error),
       });
     }
@@ -106,7 +115,7 @@ export function createRegistering(options: RegisteringOptions): Registering {
     const relation = enter(registration);
     const { channel } = relation;
     try {
-      await channels.load(channel);
+      await inTime(channels.load(channel));
     } catch {
       book.end(relation, "refused");
       return await turnDown(registration, "interest");

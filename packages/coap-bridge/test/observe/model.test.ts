@@ -120,7 +120,9 @@ class Model {
         await world.restart(one.how);
         for (const known of this.relations.values()) known.hasGap = true;
         return;
-      default:
+      case "acknowledge":
+      case "reset":
+      case "give up":
         return this.answer(one.do, one.who);
     }
   }

@@ -6,6 +6,7 @@ import type { CoapSocket, ReceiveDatagram } from "../../src/listen/coap-socket.t
 import { createMessaging } from "../../src/messaging/create-messaging.ts";
 import type { Messaging } from "../../src/messaging/messaging.ts";
 import { listenerSettings } from "../../src/options.ts";
+import { placesOf } from "../../src/programs/places.ts";
 import { gatesOf } from "../../src/server/admission.ts";
 import { type CoapServer, openServer } from "../../src/server/server.ts";
 import { type CoapMessage, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
@@ -128,7 +129,8 @@ export async function createNetworkWorld(seed = 1): Promise<NetworkWorld> {
   hub.add({
     name: "coap",
     async attach(port: Port) {
-      server = await openServer({ port, gates: gatesOf([settings]), prefix: "", counters: createCounters() });
+      const none = { places: placesOf([], ""), prefix: "", counters: createCounters() };
+      server = await openServer({ port, gates: gatesOf([settings]), ...none });
     },
     async start() {
       messaging.listen(socket);

@@ -73,7 +73,8 @@ export interface World extends AsyncDisposable {
   take(): Promise<Heard[]>;
   /** The same, answered as by observers that are well. */
   hear(): Promise<Said[]>;
-  restart(how: "stop" | "kill"): Promise<void>;
+  /** `cut`: killed while a commit was open, which is lost. */
+  restart(how: "stop" | "kill" | "cut"): Promise<void>;
 }
 
 /** Options of {@link createWorld}. */
@@ -201,7 +202,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     },
     async restart(how) {
       if (how === "stop") await run.hub[Symbol.asyncDispose]();
-      else store = store.crash("in");
+      else store = store.crash(how === "kill" ? "in" : "out");
       run = await start();
     },
     async [Symbol.asyncDispose]() {
