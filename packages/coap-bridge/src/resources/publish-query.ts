@@ -21,7 +21,7 @@ const READERS: ReadonlyMap<string, Read> = new Map<string, Read>([
 /** What a DELETE may say: it sets nothing that could be retained or expire. */
 export const DELETE_PARAMETERS: readonly string[] = ["qos", "priority", "id"];
 /** What a PUT or POST may say. */
-export const PUBLISH_PARAMETERS: readonly string[] = [...READERS.keys()];
+const PUBLISH_PARAMETERS: readonly string[] = [...READERS.keys()];
 
 /** Reads the parameters of a PUT, POST or DELETE. A name that means nothing is refused: it may be a mistyped one. */
 export function readPublishQuery(

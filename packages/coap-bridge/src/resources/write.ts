@@ -15,7 +15,7 @@ import type { Transfers } from "./transfers.ts";
 import { createTurns, type Leave } from "./turns.ts";
 
 /** The name at the hub of what comes in over CoAP; its observers are told of it by the bridge itself. */
-export const CHANNELS_ATTACHMENT = "coap:observers";
+const CHANNELS_ATTACHMENT = "coap:observers";
 
 /** A PUT, POST or DELETE that may be done. */
 export interface Writing {
