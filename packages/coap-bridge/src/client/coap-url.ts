@@ -102,7 +102,7 @@ function decoded(text: string, url: string, at: string): string {
 const escaped = (bytes: Uint8Array): string => encodeURIComponent(Buffer.from(bytes).toString());
 
 /** A path as part of a URL: `/a%20b`. */
-export function hrefOf(path: readonly Uint8Array[]): string {
+function hrefOf(path: readonly Uint8Array[]): string {
   return `/${path.map(escaped).join("/")}`;
 }
 

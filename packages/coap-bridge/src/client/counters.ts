@@ -7,7 +7,7 @@ export interface Tally {
 }
 
 /** Makes it; names are the caller's own words, so it is bounded. */
-export function createTally(): Tally {
+function createTally(): Tally {
   const counts = new Map<string, number>();
   return {
     add: (name) => void counts.set(name, (counts.get(name) ?? 0) + 1),

@@ -1,5 +1,6 @@
 import type { CancelTimer } from "@nomq/core";
 import type { IncomingResponse, Outgoing, Remote, Sent, SentOutcome } from "../messaging/messaging.ts";
+import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { classOf, codeText, Method, Response } from "../wire/code.ts";
 import { findOption, uintValue } from "../wire/option-value.ts";
@@ -11,7 +12,7 @@ import type { ClientTallies } from "./counters.ts";
 import type { Lookup } from "./lookup.ts";
 import { isNewer, type Numbered } from "./order.ts";
 import { readBody } from "./read-body.ts";
-import { ANSWER_MS, type Wire } from "./request.ts";
+import type { Wire } from "./request.ts";
 import type { Sensor } from "./sensor.ts";
 import type { Turns } from "./turns.ts";
 
@@ -149,7 +150,7 @@ class RunningObservation implements Observation {
       if (outcome === "timeout") fail("no answer");
     };
     const next = (): Outgoing => {
-      cancelDeadline ??= wire.clock.after(ANSWER_MS, () => fail("no answer"));
+      cancelDeadline ??= wire.clock.after(MAX_TRANSMIT_WAIT_MS, () => fail("no answer"));
       return registration;
     };
     signal.addEventListener("abort", end, { once: true });

@@ -1,5 +1,6 @@
 import type { Clock } from "@nomq/core";
 import type { IncomingResponse, Messaging, Remote, Sent } from "../messaging/messaging.ts";
+import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { MessageType } from "../wire/coap-message.ts";
 import type { Code } from "../wire/code.ts";
 
@@ -16,9 +17,6 @@ export type Reply =
   | { readonly is: "answered"; readonly response: IncomingResponse }
   | { readonly is: "reset" | "silent" }
   | { readonly is: "aborted"; readonly sent: boolean };
-
-/** From the first transmission to the last moment an answer is waited for: MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2). */
-export const ANSWER_MS = 93_000;
 
 /** What requests stand on. */
 export interface Wire {
@@ -55,7 +53,7 @@ export function request(wire: Wire, { to, code, token, tail }: Request, signal: 
   sent = wire.messaging.send(
     to,
     () => {
-      if (!wasSent) cancelDeadline = wire.clock.after(ANSWER_MS, () => end({ is: "silent" }));
+      if (!wasSent) cancelDeadline = wire.clock.after(MAX_TRANSMIT_WAIT_MS, () => end({ is: "silent" }));
       wasSent = true;
       return outgoing;
     },

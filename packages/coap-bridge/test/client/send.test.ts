@@ -1,49 +1,9 @@
-import type { Receipt } from "@nomq/core";
 import { describe, expect, test } from "vitest";
-import { decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
-import { type CoapMessage, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
-import { type Code, Method, Response } from "../../src/wire/code.ts";
-import { findOption } from "../../src/wire/option-value.ts";
+import { MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
+import { Method, Response } from "../../src/wire/code.ts";
+import { answering, CHANNEL, NAME, outcomeAt, publish, sending } from "./sending.ts";
 import { texts, uintOf } from "./toy-peer.ts";
-import { createWorld, type World, type WorldOptions } from "./world.ts";
-
-const CHANNEL = "actuators/valve";
-const NAME = "coap:send:valve";
-const sending = (more: object = {}): WorldOptions["client"] => ({
-  send: [{ name: "valve", from: CHANNEL, url: "coap://10.0.0.9/valve", ...more }],
-});
-const answering =
-  (code: Code, more: object = {}): NonNullable<WorldOptions["prepare"]> =>
-  (peer) => {
-    peer.serve = () => ({ code, ...more });
-  };
-
-interface Publishing {
-  readonly payload?: string | Uint8Array;
-  readonly channel?: string;
-  readonly qos?: 0 | 1 | 2;
-  readonly retain?: boolean;
-  readonly contentType?: string;
-  readonly ttlMs?: number;
-}
-
-/** Publishes and lets it happen; the receipt as it is then. */
-async function publish(world: World, how: Publishing = {}): Promise<() => Promise<Receipt | undefined>> {
-  const { payload = "open", channel = CHANNEL, qos = 1, ...rest } = how;
-  const draft = { channel, qos, payload: Buffer.from(payload), ...rest };
-  const { id } = await world.hub.port("test").publish(draft, "*");
-  await world.settle();
-  return () => world.port().receipt(id);
-}
-const outcomeAt = (receipt: Receipt | undefined): string | undefined => {
-  const outcome = receipt?.outcomes.find(({ attachment }) => attachment === NAME);
-  return outcome && [outcome.is, ...(outcome.reason === undefined ? [] : [outcome.reason])].join(": ");
-};
-const block1 = (message: CoapMessage): string | undefined => {
-  const option = findOption(message.options, OptionNumber.block1);
-  const block = option && decodeBlock(option.value);
-  return block && `${block.num}/${block.more ? 1 : 0}/${16 << block.szx}`;
-};
+import { createWorld } from "./world.ts";
 
 describe("writing to an actuator", () => {
   test("a message is a PUT with its Content-Format; 2.04 is its delivery in the receipt", async () => {
@@ -174,93 +134,6 @@ describe("writing to an actuator", () => {
     const receipt = await publish(world);
     await world.clock.advance(1_000);
     expect(outcomeAt(await receipt())).toBe("pending");
-  });
-});
-
-describe("bodies above 1,024 bytes", () => {
-  const big = Uint8Array.from({ length: 5_000 }, (_, at) => (at * 7) & 0xff);
-  const joined = (requests: readonly CoapMessage[]): Buffer =>
-    Buffer.concat(requests.map(({ payload }) => payload));
-  const taking =
-    (szx: number, at = 0): NonNullable<WorldOptions["prepare"]> =>
-    (peer) => {
-      peer.serve = (request) => {
-        const option = findOption(request.options, OptionNumber.block1);
-        const asked = option && decodeBlock(option.value);
-        if (asked === undefined) return { code: Response.changed };
-        const value = encodeBlock({ ...asked, szx: asked.num >= at ? Math.min(szx, asked.szx) : asked.szx });
-        return {
-          code: asked.more ? Response.continue : Response.changed,
-          options: [{ number: OptionNumber.block1, value }],
-        };
-      };
-    };
-
-  test("TD_COAP_BLOCK_03, RFC 7959 §2.5: they go in blocks, and the actuator may want smaller ones", async () => {
-    await using world = await createWorld({ client: sending(), prepare: taking(6) });
-    const receipt = await publish(world, { payload: big, qos: 2 });
-    expect(outcomeAt(await receipt())).toBe("delivered");
-    expect(world.peer.requests.map(block1)).toEqual([
-      "0/1/1024",
-      "1/1/1024",
-      "2/1/1024",
-      "3/1/1024",
-      "4/0/1024",
-    ]);
-    expect(joined(world.peer.requests)).toEqual(Buffer.from(big));
-    expect(world.peer.requests[0] && uintOf(world.peer.requests[0], OptionNumber.size1)).toBe(5_000);
-  });
-
-  test("RFC 7959 §2.9.3: a 4.13 that names a smaller block begins anew in such ones", async () => {
-    await using world = await createWorld({ client: sending() });
-    world.peer.serve = (request) => {
-      const option = findOption(request.options, OptionNumber.block1);
-      const asked = option && decodeBlock(option.value);
-      if (asked === undefined) return { code: Response.badRequest };
-      const value = encodeBlock({ ...asked, szx: Math.min(asked.szx, 4) });
-      const options = [{ number: OptionNumber.block1, value }];
-      if (asked.szx > 4) return { code: Response.requestEntityTooLarge, options };
-      return { code: asked.more ? Response.continue : Response.changed, options };
-    };
-    const receipt = await publish(world, { payload: big, qos: 2 });
-    expect(outcomeAt(await receipt())).toBe("delivered");
-    expect(joined(world.peer.requests.slice(1))).toEqual(Buffer.from(big));
-  });
-
-  test("an error in the middle ends it; answers out of step are uncertain", async () => {
-    await using world = await createWorld({ client: sending() });
-    world.peer.serve = () => ({ code: Response.requestEntityTooLarge });
-    expect(outcomeAt(await (await publish(world, { payload: big, qos: 2 }))())).toBe(
-      "refused: answered 4.13",
-    );
-    expect(world.peer.requests).toHaveLength(1);
-    for (const block of [
-      { num: 9, more: true, szx: 6 },
-      { num: 0, more: true, szx: 7 },
-    ]) {
-      world.peer.serve = () => ({
-        code: Response.continue,
-        options: [{ number: OptionNumber.block1, value: encodeBlock(block) }],
-      });
-      const receipt = await publish(world, { payload: big, qos: 2 });
-      expect(outcomeAt(await receipt())).toBe("uncertain: block-out-of-step");
-    }
-    world.peer.serve = () => ({ code: Response.changed });
-    const early = await publish(world, { payload: big, qos: 2 });
-    expect(outcomeAt(await early())).toBe("uncertain: answered before the last block");
-  });
-
-  test("RFC 7959 §2.5: 4.08 begins anew at QoS 1 and 2; more than 1 MiB is too large", async () => {
-    await using world = await createWorld({
-      client: sending(),
-      prepare: answering(Response.requestEntityIncomplete),
-    });
-    const receipt = await publish(world, { payload: big, qos: 2 });
-    taking(6)(world.peer);
-    await world.clock.advance(2_000);
-    expect(outcomeAt(await receipt())).toBe("delivered");
-    const huge = await publish(world, { payload: new Uint8Array(1_048_577), qos: 1 });
-    expect(outcomeAt(await huge())).toBe("refused: too-large");
   });
 });
 

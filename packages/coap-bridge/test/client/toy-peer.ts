@@ -1,6 +1,6 @@
 import type { Transport } from "@nomq/core";
 import { type CoapMessage, type CoapOption, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
-import { type Code, Method, Response } from "../../src/wire/code.ts";
+import { type Code, Response } from "../../src/wire/code.ts";
 import { decodeMessage } from "../../src/wire/decode.ts";
 import { encodeMessage } from "../../src/wire/encode.ts";
 import { findOption, readUint, uintValue } from "../../src/wire/option-value.ts";
@@ -102,5 +102,3 @@ export function uintOf({ options }: CoapMessage, number: number): number | undef
 /** Text of all options of a number. */
 export const texts = ({ options }: CoapMessage, number: number): string[] =>
   options.filter((each) => each.number === number).map(({ value }) => Buffer.from(value).toString());
-
-export const isGet = ({ code }: CoapMessage): boolean => code === Method.get;
