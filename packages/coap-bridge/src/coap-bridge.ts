@@ -40,7 +40,7 @@ interface Open {
 export function createCoapBridge(options: CoapBridgeOptions = {}): CoapBridge {
   const listeners = listenerSettings(options);
   const gates = gatesOf(listeners);
-  const client = createClient(options);
+  const client = createClient(options, { told: (message) => attached?.server.losses.told(message) });
   const counters = createCounters();
   let attached: Attached | undefined;
   let open: Open | undefined;

@@ -1,5 +1,5 @@
-import type { Attachment, Delivery, Message, Outcome, Port } from "@nomq/core";
-import { contentFormatOf } from "../wire/content-format.ts";
+import type { Attachment, Clock, Delivery, Message, Outcome, Port } from "@nomq/core";
+import { formatOfMessage, secondsLeft } from "../mapping.ts";
 import { type Exchange, exchange } from "./agent-exchange.ts";
 import type { ActuatorSettings } from "./client-options.ts";
 import type { ClientTallies } from "./counters.ts";
@@ -12,6 +12,8 @@ import { appendedSegments } from "./write-path.ts";
 
 /** What writes need; there from `start` to `stop`. */
 export interface ActuatorParts {
+  /** Told of each message that was written. */
+  readonly told: (message: Message) => void;
   readonly wire: Wire;
   readonly lookup: Lookup;
   readonly turns: Turns;
@@ -39,9 +41,12 @@ export function createActuator(settings: ActuatorSettings, tallies: ClientTallie
   /** A repetition of these cannot be a second delivery: the try before was not sent, or answered with a refusal. */
   const unwritten = new Set<string>();
 
-  const write = async (message: Message, call: WriteCall, signal: AbortSignal): Promise<WriteEnd> => {
-    const using = parts;
-    if (using === undefined) return untaken("not started", call);
+  const write = async (
+    using: ActuatorParts,
+    message: Message,
+    call: WriteCall & Pick<Delivery, "signal" | "expiresInMs">,
+  ): Promise<WriteEnd> => {
+    const { signal } = call;
     const below = appendedSegments(from, message.channel);
     if (below === undefined) return refused("channel is no path");
     if (call.cleared && method === "post") return refused("POST cannot clear");
@@ -50,20 +55,26 @@ export function createActuator(settings: ActuatorSettings, tallies: ClientTallie
     const giveBack = await using.turns.take(to.key, signal);
     if (giveBack === undefined) return untaken("aborted", call);
     try {
-      const what = { to, target: settings.target, below, ...written(message, call.cleared, method) };
+      const what = { to, target: settings.target, below, ...written(message, call, method) };
       return writeEnd(await exchange(using.wire, what, signal), call);
     } finally {
       giveBack();
     }
   };
-  const deliver = async (message: Message, { attempt, signal }: Delivery): Promise<Outcome> => {
+  const deliver = async (message: Message, delivery: Delivery): Promise<Outcome> => {
+    const using = parts;
+    if (using === undefined) return { is: "retry", reason: "not started" };
     const { id, qos, retain, payload } = message;
+    const { attempt } = delivery;
     if (qos === 2 && attempt > 1 && !unwritten.has(id)) {
       return { is: "uncertain", reason: "may have been written before" };
     }
     unwritten.delete(id);
     const cleared = retain && payload.length === 0;
-    const { outcome, isUntaken } = await write(message, { qos, attempt, cleared }, signal);
+    const { signal, cancel } = untilExpiry(delivery, using.wire.clock);
+    const call = { ...delivery, qos, cleared, signal };
+    const { outcome, isUntaken } = await write(using, message, call).finally(cancel);
+    if (outcome.is === "delivered") using.told(message);
     const comesAgain = qos === 2 && outcome.is === "retry" && isUntaken;
     if (comesAgain && unwritten.size < MAX_UNWRITTEN) unwritten.add(id);
     tallies.writes.add(outcome.is);
@@ -100,15 +111,27 @@ export function createActuator(settings: ActuatorSettings, tallies: ClientTallie
 
 const refused = (reason: string): WriteEnd => ({ outcome: { is: "refused", reason }, isUntaken: true });
 
+/** A message that has expired is not written, however often it was to be repeated. */
+function untilExpiry(
+  { signal, expiresInMs }: Delivery,
+  clock: Clock,
+): { readonly signal: AbortSignal; readonly cancel: () => void } {
+  if (expiresInMs === undefined) return { signal, cancel: () => undefined };
+  const expiry = new AbortController();
+  const cancel = clock.after(expiresInMs, () => expiry.abort());
+  return { signal: AbortSignal.any([signal, expiry.signal]), cancel };
+}
+
 /** A cleared value is deleted; a content type without a number goes without (docs/mapping.md). */
 function written(
   message: Message,
-  cleared: boolean,
+  { cleared, expiresInMs }: Pick<WriteCall, "cleared"> & Pick<Delivery, "expiresInMs">,
   method: "put" | "post",
-): Pick<Exchange, "method" | "payload" | "contentFormat"> {
+): Pick<Exchange, "method" | "payload" | "contentFormat" | "maxAge"> {
   if (cleared) return { method: "DELETE" };
-  const format = message.contentType === undefined ? undefined : contentFormatOf(message.contentType);
+  const format = formatOfMessage(message);
   return {
+    ...(expiresInMs === undefined ? {} : { maxAge: secondsLeft(expiresInMs) }),
     method: method === "put" ? "PUT" : "POST",
     payload: message.payload,
     ...(format === undefined ? {} : { contentFormat: format }),

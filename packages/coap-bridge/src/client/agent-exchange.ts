@@ -20,6 +20,8 @@ export interface Exchange {
   readonly below?: readonly Uint8Array[];
   readonly etag?: Uint8Array;
   readonly contentFormat?: number;
+  /** Seconds that what is written is good for; servers that do not know it in requests ignore it. */
+  readonly maxAge?: number;
   readonly payload?: Uint8Array;
 }
 
@@ -143,13 +145,14 @@ class AgentExchange {
 
   /** Options as bytes: the Agent leaves percent-encoding in paths, drops empty levels and takes entity tags for text. */
   #name(outgoing: OutgoingMessage): void {
-    const { target, below = [], etag, contentFormat } = this.#what;
+    const { target, below = [], etag, contentFormat, maxAge } = this.#what;
     const buffers = (values: readonly Uint8Array[]): Buffer[] => values.map((value) => Buffer.from(value));
     if (target.isName) outgoing.setOption("Uri-Host", Buffer.from(target.host));
     outgoing.setOption("Uri-Path", buffers([...target.path, ...below]));
     outgoing.setOption("Uri-Query", buffers(target.query));
     if (etag !== undefined) outgoing.setOption("ETag", Buffer.from(etag));
     if (contentFormat !== undefined) outgoing.setOption("Content-Format", formatValue(contentFormat));
+    if (maxAge !== undefined) outgoing.setOption("Max-Age", maxAge);
   }
 
   async #send({ code, token, options, payload }: CoapMessage): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Port } from "@nomq/core";
+import type { Message, Port } from "@nomq/core";
 import { createActuator } from "./actuator.ts";
 import { type ClientOptions, clientSettings } from "./client-options.ts";
 import { type ClientSocket, type OpenTransport, openClientSocket, systemRandom } from "./client-socket.ts";
@@ -18,6 +18,8 @@ export interface ClientParts {
   readonly random?: () => number;
   /** Default: the system's resolver. */
   readonly resolve?: Resolve;
+  /** Told of each message that was written to an actuator. */
+  readonly told?: (message: Message) => void;
 }
 
 /** The bridge as a client: sensors that are observed or polled, actuators that are written to. */
@@ -43,7 +45,7 @@ const NONE = { waiting: 0, fresh: 0, stale: 0, gone: 0 } as const;
 /** Makes the client; opens nothing. Throws `config-invalid` or `not-available-yet`. */
 export function createClient(options: ClientOptions, parts: ClientParts = {}): CoapClient {
   const settings = clientSettings(options);
-  const { open, random = systemRandom, resolve = systemResolve } = parts;
+  const { open, random = systemRandom, resolve = systemResolve, told = () => undefined } = parts;
   const isIdle = settings.sensors.length === 0 && settings.actuators.length === 0;
   const tallies = createClientTallies();
   const actuators = settings.actuators.map((each) => createActuator(each, tallies));
@@ -70,7 +72,7 @@ export function createClient(options: ClientOptions, parts: ClientParts = {}): C
     const { seed } = known;
     const sensors = createSensors(settings.sensors, { ...using, port, seed, actuators: settings.actuators });
     running = { socket, sensors };
-    for (const actuator of actuators) actuator.begin(using);
+    for (const actuator of actuators) actuator.begin({ ...using, told });
     await sensors.start();
   };
   return {

@@ -29,6 +29,8 @@ export interface PublisherOptions {
   readonly attachment?: string;
   /** Told of each state the hub has taken. */
   readonly taken: () => void;
+  /** Told where a newer state took the place of one that waited. */
+  readonly superseded: () => void;
   /** Told of each refusal. */
   readonly refused: (reason: string, isFinal: boolean) => void;
 }
@@ -109,6 +111,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   return {
     offer(value) {
       if (stopped) return;
+      if (next !== undefined) options.superseded();
       next = value;
       running ??= run();
     },

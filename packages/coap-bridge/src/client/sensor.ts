@@ -63,6 +63,7 @@ export function createSensor(settings: SensorSettings, parts: SensorParts): Sens
     draft: { channel, qos },
     ...(parts.attachment === undefined ? {} : { attachment: parts.attachment }),
     taken: () => tallies.values.add("taken"),
+    superseded: () => tallies.refused.add("superseded"),
     refused(why, isFinal) {
       tallies.refused.add(isFinal ? "by-hub" : "hub-busy");
       if (said.has(why)) return;

@@ -94,6 +94,18 @@ describe("writing to an actuator", () => {
     }
   });
 
+  test("Max-Age says how long it is good for; what has expired is not repeated", async () => {
+    for (const qos of [1, 2] as const) {
+      await using world = await createWorld({ client: sending() });
+      const receipt = await publish(world, { qos, ttlMs: 10_000 });
+      await world.clock.advance(60_000);
+      expect(world.peer.requests.length).toBeLessThan(4);
+      expect(world.peer.requests[0] && uintOf(world.peer.requests[0], OptionNumber.maxAge)).toBe(10);
+      const ends = { 1: "expired", 2: "uncertain: aborted while it was written" };
+      expect(outcomeAt(await receipt())).toBe(ends[qos]);
+    }
+  });
+
   test("RFC 7252 §5.2.2: an acknowledged request is answered separately, within 93 s", async () => {
     await using world = await createWorld({ client: sending() });
     world.peer.serve = (request) => {
