@@ -1,5 +1,5 @@
 import { createHub, type Hub, type Message } from "@nomq/core";
-import { createServer, type Server } from "coap";
+import { createServer, type IncomingMessage, request, type Server } from "coap";
 import { describe, expect, test } from "vitest";
 import { describeWithPeers } from "../../../../test/peers.ts";
 import { coapClient, longText, startCoapServer } from "../../../../test/real/coap-programs.ts";
@@ -162,4 +162,47 @@ describe("node-coap's server", () => {
     expect(await running.publish("v", big, { qos: 2 })).toBe("delivered");
     expect(written).toEqual([big]);
   });
+
+  test("a GET at our server of a sensor's channel answers from what we hold, with the time that is left", async () => {
+    let readings = 0;
+    await using server = await serve((_request, response) => {
+      readings += 1;
+      response.setOption("Max-Age", 100);
+      response.setOption("Content-Format", "application/json");
+      response.setOption("ETag", Buffer.from("x"));
+      response.end('{"t":21}');
+    });
+    const url = `coap://127.0.0.1:${server.port}/t`;
+    await using running = await start({
+      listen: ["coap://127.0.0.1:0"],
+      poll: [{ url, channel: "roof/t", every: 3_600_000 }],
+    });
+    await expect.poll(async () => textOf(await running.latest("roof/t"))).toBe('{"t":21}');
+    const { port } = new URL(running.bridge.addresses()[0] ?? "");
+    const { code, body, maxAge, format } = await get(Number(port), "/roof/t");
+    expect({ code, body, format }).toEqual({ code: "2.05", body: '{"t":21}', format: "application/json" });
+    expect(maxAge).toBeGreaterThan(60);
+    expect(maxAge).toBeLessThanOrEqual(100);
+    expect(readings).toBe(1);
+  });
 });
+
+interface Got {
+  readonly code: string;
+  readonly body: string;
+  readonly maxAge: number;
+  readonly format: unknown;
+}
+
+/** One GET by node-coap's client. */
+function get(port: number, pathname: string): Promise<Got> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: "127.0.0.1", port, pathname });
+    asked.on("error", reject);
+    asked.on("response", ({ code, payload, headers }: IncomingMessage) => {
+      const maxAge = Number(headers["Max-Age"]);
+      resolve({ code, body: payload.toString(), maxAge, format: headers["Content-Format"] });
+    });
+    asked.end();
+  });
+}
