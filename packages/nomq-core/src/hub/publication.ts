@@ -12,6 +12,8 @@ import type { Write } from "./store.ts";
 /** What a publisher can act on is told by its own name. */
 const TOLD: ReadonlySet<string> = new Set(["closed", "store-full", "store-busy"]);
 
+const NOBODY: readonly string[] = [];
+
 /** A message that must be committed before it enters any outbox: decided in the queue's order. */
 export class Publication implements Step {
   readonly bytes: number;
@@ -24,8 +26,9 @@ export class Publication implements Step {
   private readonly owesSource: boolean;
   private readonly ended: (core: Core, once: string | undefined, isKept: boolean) => void;
   private targets: Place[] = [];
-  private readonly stored = new Set<Place>();
-  private readonly reserved: Place[] = [];
+  /** Who has a row; who keeps room until the commit. Mostly nobody. */
+  private stored: Set<Place> | undefined;
+  private reserved: Place[] | undefined;
 
   constructor(options: {
     core: Core;
@@ -52,7 +55,9 @@ export class Publication implements Step {
 
   decide(batch: { offers: Write[]; facts: Write[] }): "commit" | "done" {
     const { core, message, owner } = this;
-    for (const change of this.options.state ?? []) batch.facts.push({ write: "state", owner, ...change });
+    const { once, state } = this.options;
+    if (state !== undefined)
+      for (const change of state) batch.facts.push({ write: "state", owner, ...change });
     this.targets = targetsOf(core, message.channel, { source: this.source, isQueued: true });
     const full = message.qos === 0 ? undefined : this.targets.find((place) => isFull(place, this.bytes));
     if (full !== undefined) {
@@ -62,8 +67,9 @@ export class Publication implements Step {
       return "done";
     }
     const to = this.reserve();
-    const { once } = this.options;
-    batch.offers.push({ write: "message", message, to, ...(once === undefined ? {} : { once }) });
+    batch.offers.push(
+      once === undefined ? { write: "message", message, to } : { write: "message", message, to, once },
+    );
     for (const place of this.targets) this.record.expect(place.name, message.publishedAt);
     core.receipts.keep(message.seq, this.record);
     this.record.accepted();
@@ -78,9 +84,12 @@ export class Publication implements Step {
     this.record.stored();
     const deadline = core.time.deadline(message);
     const { bytes, record } = this;
-    this.targets.forEach((place, slot) => {
-      core.engine.enter(place, { message, bytes, isStored: this.stored.has(place), deadline, record, slot });
-    });
+    for (let slot = 0; slot < this.targets.length; slot += 1) {
+      const place = this.targets[slot];
+      if (place === undefined) continue;
+      const isStored = this.stored?.has(place) === true;
+      core.engine.enter(place, { message, bytes, isStored, deadline, record, slot });
+    }
     this.rest(this.owesSource);
   }
 
@@ -111,26 +120,29 @@ export class Publication implements Step {
   }
 
   /** Keeps room until the commit; names who has a row. */
-  private reserve(): string[] {
+  private reserve(): readonly string[] {
     const { message } = this;
+    if (this.targets.length === 0) return NOBODY;
     const isNow = message.expiresAt === message.publishedAt;
     const to: string[] = [];
     for (const place of this.targets) {
       if (place.outbox.limits.whenFull === "refuse" && message.qos > 0) {
         place.outbox.reserve(this.bytes);
+        this.reserved ??= [];
         this.reserved.push(place);
       }
       // A QoS 0 change has a row only where older rows are not in memory: it must not overtake them.
       const isBehind = place.outbox.tail.messages > 0 || place.binding === undefined;
       if (!place.isDurable || isNow || (message.qos === 0 && !isBehind)) continue;
       to.push(place.name);
+      this.stored ??= new Set();
       this.stored.add(place);
     }
     return to;
   }
 
   private release(): void {
-    for (const place of this.reserved) place.outbox.release(this.bytes);
-    this.reserved.length = 0;
+    for (const place of this.reserved ?? []) place.outbox.release(this.bytes);
+    this.reserved = undefined;
   }
 }

@@ -21,7 +21,9 @@ export class ReceiptRecord {
   /** What ended while the store was asked for the receipt, which may not say it yet. */
   private early: Map<string, OutcomeEnd> | undefined;
   private isEnded = false;
-  private watchers: Set<() => void> | undefined;
+  /** Mostly one: who publishes waits for the answer. */
+  private watcher: (() => void) | undefined;
+  private others: Set<() => void> | undefined;
 
   constructor(id: string, channel: string) {
     this.id = id;
@@ -29,7 +31,7 @@ export class ReceiptRecord {
   }
 
   get isWatched(): boolean {
-    return this.watchers !== undefined && this.watchers.size > 0;
+    return this.watcher !== undefined || (this.others !== undefined && this.others.size > 0);
   }
 
   get isFinal(): boolean {
@@ -95,9 +97,17 @@ export class ReceiptRecord {
 
   /** Calls `run` after each change until the answer is called. */
   watch(run: () => void): () => void {
-    this.watchers ??= new Set();
-    this.watchers.add(run);
-    return () => void this.watchers?.delete(run);
+    if (this.watcher === undefined) this.watcher = run;
+    else {
+      this.others ??= new Set();
+      this.others.add(run);
+    }
+    return () => this.unwatch(run);
+  }
+
+  private unwatch(run: () => void): void {
+    if (this.watcher === run) this.watcher = undefined;
+    else this.others?.delete(run);
   }
 
   snapshot(): Receipt {
@@ -134,8 +144,9 @@ export class ReceiptRecord {
   }
 
   private changed(): void {
-    if (this.watchers === undefined) return;
-    for (const run of [...this.watchers]) run();
+    const others = this.others === undefined ? undefined : [...this.others];
+    this.watcher?.();
+    if (others !== undefined) for (const run of others) run();
   }
 }
 

@@ -4,6 +4,7 @@ import { deltaOf } from "./place.ts";
 import type { Write } from "./store.ts";
 
 const EVERY_MS = 1_000;
+const NONE: readonly Write[] = [];
 
 /** Who remembers its counts, so that the name is not looked up for each message. */
 interface Counting {
@@ -63,7 +64,8 @@ export class UnsaidCounts {
   }
 
   /** All that is unsaid, to be said now. */
-  take(): Write[] {
+  take(): readonly Write[] {
+    if (this.byName.size === 0) return NONE;
     const writes = [...this.byName].map(
       ([name, counts]): Write => ({ write: "count", name, add: deltaOf(counts) }),
     );

@@ -241,7 +241,10 @@ export class Writer {
       });
       if (step.isAlone === true) break;
     }
-    if (this.first === this.steps.length || this.first > 4_096) {
+    if (this.first === this.steps.length) {
+      this.steps.length = 0;
+      this.first = 0;
+    } else if (this.first > 4_096) {
       this.steps = this.steps.slice(this.first);
       this.first = 0;
     }
@@ -249,6 +252,8 @@ export class Writer {
   }
 
   private takeFacts(): Write[] {
+    // Mostly there are none: a batch of one message shall not pay for them.
+    if (this.facts.length === 0 && this.states.size === 0 && this.counts.size === 0) return [];
     // After a failure all at once: an outcome's state stands apart, and facts alone must not go round for ever.
     const end = this.failures > 0 ? this.facts.length : cutOf(this.facts);
     // States of a commit that failed are older than what came since.

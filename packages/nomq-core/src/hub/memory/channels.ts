@@ -16,6 +16,13 @@ export interface ChannelLimits {
   readonly clock: Clock;
 }
 
+/** What is kept of one channel. */
+interface Past {
+  readonly messages: Message[];
+  /** Heard of since it got its place among the others. */
+  isHeard: boolean;
+}
+
 /** Retained values and history by channel. */
 export class Channels {
   private readonly values = new Map<string, Message>();
@@ -23,7 +30,7 @@ export class Channels {
   private readonly names = new SortedNames((name) => this.values.has(name));
   /** Cleared channels, the longest cleared first. */
   private readonly tombstones = new AgedMap<string, true>();
-  private readonly past = new AgedMap<string, Message[]>();
+  private readonly past = new AgedMap<string, Past>();
   private readonly limits: ChannelLimits;
 
   constructor(limits: ChannelLimits) {
@@ -68,7 +75,7 @@ export class Channels {
   }
 
   history(channel: string, range: HistoryRange): Message[] {
-    const all = this.past.get(channel) ?? [];
+    const all = this.past.get(channel)?.messages ?? [];
     const { forMs } = historyRuleFor(this.limits.rules, channel) ?? { forMs: 0 };
     const since = Math.max(range.since ?? 0, this.limits.clock.now() - forMs);
     const young = all.filter((message) => message.publishedAt >= since);
@@ -89,14 +96,30 @@ export class Channels {
     const rule = historyRuleFor(rules, message.channel);
     if (rule === undefined) return;
     const known = this.past.get(message.channel);
-    // Last in the map = last heard of.
-    if (known !== undefined) this.past.delete(message.channel);
-    const list = known ?? [];
-    list.push(message);
+    const { messages } = known ?? this.begin(message.channel, channels);
+    if (known !== undefined) known.isHeard = true;
+    messages.push(message);
     const since = clock.now() - rule.forMs;
-    while (list.length > rule.last || (list[0] !== undefined && list[0].publishedAt < since)) list.shift();
-    this.past.set(message.channel, list);
-    const silent = this.past.oldest();
-    if (this.past.size > channels && silent !== undefined) this.past.delete(silent);
+    while (messages.length > rule.last || (messages[0] !== undefined && messages[0].publishedAt < since))
+      messages.shift();
+  }
+
+  /**
+   * Room for one more channel. The first in line goes, unless it was heard of meanwhile: then it goes to the end of the
+   * line. To move each channel there with each of its messages would cost more than to keep the message.
+   */
+  private begin(channel: string, most: number): Past {
+    while (this.past.size >= most) {
+      const first = this.past.oldest();
+      const past = first === undefined ? undefined : this.past.get(first);
+      if (first === undefined || past === undefined) break;
+      this.past.delete(first);
+      if (!past.isHeard) continue;
+      past.isHeard = false;
+      this.past.set(first, past);
+    }
+    const begun = { messages: [], isHeard: false };
+    this.past.set(channel, begun);
+    return begun;
   }
 }
