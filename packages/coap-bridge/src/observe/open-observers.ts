@@ -1,6 +1,6 @@
 import type { Attachment, Outcome } from "@nomq/core";
 import { createInterest } from "./interest.ts";
-import { createKeptRelations, readKept } from "./kept-relations.ts";
+import { createKeptRelations, type KeptState, readKept } from "./kept-relations.ts";
 import { createObservedChannels } from "./observed-channels.ts";
 import { createObserverLedger } from "./observer-ledger.ts";
 import type { Observers, ObserversOptions } from "./observers.ts";
@@ -22,42 +22,13 @@ const DELIVERED: Promise<Outcome> = Promise.resolve({ is: "delivered" });
  * anything before {@link Observers.begin}. Rejects as `port.attach` and `port.state` do.
  */
 export async function openObservers(options: ObserversOptions): Promise<Observers> {
-  const { port, show, begun = () => undefined } = options;
-  const { clock } = port;
-  const monotonic = (): number => clock.monotonic();
-  const limits = { ...DEFAULT_OBSERVE_LIMITS, ...options.limits };
+  const { port } = options;
   const past = await readKept(port);
-  const kept = createKeptRelations((changes) => port.remember(changes));
-  kept.drop(past.unreadable);
-  const roster = createRoster();
-  const ledger = createObserverLedger();
-  const numbers = createOrderNumbers({
-    ...(past.reserved === undefined ? {} : { reserved: past.reserved }),
-    // Where nothing lasts, the wall clock keeps numbers of a later run above those of this one.
-    start: Math.floor(clock.now()) % ORDER_MODULUS,
-    reserve: (upTo) => kept.reserve(upTo),
-  });
   let attachment: Attachment | undefined;
   const names = new Set(past.relations.map(({ channel }) => channel));
   const change: Attachment["change"] = async (filters) => attachment?.change(filters);
-  const channels = createObservedChannels({
-    ...{ port, numbers, limits, interest: createInterest({ change }, names) },
-    tell: (channel, telling) => {
-      for (const relation of channel.relations) speaker.offer(relation, telling);
-      speaker.run();
-    },
-    remind: (channel, telling) => {
-      for (const relation of channel.relations) speaker.remind(relation, telling);
-    },
-  });
-  const speaker = createSpeaker({
-    ...{ port, ledger, limits, show, begun, present: channels.present },
-    lost: (relation, reason) => book.lost(relation, reason),
-    finish: (relation, code, reason) => book.finish(relation, code, reason),
-  });
-  const book = createRelationBook({ roster, channels, kept, speaker, monotonic });
-  const registering = createRegistering({ port, limits, show, channels, roster, book, kept, speaker });
-  const restored = createRestored({ roster, channels, speaker, book }, past.relations);
+  const parts = assemble(options, { past, interest: createInterest({ change }, names) });
+  const { channels, book } = parts;
   attachment = await port.attach({
     name: OBSERVERS_ATTACHMENT,
     as: "*",
@@ -75,21 +46,56 @@ export async function openObservers(options: ObserversOptions): Promise<Observer
   const unwatch = port.onAccessChange(() => {
     book.revoke((who, channel) => port.may(who, "subscribe", channel));
   });
-  const stop = async (): Promise<void> => {
-    unwatch();
-    channels.stop();
-    speaker.stop();
-    book.stop();
-    await attachment?.[Symbol.asyncDispose]();
-    for (const relation of roster.all()) {
-      speaker.drop(relation, "stopped");
-      relation.sent?.cancel();
-      if (relation.keptTold !== relation.told) kept.note(relation);
-    }
-    await kept.stored().catch(() => undefined);
-  };
   let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    unwatch();
+    stopping ??= close(parts, attachment);
+    return stopping;
+  };
+  return { ...observersOf(parts), stop };
+}
 
+type Parts = ReturnType<typeof assemble>;
+
+function assemble(
+  { port, show, begun = () => undefined, limits: given }: ObserversOptions,
+  { past, interest }: { readonly past: KeptState; readonly interest: ReturnType<typeof createInterest> },
+) {
+  const { clock } = port;
+  const limits = { ...DEFAULT_OBSERVE_LIMITS, ...given };
+  const kept = createKeptRelations((changes) => port.remember(changes));
+  kept.drop(past.unreadable);
+  const roster = createRoster();
+  const ledger = createObserverLedger();
+  const numbers = createOrderNumbers({
+    ...(past.reserved === undefined ? {} : { reserved: past.reserved }),
+    // Where nothing lasts, the wall clock keeps numbers of a later run above those of this one.
+    start: Math.floor(clock.now()) % ORDER_MODULUS,
+    reserve: (upTo) => kept.reserve(upTo),
+  });
+  const channels = createObservedChannels({
+    ...{ port, numbers, limits, interest },
+    tell: (channel, telling) => {
+      for (const relation of channel.relations) speaker.offer(relation, telling);
+      speaker.run();
+    },
+    remind: (channel, telling) => {
+      for (const relation of channel.relations) speaker.remind(relation, telling);
+    },
+  });
+  const speaker = createSpeaker({
+    ...{ port, ledger, limits, show, begun, present: channels.present },
+    lost: (relation, reason) => book.lost(relation, reason),
+    finish: (relation, code, reason) => book.finish(relation, code, reason),
+  });
+  const book = createRelationBook({ roster, channels, kept, speaker, monotonic: () => clock.monotonic() });
+  const registering = createRegistering({ port, limits, show, channels, roster, book, kept, speaker });
+  const restored = createRestored({ roster, channels, speaker, book }, past.relations);
+  return { channels, speaker, book, registering, restored, roster, ledger, kept };
+}
+
+function observersOf(parts: Parts): Omit<Observers, "stop"> {
+  const { channels, speaker, book, registering, restored, roster, ledger } = parts;
   return {
     register: (registration) => registering.register(registration),
     cancel(from, token) {
@@ -116,9 +122,19 @@ export async function openObservers(options: ObserversOptions): Promise<Observer
         ...{ refreshes: speaker.refreshes(), ledger: ledger.row() },
       };
     },
-    stop() {
-      stopping ??= stop();
-      return stopping;
-    },
   };
+}
+
+async function close(parts: Parts, attachment: Attachment | undefined): Promise<void> {
+  const { channels, speaker, book, roster, kept } = parts;
+  channels.stop();
+  speaker.stop();
+  book.stop();
+  await attachment?.[Symbol.asyncDispose]();
+  for (const relation of roster.all()) {
+    speaker.drop(relation, "stopped");
+    relation.sent?.cancel();
+    if (relation.keptTold !== relation.told) kept.note(relation);
+  }
+  await kept.stored().catch(() => undefined);
 }

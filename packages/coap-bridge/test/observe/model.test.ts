@@ -4,7 +4,7 @@ import type { Remote } from "../../src/messaging/messaging.ts";
 import { MessageType } from "../../src/wire/coap-message.ts";
 import { Response } from "../../src/wire/code.ts";
 import { endpoint } from "./toy-messaging.ts";
-import { ANN, BEN, createWorld, read, token, type World } from "./world.ts";
+import { ANN, BEN, createWorld, isNewer, read, token, type World } from "./world.ts";
 
 /** What happens to a network of three endpoints that observe two channels. */
 type Step =
@@ -65,9 +65,6 @@ interface Known {
   /** Its process, or ours, was away: what was owed then may be lost. */
   hasGap: boolean;
 }
-
-const isNewer = (later: number, earlier: number): boolean =>
-  later !== earlier && (later - earlier + 2 ** 24) % 2 ** 24 < 2 ** 23;
 
 class Model {
   readonly world: World;

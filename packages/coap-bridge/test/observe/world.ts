@@ -10,6 +10,7 @@ import {
 import type { Remote } from "../../src/messaging/messaging.ts";
 import type { ObserveLimits, Observers, Registration, Show } from "../../src/observe/observers.ts";
 import { openObservers } from "../../src/observe/open-observers.ts";
+import { ORDER_MODULUS } from "../../src/observe/order-numbers.ts";
 import { type CoapOption, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Response } from "../../src/wire/code.ts";
 import { encodeTail } from "../../src/wire/tail.ts";
@@ -216,3 +217,9 @@ export const ANN: Remote = endpoint(1001);
 export const BEN: Remote = endpoint(1002);
 
 export const texts = (all: readonly { readonly text: string }[]): string[] => all.map(({ text }) => text);
+
+/** RFC 7641 section 3.4, for two numbers heard within 128 s. */
+export const isNewer = (later: number | undefined, earlier: number | undefined): boolean => {
+  if (later === undefined || earlier === undefined || later === earlier) return false;
+  return (later - earlier + ORDER_MODULUS) % ORDER_MODULUS < ORDER_MODULUS / 2;
+};
