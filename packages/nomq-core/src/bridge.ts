@@ -34,6 +34,8 @@ export interface Receipt {
   /** Why it was refused (`channel-invalid`, `access`, `outbox-full: NAME`, `store-busy`, …), or `echo`. */
   readonly reason?: string;
   readonly outcomes: readonly ReceiptOutcome[];
+  /** Of {@link Port.publish} with a `once` that had come before: this is the first message's receipt, nothing was routed. */
+  readonly repeated?: true;
 }
 
 /** How a call of {@link Peer.deliver} ended. */

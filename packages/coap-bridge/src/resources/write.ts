@@ -114,11 +114,11 @@ export function createWriter(options: WriterOptions): Writer {
       attachment: CHANNELS_ATTACHMENT,
       ...(once === undefined ? {} : { once: once.name, state: once.state }),
     });
-    if (once !== undefined) transfers.begun(once, receipt.at !== "refused");
+    if (once !== undefined && receipt.repeated !== true) transfers.begun(once, receipt.at !== "refused");
     return receipt;
   };
   const tell = (draft: Draft, receipt: Receipt, isDelete: boolean): void => {
-    if (receipt.reason === "echo") return;
+    if (receipt.reason === "echo" || receipt.repeated === true) return;
     const message = messageOf(draft, receipt, port.clock.now());
     if (isDelete) taken.deleted(message.channel, message.seq);
     else taken.changed(message);

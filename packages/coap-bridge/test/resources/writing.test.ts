@@ -216,6 +216,7 @@ describe("one transfer is one message", () => {
     await served.ask("post", { path: "b", payload: "2", query: ["id=x1"] });
     await served.clock.advance(0);
     expect(got).toEqual(["1", "2"]);
+    expect(served.told).toEqual(["changed a 1", "changed b 2"]);
   });
 
   test("QoS 2: endpoint and message id name it for EXCHANGE_LIFETIME, and another message after it", async () => {

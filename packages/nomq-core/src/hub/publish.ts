@@ -132,8 +132,11 @@ async function repeat(core: Core, call: PublishCall, once: string): Promise<Rece
   const { draft, options } = call;
   const id = transfer?.id ?? "";
   const record = transfer?.record ?? (await recalled(core, id));
-  if (record !== undefined) return awaitRecord(record, options.until ?? "stored", options.signal);
-  return { id, channel: draft.channel, at: "stored", outcomes: [] };
+  const receipt: Receipt =
+    record === undefined
+      ? { id, channel: draft.channel, at: "stored", outcomes: [] }
+      : await awaitRecord(record, options.until ?? "stored", options.signal);
+  return { ...receipt, repeated: true };
 }
 
 /** Of an earlier run's message, too, the answer waits for the point that is asked for. */
