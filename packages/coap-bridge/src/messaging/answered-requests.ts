@@ -30,7 +30,9 @@ const TIME_UNIT_MS = 100;
 const LIFETIME = EXCHANGE_LIFETIME_MS / TIME_UNIT_MS;
 /** 1,061 requests a second are remembered for the whole EXCHANGE_LIFETIME, faster ones for less. */
 const DEFAULT_MOST = 262_144;
-const DEFAULT_MOST_BYTES = 16 * 1024 * 1024;
+const DEFAULT_MOST_BYTES = 32 * 1024 * 1024;
+/** What an array weighs beside its bytes, where it is not shared. */
+const TAIL_OVERHEAD = 128;
 
 /**
  * Requests that were answered within EXCHANGE_LIFETIME, and the answers: a duplicate gets the same bytes (RFC 7252
@@ -122,7 +124,7 @@ export class AnsweredRequests {
     for (let byte = 0; byte < token.length; byte += 1)
       this.#tokens[at * TOKEN_BYTES + byte] = token[byte] ?? 0;
     this.#tails[at] = tail;
-    this.#tailBytes += tail === undefined ? 0 : tail.length;
+    this.#tailBytes += weightOf(tail);
     this.#link(at, key);
     if (this.#tailBytes > this.#mostBytes) this.#lighten();
   }
@@ -160,7 +162,7 @@ export class AnsweredRequests {
     }
     if (before === -1) this.#buckets[bucket] = -1;
     else this.#chains[before] = -1;
-    this.#tailBytes -= this.#tails[at]?.length ?? 0;
+    this.#tailBytes -= weightOf(this.#tails[at]);
     this.#tails[at] = undefined;
     this.#oldest = (at + 1) % this.#capacity;
     this.#count -= 1;
@@ -170,10 +172,10 @@ export class AnsweredRequests {
   #lighten(): void {
     while (this.#tailBytes > this.#mostBytes && this.#light < this.#count) {
       const at = (this.#oldest + this.#light) % this.#capacity;
-      const tail = this.#tails[at];
+      const weight = weightOf(this.#tails[at]);
       this.#light += 1;
-      if (tail === undefined || tail === null) continue;
-      this.#tailBytes -= tail.length;
+      if (weight === 0) continue;
+      this.#tailBytes -= weight;
       this.#tails[at] = null;
     }
   }
@@ -198,6 +200,9 @@ export class AnsweredRequests {
     for (let at = 0; at < this.#count; at += 1) this.#link(at, this.#keys[at] ?? 0);
   }
 }
+
+const weightOf = (tail: Uint8Array | null | undefined): number =>
+  tail === undefined || tail === null ? 0 : TAIL_OVERHEAD + tail.length;
 
 /** The ring from its oldest on, at the beginning of a larger array. */
 function regrown<Ring extends Int32Array | Uint32Array | Uint16Array | Uint8Array>(

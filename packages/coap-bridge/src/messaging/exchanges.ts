@@ -12,6 +12,9 @@ import type { Request } from "./request.ts";
 import type { Tally } from "./tally.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
+/** Answers that wait for their addresses at once; more are challenged with Echo, which costs nothing to remember. */
+const MOST_PROVING = 2048;
+
 /** What exchanges need. */
 export interface ExchangesUse {
   readonly wheel: TimingWheel;
@@ -30,14 +33,16 @@ export interface ExchangesUse {
 export class Exchanges {
   readonly #use: ExchangesUse;
   readonly #open = new Map<number, Exchange>();
+  #proving = 0;
   readonly #due = (exchange: Exchange): void => this.#fired(exchange);
 
   constructor(use: ExchangesUse) {
     this.#use = use;
   }
 
+  /** Requests that are being served, or spread: not those that wait for their address, of which forged ones are free. */
   get size(): number {
-    return this.#open.size;
+    return this.#open.size - this.#proving;
   }
 
   /** Waits for an answer; a CON is acknowledged if it takes longer than 50 ms. */
@@ -68,7 +73,7 @@ export class Exchanges {
     if (exchange === undefined || exchange.request.from !== peer) return false;
     if (exchange.request.fingerprint !== fingerprint) return false;
     if (exchange.acknowledged) this.#use.answers.acknowledge(peer, messageId);
-    else if (exchange.stage === "proving") this.#use.lines.prove(peer);
+    else if (exchange.stage === "proving") this.#use.lines.challenge(peer);
     return true;
   }
 
@@ -96,6 +101,7 @@ export class Exchanges {
 
   #end(exchange: Exchange): void {
     const { from, messageId } = exchange.request;
+    if (exchange.stage === "proving") this.#proving -= 1;
     exchange.stage = "over";
     this.#use.wheel.disarm(exchange);
     const key = (from.slot << 16) | messageId;
@@ -144,10 +150,13 @@ export class Exchanges {
       this.#end(exchange);
       return;
     }
-    if (exchange.stage !== "proving") this.#use.tally.challenged += 1;
+    if (exchange.stage === "proving") return;
+    this.#use.tally.challenged += 1;
+    const isRoom = this.#proving < MOST_PROVING;
+    this.#proving += 1;
     exchange.stage = "proving";
     this.#use.wheel.arm(exchange, PROOF_WAIT_MS);
-    if (!this.#use.lines.prove(request.from)) this.#challenge(exchange);
+    if (!isRoom || !this.#use.lines.challenge(request.from)) this.#challenge(exchange);
   }
 
   #saySeparately(exchange: Exchange): void {
@@ -164,6 +173,7 @@ export class Exchanges {
   #challenge(exchange: Exchange): void {
     const { request } = exchange;
     this.#end(exchange);
+    if (request.from.underWay === 0) this.#use.lines.unchallenge(request.from);
     if (request.toGroup) return;
     const echo = { number: OptionNumber.echo, value: this.#use.echo.for(request.from, this.#use.now()) };
     this.#use.answers.say(request, { code: Response.unauthorized, tail: encodeTail([echo]) });

@@ -11,6 +11,8 @@ import type { TimingWheel } from "./timing-wheel.ts";
 
 /** An empty CON: whoever gets it must answer with a reset, and cannot know its message id otherwise (RFC 7252 section 4.3). */
 const PING: Outgoing = { type: MessageType.confirmable, code: EMPTY, token: new Uint8Array(0) };
+/** Addresses that requests make us ping at once: a flood of forged ones must not use up what others need. */
+const MOST_PINGS = 1024;
 /** A ping is repeated where as much is left for a challenge: 4.01 with token and Echo. */
 const CHALLENGE_BYTES = 22;
 /** Somebody who does not see our message ids has this many guesses in 65,536. */
@@ -33,6 +35,7 @@ export interface LinesUse {
 export class Lines implements SendingLine {
   readonly #use: LinesUse;
   #closed = false;
+  #pings = 0;
 
   constructor(use: LinesUse) {
     this.#use = use;
@@ -51,15 +54,17 @@ export class Lines implements SendingLine {
   }
 
   /**
-   * Makes a remote prove itself: a ping, or another copy of the one in flight; a CON in flight proves as much. False
-   * where that makes no sense any more.
+   * Makes a remote prove itself before it gets an answer: a ping, or another copy of the one in flight; a CON in flight
+   * proves as much. False where there are too many of these, or nobody can be expected to answer.
    */
-  prove(peer: Peer): boolean {
-    if (this.#closed || peer.misses >= MOST_MISSES) return false;
-    const { flying } = peer;
-    if (flying === undefined) this.#ping(peer);
-    else if (flying.outgoing === PING) this.#transmitAgain(flying);
-    return true;
+  challenge(peer: Peer): boolean {
+    if (peer.flying === undefined && this.#pings >= MOST_PINGS) return false;
+    return this.#prove(peer);
+  }
+
+  /** The answer is not waiting any more: nor is the ping worth repeating. */
+  unchallenge({ flying, firstWaiting }: Peer): void {
+    if (flying?.outgoing === PING && firstWaiting === undefined) this.cancelled(flying);
   }
 
   /** The remote has shown that it receives what goes to its address. */
@@ -157,7 +162,7 @@ export class Lines implements SendingLine {
     // Asking may have cancelled it.
     if (sending.state !== "waiting") return;
     if (outgoing !== undefined && this.#mustProve(peer, outgoing)) {
-      if (!this.prove(peer)) this.#giveUp(peer);
+      if (!this.#prove(peer)) this.#giveUp(peer);
       return;
     }
     this.#unlink(sending);
@@ -190,7 +195,16 @@ export class Lines implements SendingLine {
     this.#use.wheel.arm(sending, sending.nextTimeout(this.#use.random) ?? 0);
   }
 
+  #prove(peer: Peer): boolean {
+    if (this.#closed || peer.misses >= MOST_MISSES) return false;
+    const { flying } = peer;
+    if (flying === undefined) this.#ping(peer);
+    else if (flying.outgoing === PING) this.#transmitAgain(flying);
+    return true;
+  }
+
   #ping(peer: Peer): void {
+    this.#pings += 1;
     const proofless = (outcome: SentOutcome): void => {
       if (outcome === "timeout") peer.misses = MOST_MISSES;
     };
@@ -242,12 +256,14 @@ export class Lines implements SendingLine {
       peer.pins -= 1;
     }
     sending.datagram = undefined;
+    if (sending.outgoing === PING) this.#pings -= 1;
     this.#tell(sending.ended, outcome);
     if (peer.flying === undefined && !peer.advancing) this.#advance(peer);
   }
 
   #land(sending: Sending): void {
     const { peer } = sending;
+    if (sending.outgoing === PING) this.#pings -= 1;
     this.#use.wheel.disarm(sending);
     peer.flying = undefined;
     peer.pins -= 1;

@@ -2,10 +2,10 @@ import type { CoapSocket } from "../listen/coap-socket.ts";
 import { EXCHANGE_LIFETIME_MS } from "./parameters.ts";
 import { type Host, Peer } from "./peer.ts";
 
-/** As many as a slot number of 16 bits tells apart. */
-const MOST_PEERS = 65_536;
+/** Half a kilobyte each; a slot number has 16 bits. */
+const MOST_PEERS = 32_768;
 /** How many are looked at to find one that can be forgotten. */
-const LOOKS = 16;
+const LOOKS = 64;
 
 /** Options of a {@link PeerTable}. */
 export interface PeerTableOptions {
@@ -33,7 +33,9 @@ export class PeerTable {
   #hostSlots = 0;
   #serial = 0;
   #latest: Peer | undefined;
-  #candidates: Iterator<Peer> | undefined;
+  /** The same by slot, and which is looked at next when room is needed. */
+  readonly #bySlot: (Peer | undefined)[] = [];
+  #hand = 0;
 
   constructor(options: PeerTableOptions) {
     this.#options = options;
@@ -85,6 +87,7 @@ export class PeerTable {
     const firstMessageId = Math.floor(this.#options.random() * 65_536);
     const peer = new Peer(at, port, { slot, serial: this.#serial, firstMessageId });
     this.#peers.set((at.slot << 16) | port, peer);
+    this.#bySlot[slot] = peer;
     at.peers += 1;
     return peer;
   }
@@ -116,26 +119,22 @@ export class PeerTable {
   #makeRoom(): boolean {
     let oldest: Peer | undefined;
     for (let look = 0; look < LOOKS; look += 1) {
-      const peer = this.#nextCandidate();
+      const peer = this.#bySlot[this.#hand];
+      this.#hand = (this.#hand + 1) % this.#bySlot.length;
       if (peer === undefined || peer.pins > 0) continue;
       if (oldest === undefined || isBetterToForget(peer, oldest)) oldest = peer;
+      if (!oldest.proven) break;
     }
     if (oldest === undefined) return false;
     this.#forget(oldest);
     return true;
   }
 
-  #nextCandidate(): Peer | undefined {
-    this.#candidates ??= this.#peers.values();
-    const { value, done } = this.#candidates.next();
-    if (done === true) this.#candidates = undefined;
-    return done === true ? undefined : value;
-  }
-
   #forget(peer: Peer): void {
     peer.forgotten = true;
     if (this.#latest === peer) this.#latest = undefined;
     this.#peers.delete((peer.at.slot << 16) | peer.port);
+    this.#bySlot[peer.slot] = undefined;
     this.#freeSlots.push(peer.slot);
     peer.at.peers -= 1;
     if (peer.at.peers > 0) return;

@@ -63,10 +63,10 @@ describe("answered requests", () => {
 
   test("tails are let go, the oldest first, when they are too many bytes", () => {
     const table = peersOf(1);
-    const answered = new AnsweredRequests(1000, 1000);
+    const answered = new AnsweredRequests(1000, 1280);
     const peer = peerAt(table, 1);
     for (let messageId = 0; messageId < 20; messageId += 1) {
-      answered.add({ peer, messageId, fingerprint: 0 }, said(1, new Uint8Array(100)), 0);
+      answered.add({ peer, messageId, fingerprint: 0 }, said(1, new Uint8Array(0)), 0);
     }
     const letGo = Array.from({ length: 20 }, (_, messageId) => {
       return answered.answer(answered.find({ peer, messageId, fingerprint: 0 }, 0)).tailWasLetGo;
