@@ -30,7 +30,6 @@ function createSensor(world: World): {
       payload: state.slice(num * 64, (num + 1) * 64),
       etag: Uint8Array.of(number >> 8, number & 0xff),
       options: blocks,
-      maxAge: 60,
       ...(observe === undefined ? {} : { observe }),
     };
   };
@@ -81,7 +80,7 @@ describe("over a network that loses, copies and reorders", () => {
       sensor.change(bodies[prng.between(0, bodies.length - 1)]);
     }
     world.network.change({ loss: 0, duplicate: 0, reorder: 0 });
-    // The longest wait before it is asked again, the slowest series of repetitions, and Max-Age.
+    // The longest wait before it is asked again, the slowest series of repetitions, and the 60 s of no Max-Age.
     await world.clock.advance(300_000 + 93_000 + 80_000);
     expect(text(await world.latest("x")) ?? "").toBe(sensor.state());
     const states = new Set([...bodies.map((body) => body ?? ""), "first"]);
