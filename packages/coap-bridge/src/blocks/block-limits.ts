@@ -4,8 +4,10 @@ export interface BlockLimits {
   readonly uploads?: number;
   /** Uploads under way per endpoint. Default 8. */
   readonly uploadsEach?: number;
-  /** Bytes of uploads under way in all. Default 32 MiB. */
+  /** Bytes of uploads under way in all; two of the largest bodies always fit. Default 32 MiB. */
   readonly uploadBytes?: number;
+  /** The same per endpoint; one of the largest bodies always fits. Default 4 MiB. */
+  readonly uploadBytesEach?: number;
   /** An upload without a new block for so long is given up, in ms. Default 93,000: MAX_TRANSMIT_WAIT. */
   readonly uploadIdleMs?: number;
   /** An upload that is not complete after so long is given up, in ms. Default 30 minutes. */
@@ -24,6 +26,7 @@ export const DEFAULT_BLOCK_LIMITS: Required<BlockLimits> = {
   uploads: 4096,
   uploadsEach: 8,
   uploadBytes: 32 * 1024 * 1024,
+  uploadBytesEach: 4 * 1024 * 1024,
   uploadIdleMs: 93_000,
   uploadTotalMs: 30 * 60_000,
   snapshots: 16_384,

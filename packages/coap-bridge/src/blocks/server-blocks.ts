@@ -100,6 +100,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
     most: bounds.uploads,
     each: bounds.uploadsEach,
     bytes: bounds.uploadBytes,
+    bytesEach: bounds.uploadBytesEach,
     idleMs: bounds.uploadIdleMs,
     totalMs: bounds.uploadTotalMs,
     lost: (why) => {
@@ -149,6 +150,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
     const contentFormat = optionValue(options, OptionNumber.contentFormat);
     const taken = uploads.take({
       endpoint: from.key,
+      proven: from.proven,
       transfer: transferKey(request),
       block,
       payload,

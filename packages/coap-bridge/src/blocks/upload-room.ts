@@ -1,6 +1,6 @@
 import type { Clock } from "@nomq/core";
 import { type Code, Response } from "../wire/code.ts";
-import { createHeld } from "./held.ts";
+import { createHeld, type Held } from "./held.ts";
 
 /** A body that comes block by block. */
 export interface Filling {
@@ -30,7 +30,10 @@ export interface UploadBounds {
   readonly clock: Clock;
   readonly most: number;
   readonly each: number;
+  /** Of all; never less than two of the largest bodies. */
   readonly bytes: number;
+  /** Of one endpoint; never less than the largest body. */
+  readonly bytesEach: number;
   readonly idleMs: number;
   readonly totalMs: number;
   readonly lost: (why: UploadLoss) => void;
@@ -41,17 +44,27 @@ export interface UploadRoom extends Disposable {
   /** The upload under way, unless it has taken too long. */
   find(transfer: string): Filling | undefined;
   /** Begins one; the code that refuses it where there is no room. */
-  open(endpoint: string, transfer: string, format: string): Code | undefined;
-  /** Appends a block; false: there is no room for it, and the upload is gone. */
-  append(transfer: string, block: Uint8Array): boolean;
+  open(opening: UploadOpening): Code | undefined;
+  /** Appends a block; the code that refuses it where there is no room for it, and the upload is gone. */
+  append(transfer: string, block: Uint8Array): Code | undefined;
   /** Ends one: complete, or lost for a reason. */
   close(transfer: string, why?: UploadLoss): void;
   count(): number;
   bytes(): number;
 }
 
-interface Place {
+/** Whose upload begins. */
+export interface UploadOpening {
   readonly endpoint: string;
+  readonly transfer: string;
+  readonly format: string;
+  /** Nobody else can have sent it: see `Remote.proven`. */
+  readonly proven: boolean;
+  /** Largest body in bytes. */
+  readonly most: number;
+}
+
+interface Place extends UploadOpening {
   readonly filling: Filling;
 }
 
@@ -59,40 +72,61 @@ const SMALLEST = 1024;
 
 /**
  * Makes an empty room. An upload of one block, which anybody can begin with one datagram from any address, gives way to
- * others; one that goes on does not, so that a flood of beginnings ends no honest upload.
+ * others, the oldest first; one that goes on does not, so that a flood of beginnings ends no honest upload. Where one goes
+ * on from an address that may be forged, it still gives way to those of proven ones.
  */
 export function createUploadRoom(bounds: UploadBounds): UploadRoom {
   const { clock, idleMs } = bounds;
   let bytes = 0;
-  const lose = ({ filling }: Place, why?: UploadLoss): void => {
-    bytes -= filling.bytes.length;
+  const bytesOf = new Map<string, number>();
+  const account = (endpoint: string, change: number): void => {
+    bytes += change;
+    const own = (bytesOf.get(endpoint) ?? 0) + change;
+    if (own > 0) bytesOf.set(endpoint, own);
+    else bytesOf.delete(endpoint);
+  };
+  const lose = ({ endpoint, filling }: Place, why?: UploadLoss): void => {
+    account(endpoint, -filling.bytes.length);
     if (why !== undefined) bounds.lost(why);
   };
-  const begun = createHeld<Place>({ clock, idleMs, idle: (place) => lose(place, "idle") });
-  const going = createHeld<Place>({ clock, idleMs, idle: (place) => lose(place, "idle") });
-  const find = (transfer: string): Place | undefined => begun.touch(transfer) ?? going.touch(transfer);
+  const hold = (): Held<Place> => createHeld({ clock, idleMs, idle: (place) => lose(place, "idle") });
+  const begun = hold();
+  const unproven = hold();
+  const going = hold();
+  const all = [begun, unproven, going];
+  const count = (endpoint?: string): number => all.reduce((sum, held) => sum + held.count(endpoint), 0);
+  const find = (transfer: string): Place | undefined =>
+    begun.touch(transfer) ?? unproven.touch(transfer) ?? going.touch(transfer);
   const close = (transfer: string, why?: UploadLoss): void => {
-    const place = begun.remove(transfer) ?? going.remove(transfer);
+    const place = begun.remove(transfer) ?? unproven.remove(transfer) ?? going.remove(transfer);
     if (place !== undefined) lose(place, why);
   };
-  const dropBegun = (endpoint?: string): boolean => {
-    const oldest = begun.oldest(endpoint);
+  const dropOldest = (held: Held<Place>, endpoint?: string): boolean => {
+    const oldest = held.oldest(endpoint);
     if (oldest !== undefined) close(oldest.key, "crowded-out");
     return oldest !== undefined;
   };
-  const grow = (filling: Filling, needed: number): boolean => {
-    const size = Math.max(SMALLEST, filling.bytes.length * 2, needed);
-    while (bytes - filling.bytes.length + size > bounds.bytes) if (!dropBegun()) return false;
-    bytes += size - filling.bytes.length;
+  /** Whether there is one less, for the sake of this one. */
+  const makeRoom = ({ proven }: UploadOpening): boolean =>
+    dropOldest(begun) || (proven && dropOldest(unproven));
+  const grow = (place: Place, needed: number): Code | undefined => {
+    const { filling, endpoint, most } = place;
+    const size = Math.max(needed, Math.min(most, Math.max(SMALLEST, filling.bytes.length * 2)));
+    const more = size - filling.bytes.length;
+    while ((bytesOf.get(endpoint) ?? 0) + more > Math.max(bounds.bytesEach, most))
+      if (!dropOldest(begun, endpoint)) return Response.tooManyRequests;
+    while (bytes + more > Math.max(bounds.bytes, 2 * most))
+      if (!makeRoom(place)) return Response.serviceUnavailable;
+    account(endpoint, more);
     const larger = new Uint8Array(size);
     larger.set(filling.bytes);
     filling.bytes = larger;
-    return true;
+    return undefined;
   };
   /** From the second block on it goes on: it leaves those that may be dropped. */
   const goOn = (transfer: string, place: Place): void => {
     if (place.filling.length === 0 || begun.remove(transfer) === undefined) return;
-    going.add(place.endpoint, transfer, place);
+    (place.proven ? going : unproven).add(place.endpoint, transfer, place);
   };
   return {
     find(transfer) {
@@ -101,36 +135,37 @@ export function createUploadRoom(bounds: UploadBounds): UploadRoom {
       close(transfer, "slow");
       return undefined;
     },
-    open(endpoint, transfer, format) {
-      while (begun.count(endpoint) + going.count(endpoint) >= bounds.each)
-        if (!dropBegun(endpoint)) return Response.tooManyRequests;
-      while (begun.count() + going.count() >= bounds.most)
-        if (!dropBegun()) return Response.serviceUnavailable;
+    open(opening) {
+      const { endpoint, transfer, format } = opening;
+      while (count(endpoint) >= bounds.each)
+        if (!dropOldest(begun, endpoint)) return Response.tooManyRequests;
+      while (count() >= bounds.most) if (!makeRoom(opening)) return Response.serviceUnavailable;
       const filling = { bytes: new Uint8Array(0), length: 0, format, begunAt: clock.monotonic() };
-      begun.add(endpoint, transfer, { endpoint, filling });
+      begun.add(endpoint, transfer, { ...opening, filling });
       return undefined;
     },
     append(transfer, block) {
       const place = find(transfer);
-      if (place === undefined) return false;
+      if (place === undefined) return Response.serviceUnavailable;
       goOn(transfer, place);
       const { filling } = place;
       const needed = filling.length + block.length;
-      if (needed > filling.bytes.length && !grow(filling, needed)) {
+      const refusal = needed > filling.bytes.length ? grow(place, needed) : undefined;
+      if (refusal !== undefined) {
         close(transfer, "refused");
-        return false;
+        return refusal;
       }
       filling.bytes.set(block, filling.length);
       filling.length = needed;
-      return true;
+      return undefined;
     },
     close,
-    count: () => begun.count() + going.count(),
+    count: () => count(),
     bytes: () => bytes,
     [Symbol.dispose]() {
-      begun[Symbol.dispose]();
-      going[Symbol.dispose]();
+      for (const held of all) held[Symbol.dispose]();
       bytes = 0;
+      bytesOf.clear();
     },
   };
 }

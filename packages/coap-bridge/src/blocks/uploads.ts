@@ -3,7 +3,13 @@ import { OptionNumber } from "../wire/coap-message.ts";
 import { type Code, Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
 import { createHeld } from "./held.ts";
-import { createUploadRoom, type Filling, type UploadBounds, type UploadLoss } from "./upload-room.ts";
+import {
+  createUploadRoom,
+  type Filling,
+  type UploadBounds,
+  type UploadLoss,
+  type UploadOpening,
+} from "./upload-room.ts";
 import { plainAnswer, type Whole, withOption } from "./whole.ts";
 
 /** A body that came by Block1 and is complete; to be handed back with its answer. */
@@ -14,17 +20,11 @@ export interface Upload {
 }
 
 /** One block of a request's body. */
-export interface UploadBlock {
-  readonly endpoint: string;
-  readonly transfer: string;
+export interface UploadBlock extends UploadOpening {
   readonly block: BlockOption;
   readonly payload: Uint8Array;
-  /** Content-Format, which must be the same in all blocks (RFC 7959 section 2.9.2). */
-  readonly format: string;
   /** Size1, where said. */
   readonly announced?: number;
-  /** Largest body in bytes. */
-  readonly most: number;
 }
 
 /** What became of a block. */
@@ -97,19 +97,19 @@ export function createUploads(bounds: UploadBounds): Uploads {
   const append = (part: UploadBlock, filling: Filling): TakenBlock => {
     const { block, payload, transfer, most } = part;
     if (filling.length + payload.length > most) return fail(part, "too-large", tooLarge(most));
-    if (!room.append(transfer, payload)) return noRoom(Response.serviceUnavailable);
+    const refusal = room.append(transfer, payload);
+    if (refusal !== undefined) return noRoom(refusal);
     // A copy of the right size: what is kept of it for long must not keep the room it grew in.
     return block.more ? goOnSending(block) : complete(part, filling.bytes.slice(0, filling.length));
   };
   const begin = (part: UploadBlock): TakenBlock => {
-    const { block, payload, transfer, endpoint, most, announced = 0 } = part;
+    const { block, payload, transfer, most, announced = 0 } = part;
     room.close(transfer, "restarted");
     finished.remove(transfer);
     if (Math.max(announced, payload.length) > most) return answer(tooLarge(most));
     if (!block.more) return { is: "body", payload, upload: { last: block, answered: () => {} } };
-    const code = room.open(endpoint, transfer, part.format);
-    if (code !== undefined) return noRoom(code);
-    return room.append(transfer, payload) ? goOnSending(block) : noRoom(Response.serviceUnavailable);
+    const refusal = room.open(part) ?? room.append(transfer, payload);
+    return refusal === undefined ? goOnSending(block) : noRoom(refusal);
   };
   /** A block after the first: the next one, one that came before, or none we can use. */
   const goOn = (part: UploadBlock): TakenBlock => {

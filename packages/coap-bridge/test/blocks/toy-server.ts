@@ -11,6 +11,8 @@ import { findOption, uintValue } from "../../src/wire/option-value.ts";
 /** What a test says of a request; the rest is made up. */
 export interface Asking {
   readonly from?: string;
+  /** Default true. */
+  readonly proven?: boolean;
   readonly code?: Code;
   readonly path?: string;
   readonly options?: readonly CoapOption[];
@@ -59,7 +61,7 @@ let nextId = 1;
 export function requestOf(asking: Asking): IncomingRequest {
   const { from = "one", code = Method.get, path = "big", payload = NOTHING, block1, block2 } = asking;
   // Tests look at keys only; nothing is sent.
-  const remote = { host: from, port: 1, key: from, via: "toy", proven: true } as Remote;
+  const remote = { host: from, port: 1, key: from, via: "toy", proven: asking.proven ?? true } as Remote;
   const options = [
     ...(asking.options ?? []),
     { number: OptionNumber.uriPath, value: Buffer.from(path) },
