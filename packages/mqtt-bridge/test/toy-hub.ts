@@ -221,6 +221,7 @@ export function createToyHub(
           if (!hub.holdingState) land();
         }),
       latest: unused,
+      latestNow: unused,
       history: unused,
       channels: unused,
       receipt: unused,

@@ -175,6 +175,11 @@ export interface Port {
   /** The retained value of one channel. */
   latest(channel: string, as: Principal): Promise<Message | undefined>;
   /**
+   * The same at once, where the hub has it in memory because it was asked for before: `none` is no value. Undefined:
+   * ask {@link latest}, which waits for changes under way where that matters.
+   */
+  latestNow(channel: string, as: Principal): Message | "none" | undefined;
+  /**
    * What the channel's history keeps, oldest first, as far as the principal may subscribe to it; without what has
    * expired. How much is kept is the store's: by default the last 10 messages of QoS 1 and 2 or with retain, 24 hours.
    */

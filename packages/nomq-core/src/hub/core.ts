@@ -5,6 +5,7 @@ import type { Access } from "../principal.ts";
 import type { Channels } from "./channels.ts";
 import type { Prints } from "./echo.ts";
 import type { Arrival, Entry } from "./lane.ts";
+import type { LatestValues } from "./latest-values.ts";
 import type { Counts } from "./ledger.ts";
 import type { LongNames } from "./long-names.ts";
 import type { OnceKeys } from "./once.ts";
@@ -112,6 +113,7 @@ export interface Core {
   readonly channels: Channels;
   readonly longNames: LongNames;
   readonly changes: Changes;
+  readonly latest: LatestValues;
   readonly prints: Prints;
   readonly numbers: Numbers;
   readonly limits: HubLimits;

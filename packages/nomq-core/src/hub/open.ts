@@ -10,6 +10,7 @@ import { Prints } from "./echo.ts";
 import { enter, finish } from "./enter.ts";
 import { recallPlace, saveClock, saveClockInTime, setMeanwhile, stepsFrom } from "./keeper.ts";
 import type { Entry } from "./lane.ts";
+import { LatestValues } from "./latest-values.ts";
 import { Counts } from "./ledger.ts";
 import { LongNames } from "./long-names.ts";
 import { OnceKeys } from "./once.ts";
@@ -62,6 +63,7 @@ export async function openCore(options: {
     longNames: new LongNames(),
     channels: new Channels({ configured: options.channels, most: limits.channels }),
     changes: new Changes(),
+    latest: new LatestValues(),
     prints: new Prints(),
     engine: createEngine(() => core),
     appliedSeq: opened.seq - 1,

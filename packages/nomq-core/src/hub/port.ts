@@ -39,6 +39,7 @@ export function createPort(
     attach: async (peer, options) => attach(hub.core(), peer, { ...options, owner: name }),
     retained: (filters, as) => retained(hub.core(), filters, as),
     latest: async (channel, as) => latest(hub.core(), channel, as),
+    latestNow: (channel, as) => latestNow(hub.core(), channel, as),
     history: (channel, range, as) => history(hub.core(), { channel, range }, as),
     channels: (filter, options) => channels(hub.core(), filter, options),
     may: (who, action, channel) => hub.access.may(who, action, channel),
@@ -105,8 +106,23 @@ async function* retained(core: Core, filters: readonly string[], as: Principal):
 
 async function latest(core: Core, channel: string, as: Principal): Promise<Message | undefined> {
   if (!core.access.may(as, "subscribe", channel)) return undefined;
-  const value = await core.store.latest(channel);
-  return value === undefined ? undefined : current(core, value);
+  const reading = core.latest.reading(channel);
+  try {
+    const value = await core.store.latest(channel);
+    core.latest.learned(channel, reading, value);
+    return value === undefined ? undefined : current(core, value);
+  } catch (error) {
+    core.latest.failed(channel, reading);
+    throw error;
+  }
+}
+
+function latestNow(core: Core, channel: string, as: Principal): Message | "none" | undefined {
+  // What waits for its commit may be in the store already, and was perhaps read there.
+  if (core.changes.has(channel)) return undefined;
+  if (!core.access.may(as, "subscribe", channel)) return "none";
+  const known = core.latest.get(channel);
+  return typeof known === "object" ? (current(core, known) ?? "none") : known;
 }
 
 /** The right is asked for again before each message: it may end while the history is read. */

@@ -79,6 +79,7 @@ export class Publication implements Step {
   committed(): void {
     const { core, message } = this;
     core.appliedSeq = Math.max(core.appliedSeq, message.seq);
+    if (message.retain) core.latest.landed(message);
     this.release();
     this.ended(core, this.options.once, true);
     this.record.stored();
