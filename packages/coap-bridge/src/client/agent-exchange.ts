@@ -5,7 +5,6 @@ import { type BlockOption, decodeBlock } from "../wire/block-option.ts";
 import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, codeText, Response } from "../wire/code.ts";
 import { findOption } from "../wire/option-value.ts";
-import { encodeTail } from "../wire/tail.ts";
 import { type AgentSocket, createAgentSocket } from "./agent-socket.ts";
 import type { CoapTarget } from "./coap-url.ts";
 import { isCut, MAX_BLOCKS, MAX_BODY_BYTES } from "./read-body.ts";
@@ -41,9 +40,16 @@ export type Exchanged =
 
 /** Bodies above 1,024 bytes go block-wise (RFC 7959 section 2.2). */
 const BLOCK_SZX = 6;
+/** What the Agent's encoder puts into one datagram, and what of it is neither path nor query nor payload. */
+const DATAGRAM_BYTES = 1_280;
+const OTHER_BYTES = 64;
+/** Header of an option of up to 255 bytes. */
+const OPTION_BYTES = 3;
 /** So often a representation may change while it is read. */
 const RESTARTS = 2;
 const CHANGED = "changing";
+/** The Agent would not: its own words may hold anything, and reasons are counted. */
+const FAILED: Exchanged = { is: "broken", reason: "request-failed" };
 
 const isChanged = (done: Exchanged): boolean => done.is === "broken" && done.reason === CHANGED;
 
@@ -53,20 +59,32 @@ const isChanged = (done: Exchanged): boolean => done.is === "broken" && done.rea
  * address, twice, out of step or of two representations. Never rejects.
  */
 export async function exchange(wire: Wire, what: Exchange, signal: AbortSignal): Promise<Exchanged> {
-  let first = await new AgentExchange(wire, what, { signal, szx: BLOCK_SZX }).run();
+  const szx = blockFor(what);
+  if (szx === undefined) return { is: "broken", reason: "path-too-long" };
+  let first = await new AgentExchange(wire, what, { signal, szx }).run();
   for (let left = RESTARTS; left > 0 && what.method === "GET" && isChanged(first); left -= 1) {
-    first = await new AgentExchange(wire, what, { signal, szx: BLOCK_SZX }).run();
+    first = await new AgentExchange(wire, what, { signal, szx }).run();
   }
-  const smaller = smallerBlock(first, what);
+  const smaller = smallerBlock(first, what, szx);
   // RFC 7959 section 2.9.3: a 4.13 that names a smaller block asks for the body in such ones.
   return smaller === undefined ? first : new AgentExchange(wire, what, { signal, szx: smaller }).run();
 }
 
-function smallerBlock(first: Exchanged, { payload }: Exchange): number | undefined {
+/** The largest blocks that go beside path and query in one datagram; undefined: none do. */
+function blockFor({ target, below = [] }: Exchange): number | undefined {
+  const parts = [...target.path, ...below, ...target.query];
+  const named = parts.reduce((sum, { length }) => sum + length + OPTION_BYTES, target.host.length);
+  for (let szx = BLOCK_SZX; szx >= 0; szx -= 1) {
+    if (named + OTHER_BYTES + (16 << szx) <= DATAGRAM_BYTES) return szx;
+  }
+  return undefined;
+}
+
+function smallerBlock(first: Exchanged, { payload }: Exchange, szx: number): number | undefined {
   if (first.is !== "answered" || first.code !== Response.requestEntityTooLarge || payload === undefined)
     return;
   const asked = blockOf(first.options, OptionNumber.block1);
-  const isSmaller = asked !== undefined && asked.szx < BLOCK_SZX && payload.length > 16 << asked.szx;
+  const isSmaller = asked !== undefined && asked.szx < szx && payload.length > 16 << asked.szx;
   return isSmaller ? asked.szx : undefined;
 }
 
@@ -114,7 +132,7 @@ class AgentExchange {
     const { payload } = this.#what;
     try {
       const outgoing = this.#agent.request(this.#parameters());
-      outgoing.on("error", (error: unknown) => this.#end(brokenBy(error)));
+      outgoing.on("error", () => this.#end(FAILED));
       outgoing.on("response", ({ payload: whole }: { readonly payload: Uint8Array }) =>
         this.#answered(whole),
       );
@@ -125,8 +143,8 @@ class AgentExchange {
       }
       outgoing.end(payload === undefined ? undefined : Buffer.from(payload));
       return outgoing;
-    } catch (error) {
-      this.#end(brokenBy(error));
+    } catch {
+      this.#end(FAILED);
       return undefined;
     }
   }
@@ -156,12 +174,15 @@ class AgentExchange {
   }
 
   async #send({ code, token, options, payload }: CoapMessage): Promise<void> {
-    const tail = encodeTail(options, payload);
-    const reply = await request(
-      this.#wire,
-      { to: this.#what.to, code, token: Uint8Array.from(token), tail },
-      this.#signal,
-    );
+    // The Agent's own bytes may be reused by it before a repetition.
+    const what = {
+      to: this.#what.to,
+      code,
+      token: Uint8Array.from(token),
+      options: copied(options),
+      payload,
+    };
+    const reply = await request(this.#wire, what, this.#signal);
     if (reply.is === "aborted") {
       this.#end({ is: "aborted", sent: this.#wasSent || reply.sent });
       return;
@@ -232,8 +253,8 @@ class AgentExchange {
     if (this.#isOver) return;
     try {
       this.#socket.answer(response);
-    } catch (error) {
-      this.#end(brokenBy(error));
+    } catch {
+      this.#end(FAILED);
     }
   }
 
@@ -268,7 +289,3 @@ const formatValue = (format: number): Buffer =>
 
 const copied = (options: readonly CoapOption[]): CoapOption[] =>
   options.map(({ number, value }) => ({ number, value: Uint8Array.from(value) }));
-
-function brokenBy(error: unknown): Exchanged {
-  return { is: "broken", reason: error instanceof Error ? error.message : "unknown" };
-}

@@ -20,6 +20,8 @@ export interface CoapTarget {
 }
 
 const DEFAULT_PORT = 5683;
+/** So that all of it goes into one request. */
+const MOST_BYTES = 700;
 const PARTS = /^coap:\/\/(?:\[([^\]\s]+)\]|([^\s/:?#@[\]]+))(?::(\d{1,5}))?(\/[^\s?#]*)?(?:\?([^\s#]*))?$/i;
 const ZONE = /^([^%]+)%25(?=.)/;
 
@@ -38,6 +40,8 @@ export function parseCoapUrl(url: string, at: string): CoapTarget {
   if (port < 1 || port > 65_535) fail(url, at, "a port is 1 to 65535");
   const path = pathOf(parts[4] ?? "/", url, at);
   const query = parts[5] === undefined ? [] : parts[5].split("&").map((each) => bytesOf(each, url, at));
+  const named = [...path, ...query].reduce((sum, { length }) => sum + length, host.length);
+  if (named > MOST_BYTES) fail(url, at, `host, path and query have at most ${MOST_BYTES} bytes together`);
   const shown = `coap://${authorityOf(host, port)}${hrefOf(path)}`;
   return {
     host,

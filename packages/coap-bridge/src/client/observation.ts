@@ -1,4 +1,5 @@
 import type { CancelTimer } from "@nomq/core";
+import { withOption } from "../blocks/whole.ts";
 import type { IncomingResponse, Outgoing, Remote, Sent, SentOutcome } from "../messaging/messaging.ts";
 import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
@@ -12,7 +13,7 @@ import type { ClientTallies } from "./counters.ts";
 import type { Lookup } from "./lookup.ts";
 import { isNewer, type Numbered } from "./order.ts";
 import { readBody } from "./read-body.ts";
-import type { Wire } from "./request.ts";
+import { echoOf, type Wire } from "./request.ts";
 import type { Sensor } from "./sensor.ts";
 import type { Turns } from "./turns.ts";
 
@@ -65,6 +66,8 @@ class RunningObservation implements Observation {
   #newest: Numbered | undefined;
   #reading: AbortController | undefined;
   #failures = 0;
+  /** What the server wanted to have back to know that we are here; it goes along from then on. */
+  #echo: CoapOption | undefined;
 
   constructor(sensor: Sensor, parts: ObservationParts) {
     this.#sensor = sensor;
@@ -96,9 +99,8 @@ class RunningObservation implements Observation {
 
   /** GET with Observe 0 registers, 1 ends (RFC 7641 section 2); all else is the same in both. */
   #message(type: Outgoing["type"], observe: 0 | 1): Outgoing {
-    const options = [...this.#base, { number: OptionNumber.observe, value: uintValue(observe) }];
-    // Uri-Host sorts before Observe, Uri-Path after it.
-    const tail = encodeTail(options.sort((one, other) => one.number - other.number));
+    const asking = withOption(this.#base, { number: OptionNumber.observe, value: uintValue(observe) });
+    const tail = encodeTail(this.#echo === undefined ? asking : withOption(asking, this.#echo));
     return { type, code: Method.get, token: this.#parts.token, tail };
   }
 
@@ -224,7 +226,15 @@ class RunningObservation implements Observation {
     this.#phase = { is: "holding", until };
   }
 
-  #refused({ code, options }: IncomingResponse): void {
+  #refused(response: IncomingResponse): void {
+    const { code, options } = response;
+    const isFirst = this.#echo === undefined;
+    this.#echo = echoOf(response);
+    // Asked once at once (RFC 9175 section 2.3); a server that is never content has to wait.
+    if (isFirst && this.#echo !== undefined && this.#phase.is === "asking") {
+      this.#register();
+      return;
+    }
     this.#reading?.abort();
     this.#newest = undefined;
     this.#sensor.failed(code);

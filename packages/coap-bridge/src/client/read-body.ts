@@ -3,7 +3,6 @@ import type { IncomingResponse } from "../messaging/messaging.ts";
 import { type BlockOption, encodeBlock } from "../wire/block-option.ts";
 import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, codeText, Method, Response } from "../wire/code.ts";
-import { encodeTail } from "../wire/tail.ts";
 import { size2Of } from "./answer-options.ts";
 import { newToken, type Reply, request, type Wire } from "./request.ts";
 import type { Turns } from "./turns.ts";
@@ -49,7 +48,7 @@ export async function readBody(
         to,
         code: Method.get,
         token: newToken(parts.wire.random),
-        tail: tailOf(parts.base, step.ask),
+        options: asking(parts.base, step.ask),
       };
       const reply = await request(parts.wire, get, signal);
       if (reply.is !== "answered" || reply.response.code !== Response.content) return failed(reply);
@@ -61,8 +60,8 @@ export async function readBody(
   }
 }
 
-function tailOf(base: readonly CoapOption[], ask: BlockOption): Uint8Array {
-  return encodeTail([...base, { number: OptionNumber.block2, value: encodeBlock(ask) }]);
+function asking(base: readonly CoapOption[], ask: BlockOption): readonly CoapOption[] {
+  return [...base, { number: OptionNumber.block2, value: encodeBlock(ask) }];
 }
 
 function ended(step: Exclude<DownloadStep, { is: "more" }>): ReadBody {

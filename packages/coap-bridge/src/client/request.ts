@@ -1,15 +1,20 @@
 import type { Clock } from "@nomq/core";
+import { withOption } from "../blocks/whole.ts";
 import type { IncomingResponse, Messaging, Remote, Sent } from "../messaging/messaging.ts";
 import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
-import { MessageType } from "../wire/coap-message.ts";
-import type { Code } from "../wire/code.ts";
+import { type CoapMessage, type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
+import { type Code, Response } from "../wire/code.ts";
+import { findOption } from "../wire/option-value.ts";
+import { encodeTail } from "../wire/tail.ts";
 
-/** One request: all after the token is already encoded. */
+/** One request. */
 export interface Request {
   readonly to: Remote;
   readonly code: Code;
   readonly token: Uint8Array;
-  readonly tail: Uint8Array;
+  /** In ascending order of their numbers. */
+  readonly options: readonly CoapOption[];
+  readonly payload?: Uint8Array;
 }
 
 /** What came of it. `sent`: whether a datagram of it has left. */
@@ -31,11 +36,30 @@ export function newToken(random: () => number): Uint8Array {
   return Uint8Array.from({ length: 8 }, () => Math.floor(random() * 256));
 }
 
-/** A CON request until it is answered, reset, or 93 s are over. An abort takes it back. */
-export function request(wire: Wire, { to, code, token, tail }: Request, signal: AbortSignal): Promise<Reply> {
+/**
+ * A CON request until it is answered, reset, or 93 s are over. An abort takes it back. A server that first wants to know
+ * whether we are where we say is told (Echo, RFC 9175 section 2.3).
+ */
+export async function request(wire: Wire, what: Request, signal: AbortSignal): Promise<Reply> {
+  const reply = await requestOnce(wire, what, signal);
+  const echo = reply.is === "answered" ? echoOf(reply.response) : undefined;
+  if (echo === undefined) return reply;
+  const again = await requestOnce(wire, { ...what, options: withOption(what.options, echo) }, signal);
+  return again.is === "aborted" ? { is: "aborted", sent: true } : again;
+}
+
+/** What the server wants to have back before it answers; a copy that outlives the datagram. */
+export function echoOf({ code, options }: CoapMessage): CoapOption | undefined {
+  if (code !== Response.unauthorized) return undefined;
+  const echo = findOption(options, OptionNumber.echo);
+  return echo && { number: echo.number, value: Uint8Array.from(echo.value) };
+}
+
+function requestOnce(wire: Wire, what: Request, signal: AbortSignal): Promise<Reply> {
+  const { to, code, token, options, payload } = what;
   if (signal.aborted) return Promise.resolve({ is: "aborted", sent: false });
   const { promise, resolve } = Promise.withResolvers<Reply>();
-  const outgoing = { type: MessageType.confirmable, code, token, tail };
+  const outgoing = { type: MessageType.confirmable, code, token, tail: encodeTail(options, payload) };
   let wasSent = false;
   let sent: Sent | undefined;
   let cancelDeadline: () => void = () => undefined;

@@ -43,7 +43,8 @@ export function writeEnd(done: Exchanged, call: WriteCall): WriteEnd {
     case "silent":
       return unknown("no answer", call);
     case "broken":
-      return unknown(done.reason, call);
+      // Nothing has left, and never will.
+      return done.reason === "path-too-long" ? refused(done.reason) : unknown(done.reason, call);
   }
 }
 

@@ -38,6 +38,7 @@ describe("URLs of resources (RFC 7252 §6.4)", () => {
     "coap://[ff02::fd]/",
     "coap://-x/",
     `coap://10.0.0.9/${"x".repeat(256)}`,
+    `coap://10.0.0.9/${"x".repeat(200)}/${"y".repeat(255)}?${"z".repeat(250)}`,
   ])("%s is refused, with where it stands", (url) => {
     expect(() => parts(url)).toThrow(/^config-invalid: coap\.observe\[0\]\.url: /);
   });

@@ -51,6 +51,22 @@ describe("registration", () => {
     expect(world.peer.token()).toEqual(before);
   });
 
+  test("TD_COAP_OBS_08: another Content-Format is another content type; an empty value clears", async () => {
+    await using world = await createWorld({ client: observing(), prepare: willing() });
+    for (const [observe, format, contentType] of [
+      [20, 50, "application/json"],
+      [21, 9_999, "coap/9999"],
+      [22, 65_001, "coap/65001"],
+    ] as const) {
+      world.peer.say({ token: world.peer.token(), observe, format, payload: "{}" });
+      await world.settle();
+      expect(await world.latest(CHANNEL)).toMatchObject({ contentType });
+    }
+    world.peer.say({ token: world.peer.token(), observe: 23 });
+    await world.settle();
+    expect(await world.latest(CHANNEL)).toBeUndefined();
+  });
+
   test("RFC 7641 §3.6: stopping tells the server once, and leaves no timer", async () => {
     const world = await createWorld({ client: observing(), prepare: willing() });
     const stopping = world.client.stop();

@@ -92,4 +92,21 @@ describe("bodies above 1,024 bytes", () => {
     const huge = await publish(world, { payload: new Uint8Array(1_048_577), qos: 1 });
     expect(outcomeAt(await huge())).toBe("refused: too-large");
   });
+
+  test("a long path leaves room for smaller blocks only; one that leaves none is refused and not sent", async () => {
+    await using world = await createWorld({
+      client: sending({ from: "act/#" }),
+      prepare: taking(6),
+    });
+    const levels = (count: number): string =>
+      ["act", ...Array.from({ length: count }, () => "l".repeat(200))].join("/");
+    const receipt = await publish(world, { channel: levels(3), payload: big, qos: 2 });
+    expect(outcomeAt(await receipt())).toBe("delivered");
+    expect(world.peer.requests.map(block1).at(0)).toBe("0/1/512");
+    expect(joined(world.peer.requests)).toEqual(Buffer.from(big));
+    const before = world.peer.requests.length;
+    const none = await publish(world, { channel: levels(7), qos: 1 });
+    expect(outcomeAt(await none())).toBe("refused: path-too-long");
+    expect(world.peer.requests).toHaveLength(before);
+  });
 });
