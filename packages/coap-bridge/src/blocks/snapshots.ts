@@ -5,16 +5,10 @@ import { readUint, uintValue } from "../wire/option-value.ts";
 import { createHeld } from "./held.ts";
 import { optionValue, type Whole, withOption, withoutOption } from "./whole.ts";
 
-/** One version of a response that somebody is fetching. */
-interface Version {
-  readonly whole: Whole;
-  /** Transfers that hold it. */
-  readers: number;
-}
-
 /** One client that has begun to fetch a version. */
 interface Reader {
-  readonly version: Version;
+  /** As it was when the client began, so without Observe. */
+  readonly whole: Whole;
   /** Monotonic ms. */
   readonly begunAt: number;
 }
@@ -65,15 +59,23 @@ export function createSnapshots({
   bytes: mostBytes,
   idleMs,
 }: SnapshotsOptions): Snapshots {
-  // By the payload object: everyone who fetches one version shares its bytes, which are counted once.
-  const versions = new Map<Uint8Array, Version>();
+  // How many fetch the same bytes, which are counted once. What is said of them may differ: format, ETag, Max-Age.
+  const fetching = new Map<Uint8Array, number>();
   let bytes = 0;
 
-  const release = ({ version }: Reader): void => {
-    version.readers -= 1;
-    if (version.readers > 0) return;
-    versions.delete(version.whole.payload);
-    bytes -= version.whole.payload.length;
+  const claim = ({ payload }: Whole): void => {
+    const others = fetching.get(payload) ?? 0;
+    fetching.set(payload, others + 1);
+    if (others === 0) bytes += payload.length;
+  };
+  const release = ({ whole: { payload } }: Reader): void => {
+    const others = (fetching.get(payload) ?? 1) - 1;
+    if (others > 0) {
+      fetching.set(payload, others);
+      return;
+    }
+    fetching.delete(payload);
+    bytes -= payload.length;
   };
   const readers = createHeld<Reader>({ clock, idleMs, idle: release });
   const end = (transfer: string): void => {
@@ -84,32 +86,23 @@ export function createSnapshots({
     const oldest = readers.oldest(endpoint);
     if (oldest !== undefined) end(oldest.key);
   };
-  const claim = (whole: Whole): Version => {
-    const known = versions.get(whole.payload);
-    if (known !== undefined) return known;
-    // The other blocks are asked for without Observe, and say nothing of it (RFC 7959 section 3.4).
-    const options = withoutOption(whole.options, OptionNumber.observe);
-    const version = { whole: { ...whole, options }, readers: 0 };
-    versions.set(whole.payload, version);
-    bytes += whole.payload.length;
-    return version;
-  };
   return {
     begin(endpoint, transfer, whole) {
       end(transfer);
       if (whole.payload.length > mostBytes) return;
       while (readers.count(endpoint) >= each) endOldest(endpoint);
       while (readers.count() >= most) endOldest();
-      const version = claim(whole);
-      version.readers += 1;
-      readers.add(endpoint, transfer, { version, begunAt: clock.monotonic() });
+      claim(whole);
+      // The other blocks are asked for without Observe, and say nothing of it (RFC 7959 section 3.4).
+      const options = withoutOption(whole.options, OptionNumber.observe);
+      readers.add(endpoint, transfer, { whole: { ...whole, options }, begunAt: clock.monotonic() });
       while (bytes > mostBytes) endOldest();
     },
     find(transfer) {
       const reader = readers.touch(transfer);
       if (reader === undefined) return undefined;
       const elapsed = clock.monotonic() - reader.begunAt;
-      const { whole } = reader.version;
+      const { whole } = reader;
       if (whole.expiresInMs === undefined || elapsed < whole.expiresInMs) return aged(whole, elapsed);
       end(transfer);
       return undefined;
@@ -119,7 +112,7 @@ export function createSnapshots({
     bytes: () => bytes,
     [Symbol.dispose]() {
       readers[Symbol.dispose]();
-      versions.clear();
+      fetching.clear();
       bytes = 0;
     },
   };

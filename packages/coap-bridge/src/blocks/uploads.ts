@@ -90,8 +90,15 @@ export function createUploads(bounds: UploadBounds): Uploads {
     while (finished.count(endpoint) >= bounds.each) finished.remove(finished.oldest(endpoint)?.key ?? "");
     while (finished.count() >= bounds.most) finished.remove(finished.oldest()?.key ?? "");
     const { promise, resolve } = Promise.withResolvers<Whole>();
-    finished.add(endpoint, transfer, { offset: offsetOf(block), payload: payload.slice(), answer: promise });
-    return { is: "body", payload: body, upload: { last: block, answered: resolve } };
+    const entry = { offset: offsetOf(block), payload: payload.slice(), answer: promise };
+    finished.add(endpoint, transfer, entry);
+    const answered = (whole: Whole): void => {
+      resolve(whole);
+      // What is large is not kept for a copy that hardly ever comes: that is 4.08, and its method does not run again.
+      const isLarge = whole.payload.length > MOST_KEPT_OF_AN_ANSWER;
+      if (isLarge && finished.touch(transfer) === entry) finished.remove(transfer);
+    };
+    return { is: "body", payload: body, upload: { last: block, answered } };
   };
   /** The next block in order. */
   const append = (part: UploadBlock, filling: Filling): TakenBlock => {
@@ -137,6 +144,7 @@ export function createUploads(bounds: UploadBounds): Uploads {
   };
 }
 
+const MOST_KEPT_OF_AN_ANSWER = 1024;
 const INCOMPLETE = { gap: "blocks are missing", different: "blocks differ" } as const;
 const WRONG_SIZE = "block of another size than said";
 

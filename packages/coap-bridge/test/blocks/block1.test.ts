@@ -140,6 +140,14 @@ describe("blocks that come twice", () => {
   });
 });
 
+test("a last block that comes again after a large answer is 4.08: large answers are not kept for it", async () => {
+  const server = createToyServer();
+  server.values.set("big", { payload: bodyOf(2000), options: [] });
+  const answers = await send(server, { code: Method.post, body: bodyOf(200), szx: 2 }, [0, 1, 2, 3, 3]);
+  expect(codes(answers).slice(-2)).toEqual(["2.05", "4.08"]);
+  expect(server.ran.length).toBe(1);
+});
+
 describe("what cannot be", () => {
   test("RFC 7959 §2.2: block size 7 is 4.00", async () => {
     const answer = await createToyServer().ask({

@@ -157,6 +157,44 @@ describe("RFC 7959 §2.4: a value that changes between blocks", () => {
     expect(codeOf(await server.ask({ block2: block(2, false, 6) }))).toBe("4.04");
   });
 
+  test("the same bytes said in two ways are two transfers: each keeps its format, ETag, Max-Age and end", async () => {
+    const server = createToyServer();
+    const payload = bodyOf(3000);
+    const say = (tag: string, format: number, seconds: number): void => {
+      const options = [etag(tag), uint(OptionNumber.contentFormat, format), uint(maxAge, seconds)];
+      server.values.set("big", { payload, options, expiresInMs: seconds * 1000 });
+    };
+    say("text", 0, 60);
+    await server.ask({ options: [uint(OptionNumber.accept, 0)] });
+    await server.clock.advance(50_000);
+    say("json", 50, 10);
+    await server.ask({ options: [uint(OptionNumber.accept, 50)] });
+    expect(server.blocks.counts()).toMatchObject({ snapshots: 2, snapshotBytes: 3000 });
+    server.values.delete("big");
+    await server.clock.advance(8000);
+    const facts = async (format: number): Promise<unknown> => {
+      const { options } = await server.ask({
+        options: [uint(OptionNumber.accept, format)],
+        block2: block(1, false, 6),
+      });
+      const number = (of: number): number | undefined =>
+        readUint(findOption(options, of)?.value ?? new Uint8Array(9), 4);
+      return [
+        text(findOption(options, OptionNumber.etag)?.value),
+        number(OptionNumber.contentFormat),
+        number(maxAge),
+      ];
+    };
+    expect(await facts(0)).toEqual(["text", 0, 2]);
+    expect(await facts(50)).toEqual(["json", 50, 2]);
+    await server.clock.advance(2000);
+    for (const format of [0, 50]) {
+      const over = { options: [uint(OptionNumber.accept, format)], block2: block(2, false, 6) };
+      expect(codeOf(await server.ask(over))).toBe("4.04");
+    }
+    expect(server.blocks.counts()).toMatchObject({ snapshots: 0, snapshotBytes: 0 });
+  });
+
   test("a response without ETag gets one that tells its versions apart", async () => {
     const server = createToyServer();
     const seen = new Set<string>();
