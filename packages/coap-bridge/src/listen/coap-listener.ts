@@ -11,7 +11,7 @@ import {
   silentLog,
   type Transport,
 } from "@nomq/core";
-import { type BoundSocket, bindSocket } from "./bound-socket.ts";
+import { type Binding, type BoundSocket, bindSocket } from "./bound-socket.ts";
 import type { CoapSocket, ReceiveDatagram } from "./coap-socket.ts";
 import { groupPlaces, joinPlace, refuseGroups } from "./groups.ts";
 
@@ -39,6 +39,8 @@ export interface CoapListenerOptions {
   readonly clock: Clock;
   /** Default silent. */
   readonly log?: Log;
+  /** Default {@link bindSocket}. */
+  readonly bind?: (binding: Binding) => Promise<BoundSocket>;
   /** Told when the socket has failed, with the reason, and with undefined when it works again. */
   readonly changed?: (reason: string | undefined) => void;
 }
@@ -130,15 +132,15 @@ class Listener {
   }
 
   async #bind(at: Endpoint, hasGroups: boolean): Promise<BoundSocket> {
-    const { url, clock } = this.#options;
+    const { url, clock, bind = bindSocket } = this.#options;
     const context = { clock, log: this.#log };
     try {
-      if (!hasGroups || !isEverywhere(at.host)) return await bindSocket({ ...at, ...context });
+      if (!hasGroups || !isEverywhere(at.host)) return await bind({ ...at, ...context });
       // Sockets of groups share the port with this one, which needs a mark that others could have as well: whether
       // they do is seen by one that has none.
-      const probe = await bindSocket({ ...at, ...context });
+      const probe = await bind({ ...at, ...context });
       await probe[Symbol.asyncDispose]();
-      return await bindSocket({ ...at, ...context, port: probe.local.port, shared: true });
+      return await bind({ ...at, ...context, port: probe.local.port, shared: true });
     } catch (error) {
       if (at.host === "::" && NO_IPV6.has(codeOf(error)))
         return this.#bind({ ...at, host: "0.0.0.0" }, hasGroups);
@@ -150,16 +152,17 @@ class Listener {
   }
 
   async #openGroups(groups: readonly string[], unicast: BoundSocket): Promise<readonly BoundSocket[]> {
+    const { bind = bindSocket } = this.#options;
     const opened: BoundSocket[] = [];
     for (const place of groupPlaces(groups, unicast.family)) {
       try {
         const { port } = unicast.local;
         const context = { clock: this.#options.clock, log: this.#log };
-        const socket = await bindSocket({ host: place.bindTo, port, shared: true, ...context });
+        const socket = await bind({ host: place.bindTo, port, shared: true, ...context });
         opened.push(socket);
         joinPlace(socket.socket, place);
       } catch (error) {
-        this.#log.warn("a multicast group cannot be joined", { group: place.bindTo, code: codeOf(error) });
+        this.#log.info("a multicast group cannot be joined", { group: place.bindTo, code: codeOf(error) });
       }
     }
     refuseGroups(unicast, groups, this.#log);

@@ -29,7 +29,7 @@ export class Answers {
    * is an empty acknowledgement, or nothing. False, and nothing said: its address must prove itself first.
    */
   say(request: Request, answer: Answer | undefined): boolean {
-    if (answer === undefined || !request.wants(answer.code, answer.tail !== undefined)) {
+    if (answer === undefined || !request.wants(answer)) {
       this.sayNothing(request);
       return true;
     }

@@ -163,7 +163,7 @@ export class Exchanges {
     const { request, answer } = exchange;
     this.#use.answers.remember(request);
     this.#end(exchange);
-    if (answer === undefined || !request.wants(answer.code, answer.tail !== undefined)) return;
+    if (answer === undefined || !request.wants(answer)) return;
     const { code, tail, ended = ignore } = answer;
     const outgoing = { type: MessageType.confirmable, code, token: request.token, tail };
     this.#use.lines.send(request.from, () => outgoing, ended);

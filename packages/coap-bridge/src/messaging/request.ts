@@ -1,8 +1,8 @@
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, classOf, Method } from "../wire/code.ts";
-import { type MessageBody, messageIdIn, typeIn } from "../wire/decode.ts";
+import { hasPayload, type MessageBody, messageIdIn, typeIn } from "../wire/decode.ts";
 import { findOption } from "../wire/option-value.ts";
-import type { IncomingRequest } from "./messaging.ts";
+import type { Answer, IncomingRequest } from "./messaging.ts";
 import type { Peer } from "./peer.ts";
 
 /** What is known of a request before its options are read. */
@@ -49,12 +49,12 @@ export class Request implements IncomingRequest {
 
   /**
    * Whether the client wants to hear an answer with this code: No-Response names classes it does not (RFC 7967
-   * section 2.1); to a group, errors are not said unless it says that it wants them (RFC 7252 section 8.2).
+   * section 2.1); to a group, errors and what has no payload are not said unless it says that it wants them (RFC 7252 section 8.2).
    */
-  wants(code: Code, hasContent: boolean): boolean {
+  wants({ code, tail }: Pick<Answer, "code" | "tail">): boolean {
     const value = findOption(this.options, OptionNumber.noResponse)?.value;
     const byClass = 1 << (classOf(code) - 1);
     if (value !== undefined) return ((value[0] ?? 0) & byClass) === 0;
-    return !this.toGroup || (classOf(code) === 2 && hasContent);
+    return !this.toGroup || (classOf(code) === 2 && hasPayload(tail));
   }
 }

@@ -70,6 +70,13 @@ export function decodeBody(datagram: Uint8Array): MessageBody | undefined {
   };
 }
 
+/** Whether there is a payload in a tail as {@link encodeTail} makes it. */
+export function hasPayload(tail: Uint8Array | undefined): boolean {
+  if (tail === undefined) return false;
+  const payloadAt = readOptions(tail, 0, []);
+  return payloadAt !== -1 && payloadAt < tail.length;
+}
+
 /** Fills in the options and answers where the payload begins, the end where there is none; -1: wrong format. */
 function readOptions(datagram: Uint8Array, from: number, options: CoapOption[]): number {
   const end = datagram.length;

@@ -2,7 +2,9 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { networkInterfaces } from "node:os";
 import { systemClock } from "@nomq/core";
+import { createFakeClock } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
+import type { Binding, BoundSocket } from "../../src/listen/bound-socket.ts";
 import { openCoapListener, parseCoapListen } from "../../src/listen/coap-listener.ts";
 import type { CoapSocket } from "../../src/listen/coap-socket.ts";
 import { createMessaging } from "../../src/messaging/create-messaging.ts";
@@ -107,6 +109,54 @@ describe("listeners", () => {
     await listener[Symbol.asyncDispose]();
     listener.send(Uint8Array.of(1), 5, "127.0.0.1");
     await listener[Symbol.asyncDispose]();
+  });
+});
+
+describe("a socket that fails", () => {
+  test("is closed and opened again at its port after 2 s; what is sent meanwhile is lost; the listener says so", async () => {
+    const clock = createFakeClock();
+    const bound: { fail(reason: string): void; left: number; hear(): void; closed: boolean }[] = [];
+    const bind = async ({ host, port }: Binding): Promise<BoundSocket> => {
+      const { promise: failed, resolve: fail } = Promise.withResolvers<string>();
+      let receive: Parameters<BoundSocket["onDatagram"]>[0] = () => undefined;
+      const from = { address: "127.0.0.1", port: 5, family: "IPv4", size: 1 } as const;
+      const socket = createSocket("udp4");
+      const one = { fail, left: 0, closed: false, hear: () => receive(Buffer.of(1), from) };
+      bound.push(one);
+      return {
+        ...{ socket, failed, family: "ipv4" },
+        local: { host, port: port === 0 ? 4711 : port },
+        send: () => {
+          one.left += 1;
+        },
+        onDatagram: (receiver) => {
+          receive = receiver;
+        },
+        [Symbol.asyncDispose]: async () => {
+          one.closed = true;
+          socket.close();
+        },
+      };
+    };
+    const said: (string | undefined)[] = [];
+    const changed = (reason: string | undefined): void => void said.push(reason);
+    await using listener = await openCoapListener({ url: "coap://127.0.0.1:0", clock, bind, changed });
+    let heard = 0;
+    listener.onDatagram(() => {
+      heard += 1;
+    });
+    bound[0]?.hear();
+    bound[0]?.fail("ENETDOWN");
+    await clock.advance(1900);
+    listener.send(Uint8Array.of(1), 5, "127.0.0.1");
+    expect([bound.length, bound[0]?.closed, said]).toEqual([1, true, ["ENETDOWN"]]);
+    await clock.advance(200);
+    bound[1]?.hear();
+    listener.send(Uint8Array.of(1), 5, "127.0.0.1");
+    expect([listener.local.port, heard, bound[1]?.left, said]).toEqual([4711, 2, 1, ["ENETDOWN", undefined]]);
+    await listener[Symbol.asyncDispose]();
+    expect(bound[1]?.closed).toBe(true);
+    expect(clock.pending()).toBe(0);
   });
 });
 

@@ -138,7 +138,8 @@ describe("RFC 7252 §8.2: requests to a group", () => {
 
   test.each<readonly [string, Answer]>([
     ["an error", { code: 0x84 }],
-    ["an answer without content", { code: 0x45 }],
+    ["an answer with nothing in it", { code: 0x45 }],
+    ["an answer without a payload", { code: 0x45, tail: Uint8Array.of(0xc1, 40) }],
   ])("%s is not said", async (_what, answer) => {
     await using lab = createLab(() => answer);
     lab.ask(write({ type: "non" }), { toGroup: true });
