@@ -1,6 +1,6 @@
 /**
- * Who acts: every publish, subscription and delivery is asked for in the name of one. `*` is an attachment of the
- * program's own that stands for many and asks for each of them itself: the hub gives it everything.
+ * Who acts: every publish, subscription and delivery is asked for in the name of one. `*` is a part of the program
+ * itself that stands for many and asks for each of them: the hub lets it do everything, whatever the rules say.
  */
 export type Principal =
   | `user:${string}`
@@ -30,6 +30,17 @@ export interface Access {
 
 /** Allows everything: the default of a hub that is embedded. */
 export const allowAll: Access = { may: () => true };
+
+/** The same rules, with everything for `*`. */
+export function withProgramItself(access: Access): Access {
+  if (access === allowAll) return access;
+  const { onChange } = access;
+  return {
+    may: (who, action, channel) => who === "*" || access.may(who, action, channel),
+    extent: (who, action, filter) => (who === "*" ? "all" : extentOf(access, { who, action, filter })),
+    ...(onChange === undefined ? {} : { onChange: (changed) => onChange.call(access, changed) }),
+  };
+}
 
 /** How much of a filter is allowed; without an `extent` of its own, any filter with wildcards may get something. */
 export function extentOf(

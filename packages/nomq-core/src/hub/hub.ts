@@ -2,7 +2,7 @@ import type { AbortOptions, AttachmentState, Bridge, Hub, Port, StoreProgress } 
 import { type CancelTimer, type Clock, systemClock } from "../clock.ts";
 import { NomqError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
-import { type Access, allowAll } from "../principal.ts";
+import { type Access, allowAll, withProgramItself } from "../principal.ts";
 import { type SessionLog, silentSessionLog } from "../session-log.ts";
 import { detach, forget } from "./attach/detach.ts";
 import { type Core, DEFAULT_LIMITS, type HubLimits } from "./core.ts";
@@ -49,6 +49,7 @@ class LocalHub implements Hub {
   private readonly options: HubOptions;
   private readonly clock: Clock;
   private readonly log: Log;
+  private readonly access: Access;
   private readonly bridges: Bridge[] = [];
   private core: Core | undefined;
   private watch: Watch | undefined;
@@ -63,6 +64,7 @@ class LocalHub implements Hub {
     this.options = options;
     this.clock = options.clock ?? systemClock;
     this.log = options.log ?? silentLog;
+    this.access = withProgramItself(options.access ?? allowAll);
   }
 
   add(bridge: Bridge): void {
@@ -83,7 +85,7 @@ class LocalHub implements Hub {
     return createPort(name, {
       core: () => this.open(),
       openCore: () => this.core,
-      access: this.options.access ?? allowAll,
+      access: this.access,
       clock: this.clock,
       log: this.log,
       sessionLog: this.options.sessionLog ?? silentSessionLog,
@@ -133,11 +135,8 @@ class LocalHub implements Hub {
   }
 
   private async startAll(options: AbortOptions): Promise<void> {
-    const {
-      store = createMemoryStore({ clock: this.clock }),
-      access = allowAll,
-      channels = [],
-    } = this.options;
+    const { store = createMemoryStore({ clock: this.clock }), channels = [] } = this.options;
+    const { access } = this;
     const limits = { ...DEFAULT_LIMITS, ...this.options.limits };
     this.core = await openCore({ store, limits, access, clock: this.clock, log: this.log, channels });
     this.unfollow = followAccess(this.core);

@@ -90,3 +90,25 @@ test("a filter reaches something unless it names one channel that is denied", ()
   const extent = (filter: string) => extentOf(access, { who, action: "subscribe", filter });
   expect(["a", "b", "b/+", "#"].map(extent)).toEqual(["all", "none", "some", "some"]);
 });
+
+describe("a part of the program itself, `*`", () => {
+  test("may read and write what the rules give nobody: it asks for each of those it stands for", async () => {
+    const nothing: Access = { may: () => false };
+    await using rig = await createRig({ access: nothing });
+    const { port } = rig;
+    const draft = { channel: "a", payload: Buffer.from("x"), qos: 1, retain: true } as const;
+    expect((await port.publish(draft, "user:ann")).reason).toBe("access");
+    expect((await port.publish(draft, "*")).at).not.toBe("refused");
+    expect((await port.latest("a", "*"))?.payload).toEqual(Buffer.from("x"));
+    expect(await port.latest("a", "user:ann")).toBeUndefined();
+    const kept: Record<string, string[]> = { "*": [], "user:ann": [] };
+    for (const who of ["*", "user:ann"] as const)
+      for await (const { channel } of port.retained(["#"], who)) kept[who]?.push(channel);
+    expect(kept).toEqual({ "*": ["a"], "user:ann": [] });
+    expect([port.may("*", "publish", "b"), port.extent("*", "subscribe", "#")]).toEqual([true, "all"]);
+    expect([port.may("user:ann", "publish", "b"), port.extent("user:ann", "subscribe", "b")]).toEqual([
+      false,
+      "none",
+    ]);
+  });
+});
