@@ -1,3 +1,4 @@
+import type { CoapBridge } from "@nomq/coap-bridge";
 import { type Bridge, type Hub, type Log, type NomqBridge, type Port, systemClock } from "@nomq/core";
 import type { MqttBridge } from "@nomq/mqtt-bridge";
 import type { Hono } from "hono";
@@ -31,6 +32,7 @@ export interface ApiSideOptions {
   bridges(): readonly Bridge[];
   nomq(): NomqBridge | undefined;
   mqtt(): MqttBridge | undefined;
+  coap(): CoapBridge | undefined;
   reloadAccess(by: string): AccessReloaded;
   /** False while the gateway starts or stops. */
   isOpen(): boolean;
@@ -77,13 +79,14 @@ class OneApiSide implements ApiSide {
   }
 
   health(): Health {
-    const { bridges, hub, isOpen, nomq, mqtt, store } = this.#options;
+    const { bridges, hub, isOpen, nomq, mqtt, coap, store } = this.#options;
     return healthOf({
       isOpen,
       bridges: bridges(),
       attachments: () => hub.attachments(),
       nomq,
       mqtt,
+      coap,
       storeProgress: () => hub.store(),
       store,
       clock: systemClock,
@@ -130,6 +133,7 @@ class OneApiSide implements ApiSide {
       streamsEnded: this.#streams.ended(),
       nomq: this.#options.nomq()?.counts(),
       mqtt: this.#options.mqtt()?.counts(),
+      coap: this.#options.coap()?.counts(),
       devices: this.#options.nomq()?.devices() ?? [],
       slowClients: this.#options.mqtt()?.slowClients() ?? [],
       http: this.#counters.read(this.#streams.count),

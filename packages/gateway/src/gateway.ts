@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type CoapBridge, createCoapBridge } from "@nomq/coap-bridge";
 import {
   type Bridge,
   createHub,
@@ -73,7 +74,7 @@ class OneGateway implements Gateway {
   readonly #config: Config;
   readonly #log: Log;
   readonly #sessionLog: GatewaySessionLog;
-  readonly #listen: Readonly<Record<"nomq" | "mqtt" | "http", readonly ListenerConfig[]>>;
+  readonly #listen: Readonly<Record<"nomq" | "mqtt" | "coap" | "http", readonly ListenerConfig[]>>;
   readonly #time: string | undefined;
   readonly #store: DurableStore | undefined;
   readonly #access: AccessControl;
@@ -85,6 +86,7 @@ class OneGateway implements Gateway {
   #bridges: readonly Bridge[] = [];
   #nomq: NomqBridge | undefined;
   #mqtt: MqttBridge | undefined;
+  #coap: CoapBridge | undefined;
   #isOpen = false;
   #opening: Promise<Running> | undefined;
   #ending: Promise<void> | undefined;
@@ -96,6 +98,7 @@ class OneGateway implements Gateway {
     this.#listen = {
       nomq: config.nomq.listen.map((each) => shifted(each, portOffset)),
       mqtt: config.mqtt.listen.map((each) => shifted(each, portOffset)),
+      coap: config.coap.listen.map((each) => shifted(each, portOffset)),
       http: config.http.listen.map((each) => shifted(each, portOffset)),
     };
     const { time } = config.nomq;
@@ -118,6 +121,7 @@ class OneGateway implements Gateway {
       bridges: () => this.#bridges,
       nomq: () => this.#nomq,
       mqtt: () => this.#mqtt,
+      coap: () => this.#coap,
       reloadAccess: (by) => this.reloadAccess(by),
       isOpen: () => this.#isOpen,
     });
@@ -190,16 +194,19 @@ class OneGateway implements Gateway {
     };
   }
 
-  /** A section without listeners has no bridge. */
+  /** A section that asks for nothing, neither listeners nor connections, has no bridge. */
   #makeBridges(keys: KeysInEffect): void {
-    const { nomq, mqtt } = this.#listen;
+    const { nomq, mqtt, coap } = this.#listen;
     if (nomq.length > 0) {
       const time = this.#time === undefined ? {} : { time: this.#time };
       this.#nomq = createNomqBridge(nomqOptions({ ...this.#config.nomq, listen: nomq, ...time }, keys));
     }
     if (mqtt.length > 0)
       this.#mqtt = createMqttBridge({ listen: mqtt, authenticate: this.#access.authenticate });
-    this.#bridges = [this.#nomq, this.#mqtt].filter((bridge) => bridge !== undefined);
+    const { observe, poll, send } = this.#config.coap;
+    if ([coap, observe, poll, send].some(({ length }) => length > 0))
+      this.#coap = createCoapBridge({ ...this.#config.coap, listen: coap });
+    this.#bridges = [this.#nomq, this.#mqtt, this.#coap].filter((bridge) => bridge !== undefined);
   }
 
   async #close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { coapMapping } from "@nomq/coap-bridge";
 import {
   type MappingCell,
   type MappingProperty,
@@ -8,7 +9,7 @@ import {
 import { mqttMapping } from "@nomq/mqtt-bridge";
 
 /** The table of every protocol that the gateway speaks. */
-export const MAPPINGS: readonly ProtocolMapping[] = [nomqMapping, mqttMapping];
+export const MAPPINGS: readonly ProtocolMapping[] = [nomqMapping, mqttMapping, coapMapping];
 
 /** One end of a way: a variant of a protocol. */
 export interface WayEnd {

@@ -68,7 +68,7 @@ describe("nomq explain", () => {
     ["nomq:device:node", "mqtt", 2, '"node" is not in the mapping'],
     ["nomq:ttl", "mqtt:retain", 2, "both sides name a property, and not the same one"],
     ["nomq:", "mqtt", 2, '"" is not in the mapping; known: '],
-    ["nomq", "coap", 1, "not-available-yet: coap is not available yet"],
+    ["nomq", "coap:nom", 2, "did you mean non?"],
     ["xmpp:qos1", "mqtt", 1, "not-available-yet: xmpp is not available yet"],
   ])("%s to %s ends with %i and says why", async (from, to, code, said) => {
     const ended = await explain(from, to);

@@ -56,6 +56,7 @@ describe("start", () => {
           expect.stringMatching(/^mqtt:\/\/127\.0\.0\.1:[1-9]\d*$/),
           expect.stringMatching(/^ws:\/\/127\.0\.0\.1:[1-9]\d*$/),
         ],
+        coap: [expect.stringMatching(/^coap:\/\/127\.0\.0\.1:[1-9]\d*$/)],
         http: [expect.stringMatching(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/)],
       },
       control: join(folder.path, "data", "control.sock"),
@@ -162,6 +163,7 @@ describe("refusal to start", () => {
         taken.tcp,
       ],
       [`nomq: { listen: ['udp://127.0.0.1:${taken.udp}'] }`, "nomq.listen[0]", taken.udp],
+      [`coap: { listen: ['coap://127.0.0.1:${taken.udp}'] }`, "coap.listen[0]", taken.udp],
       [`http: { listen: ['http://127.0.0.1:${taken.tcp}'] }`, "http.listen[0]", taken.tcp],
     ] as const;
     for (const [config, key, port] of cases) {
@@ -188,6 +190,10 @@ describe("refusal to start", () => {
     const other = folder.file("http.yaml", http);
     const { stderr: said } = await nomq(["--config", other, "--port-offset", "100"]).ended;
     expect(said).toContain(`port-in-use: http.listen[0]: port ${taken.tcp}: `);
+    const coap = `nomq: { listen: [] }\nmqtt: { listen: [] }\nhttp: { listen: [] }\ncoap: { listen: ['coap://127.0.0.1:${taken.udp - 100}'] }\n`;
+    const third = folder.file("coap.yaml", coap);
+    const { stderr: coapSaid } = await nomq(["--config", third, "--port-offset", "100"]).ended;
+    expect(coapSaid).toContain(`port-in-use: coap.listen[0]: port ${taken.udp}: `);
     const beyond = await nomq(["--config", file, "--port-offset", "65535"]).ended;
     expect(beyond.code).toBe(1);
     expect(beyond.stderr).toMatch(/^config-invalid: --port-offset 65535 takes ws:.* beyond port 65535/m);

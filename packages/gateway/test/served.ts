@@ -10,6 +10,8 @@ interface Served extends AsyncDisposable {
   readonly gateway: Gateway;
   readonly client: ControlClient;
   readonly socket: string;
+  /** The real addresses of its listeners. */
+  readonly listen: Readonly<Record<string, readonly string[]>>;
 }
 
 export async function served(text = "nomq: { listen: [] }\nmqtt: { listen: [] }"): Promise<Served> {
@@ -17,11 +19,12 @@ export async function served(text = "nomq: { listen: [] }\nmqtt: { listen: [] }"
   const gateway = createGateway({
     config: parseConfig({ name: "test", text: inMemory(text), folder: folder.path }),
   });
-  const { controlSocket } = await gateway.start();
+  const { controlSocket, listen } = await gateway.start();
   return {
     gateway,
     client: createControlClient(controlSocket),
     socket: controlSocket,
+    listen,
     async [Symbol.asyncDispose]() {
       await gateway.stop();
       folder[Symbol.dispose]();

@@ -1,3 +1,4 @@
+import type { CoapBridge } from "@nomq/coap-bridge";
 import type {
   AttachmentState,
   Bridge,
@@ -9,6 +10,7 @@ import type {
 } from "@nomq/core";
 import type { MqttBridge, MqttCounts } from "@nomq/mqtt-bridge";
 import type { DurableStore } from "../store/index.ts";
+import { type CoapHealth, coapHealthOf, withSensors } from "./coap-health.ts";
 import { namedStill, type Still, stillPeers, withStill } from "./still.ts";
 
 /** How the store does. `failing`: the same commit has been open for long. */
@@ -43,6 +45,8 @@ export interface Health {
   readonly nomq?: NomqBridgeCounts;
   /** The MQTT side: clients refused, messages refused and dropped, connections cut, by reason. Absent without listeners. */
   readonly mqtt?: MqttCounts;
+  /** The CoAP side, and the sensors that are not fresh. Absent where the section asks for nothing. */
+  readonly coap?: CoapHealth;
 }
 
 /** Who is asked for the health of a gateway. */
@@ -51,6 +55,7 @@ export interface HealthSources {
   attachments(): readonly AttachmentState[];
   nomq(): Pick<NomqBridge, "counts" | "devices"> | undefined;
   mqtt(): Pick<MqttBridge, "counts" | "slowClients"> | undefined;
+  coap(): Pick<CoapBridge, "name" | "counts" | "sensors"> | undefined;
   storeProgress(): StoreProgress;
   /** False while the gateway starts, when not every bridge is there yet, and while it stops. */
   isOpen(): boolean;
@@ -68,9 +73,13 @@ export function healthOf(sources: HealthSources): Health {
     slowClients: sources.mqtt()?.slowClients() ?? [],
     now: sources.clock.now(),
   });
-  const bridges = Object.fromEntries(
-    sources.bridges.map((bridge) => [bridge.name, withStill(bridge.name, bridge.status(), still)]),
-  );
+  const speaker = sources.coap();
+  const coap = speaker && coapHealthOf(speaker);
+  const statusOf = (bridge: Bridge): BridgeStatus => {
+    const status = withStill(bridge.name, bridge.status(), still);
+    return bridge.name === speaker?.name && coap !== undefined ? withSensors(status, coap) : status;
+  };
+  const bridges = Object.fromEntries(sources.bridges.map((bridge) => [bridge.name, statusOf(bridge)]));
   const nomq = sources.nomq()?.counts();
   const mqtt = sources.mqtt()?.counts();
   return {
@@ -86,6 +95,7 @@ export function healthOf(sources: HealthSources): Health {
     store: storeHealthOf(sources),
     ...(nomq === undefined ? {} : { nomq }),
     ...(mqtt === undefined ? {} : { mqtt }),
+    ...(coap === undefined ? {} : { coap }),
   };
 }
 

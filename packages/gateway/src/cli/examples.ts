@@ -56,6 +56,7 @@ export const EXAMPLES: Examples = {
   explain: examples(
     "nomq explain nomq:qos2 mqtt",
     "nomq explain mqtt5:retain nomq:device",
+    "nomq explain coap:non mqtt:retain",
     "nomq explain nomq mqtt --json",
   ),
   check: examples("nomq check gateway.yaml", "nomq check gateway.yaml --json"),

@@ -11,7 +11,7 @@ export interface Named {
   readonly properties: readonly MappingProperty[] | undefined;
 }
 
-const LATER = ["coap", "xmpp"];
+const LATER = ["xmpp"];
 
 /** Reads an argument. Throws a {@link UsageError} with a suggestion, or `not-available-yet`. */
 export function readNamed(text: string): Named {

@@ -166,7 +166,10 @@ function addExplain(program: Command, finish: Finish): void {
   program
     .command("explain")
     .description("say what becomes of a message's properties between two protocols")
-    .argument("<from>", "nomq, nomq:device, nomq:node, mqtt, mqtt5, mqtt3.1.1; with a property: nomq:qos2")
+    .argument(
+      "<from>",
+      "nomq, nomq:device, nomq:node, mqtt, mqtt5, mqtt3.1.1, coap, coap:con, coap:non; with a property: nomq:qos2",
+    )
     .argument("<to>", "the same")
     .option("--json", "one JSON object per line")
     .addHelpText("after", EXAMPLES.explain)

@@ -1,5 +1,6 @@
 import type { AttachmentState } from "@nomq/core";
 import { ATTACHMENTS_AT_MOST, byAttachment, STREAMS } from "./attachments.ts";
+import { COAP_METRICS } from "./coap-metrics.ts";
 import type { Metric, Sample } from "./exposition.ts";
 import type { Facts } from "./facts.ts";
 import { GATEWAY_METRICS } from "./gateway-metrics.ts";
@@ -44,9 +45,10 @@ const MESSAGES: readonly Metric<Facts>[] = [
     type: "counter",
     help: "Messages refused on arrival",
     labels: ["protocol", "reason"],
-    read: ({ nomq, mqtt, http }) => [
+    read: ({ nomq, mqtt, coap, http }) => [
       ...of("nomq", nomq?.refused),
       ...of("mqtt", mqtt?.messagesRefused),
+      ...of("coap", coap?.messagesRefused),
       ...of("http", http.refused),
     ],
   },
@@ -62,11 +64,10 @@ const MESSAGES: readonly Metric<Facts>[] = [
     type: "counter",
     help: "Properties of messages that could not be kept between two protocols",
     labels: ["from", "to", "property"],
-    read: ({ nomq, mqtt }) =>
-      [...(nomq?.lost ?? []), ...(mqtt?.lost ?? [])].map(({ from, to, property, count }) => [
-        [from, to, property],
-        count,
-      ]),
+    read: ({ nomq, mqtt, coap }) =>
+      [...(nomq?.lost ?? []), ...(mqtt?.lost ?? []), ...(coap?.lost ?? [])].map(
+        ({ from, to, property, count }) => [[from, to, property], count],
+      ),
   },
 ];
 
@@ -225,5 +226,6 @@ export const METRICS: readonly Metric<Facts>[] = [
   ...ATTACHMENTS,
   ...NOMQ,
   ...MQTT,
+  ...COAP_METRICS,
   ...GATEWAY_METRICS,
 ];

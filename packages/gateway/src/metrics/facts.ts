@@ -1,3 +1,4 @@
+import type { CoapCounts } from "@nomq/coap-bridge";
 import type { AttachmentState, BridgeStatus, DevicePresence, LedgerRow, NomqBridgeCounts } from "@nomq/core";
 import type { MqttCounts, SlowClient } from "@nomq/mqtt-bridge";
 import type { StoreHealth } from "../api/health.ts";
@@ -16,6 +17,7 @@ export interface Facts {
   readonly streamsEnded: LedgerRow;
   readonly nomq: NomqBridgeCounts | undefined;
   readonly mqtt: MqttCounts | undefined;
+  readonly coap: CoapCounts | undefined;
   /** NoMQ peers with an attachment. */
   readonly devices: readonly DevicePresence[];
   /** MQTT clients that take nothing. */

@@ -2,6 +2,7 @@ import { createPrng, type Prng } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import type { AccessRule } from "../../src/access/index.ts";
 import { answerOf } from "./walk/ask.ts";
+import { checkCoapQuestions, coapReceiver } from "./walk/coap.ts";
 import { startWalkGateway, TOKENS, type WalkGateway } from "./walk/gateway.ts";
 import { deviceReceiver, httpReceiver, mqttReceiver, nodeReceiver, type Receiver } from "./walk/receivers.ts";
 import {
@@ -70,8 +71,11 @@ async function settle(walk: Walk, there: readonly Receiver[], mark: string): Pro
     walk.expected.get(receiver)?.add(`${mark} x`);
     const due = [...(walk.expected.get(receiver) ?? [])].sort();
     await expect
-      .poll(() => due.filter((each) => !receiver.got.has(each)), { timeout: 20_000, interval: 10 })
-      .toEqual([]);
+      .poll(() => ({ who: receiver.name, missing: due.filter((each) => !receiver.got.has(each)) }), {
+        timeout: 20_000,
+        interval: 10,
+      })
+      .toEqual({ who: receiver.name, missing: [] });
   }
   for (const receiver of there) {
     const due = walk.expected.get(receiver) ?? new Set();
@@ -155,6 +159,8 @@ async function walkOnce(seed: number): Promise<void> {
   join(walk, stack.use(await mqttReceiver(gateway, { version: 4, filters: filters() })));
   join(walk, stack.use(await httpReceiver(gateway, { token: "reader", filters: filters() })));
   join(walk, stack.use(await httpReceiver(gateway, { filters: filters() })));
+  join(walk, stack.use(await coapReceiver(gateway, { type: "con", filters: filters() })));
+  join(walk, stack.use(await coapReceiver(gateway, { type: "non", filters: filters() })));
   // What a node asks for in vain it asks for again only after some time.
   const readable = CHANNELS.filter((channel) => mayPlainly(before, "nomq:site", ["subscribe", channel]));
   join(walk, stack.use(await nodeReceiver(gateway, readable.slice(0, 4))));
@@ -176,6 +182,7 @@ async function walkOnce(seed: number): Promise<void> {
   join(walk, stack.use(await mqttReceiver(gateway, { version: 5, user: "bob", filters: filters() })));
   join(walk, stack.use(await httpReceiver(gateway, { token: "writer", filters: filters() })));
   await checkQuestions(walk);
+  await checkCoapQuestions(gateway, after);
   for (const each of away) await each.back?.();
   await settle(walk, [...there, ...away, ...walk.receivers.slice(-2)], "end/2");
 }

@@ -1,3 +1,4 @@
+import type { CoapBridge, CoapCounts, SensorState } from "@nomq/coap-bridge";
 import type { AttachmentState, Bridge, BridgeStatus } from "@nomq/core";
 import { createFakeClock } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
@@ -22,6 +23,7 @@ const healthWith = (sources: Partial<HealthSources>): Health =>
     attachments: () => [],
     nomq: () => undefined,
     mqtt: () => undefined,
+    coap: () => undefined,
     storeProgress: () => ({ waiting: 0 }),
     isOpen: () => true,
     store: { isFull: false, isGone: false, damaged: 0 },
@@ -89,5 +91,53 @@ describe("store", () => {
     ],
   ] as [Partial<HealthSources>, object][])("%#: %j", (sources, store) => {
     expect(healthWith(sources).store).toEqual(store);
+  });
+});
+
+describe("CoAP sensors", () => {
+  const sensor = (name: string, state: SensorState["state"], since: number): SensorState => ({
+    ...{ url: `coap://10.0.0.9/${name}`, channel: name, mode: "observed", state, since },
+    ...(state === "fresh" ? {} : { reason: "no answer" }),
+  });
+  const healthOfSensors = (...sensors: readonly SensorState[]): Health => {
+    const states = { waiting: 0, fresh: 0, stale: 0, gone: 0 };
+    for (const { state } of sensors) states[state] += 1;
+    const coap = {
+      ...bridge("coap"),
+      sensors: () => sensors,
+      // Of its counts no more is looked at.
+      counts: () => ({ client: { sensors: states } }) as CoapCounts,
+    } as CoapBridge;
+    return healthWith({ bridges: [bridge("nomq"), coap], coap: () => coap });
+  };
+
+  test("one that is stale or gone degrades its bridge, which names the one for longest so", () => {
+    const health = healthOfSensors(
+      sensor("a", "fresh", 1),
+      sensor("b", "waiting", 2),
+      sensor("c", "gone", 9),
+      sensor("d", "stale", 5),
+    );
+    expect(health.bridges["coap"]).toEqual({
+      state: "degraded",
+      reason: "the sensor coap://10.0.0.9/d is stale: no answer (and 1 more)",
+      since: 5,
+    });
+    expect(health.bridges["nomq"]?.state).toBe("ready");
+    expect(health.ready).toBe(true);
+    expect(health.coap?.notFresh.map(({ channel }) => channel)).toEqual(["b", "d", "c"]);
+  });
+
+  test("those that are fresh, or have not answered yet, do not", () => {
+    expect(healthOfSensors(sensor("a", "fresh", 1), sensor("b", "waiting", 2)).bridges["coap"]?.state).toBe(
+      "ready",
+    );
+  });
+
+  test("at most 100 are named", () => {
+    const many = Array.from({ length: 300 }, (_, at) => sensor(`s${at}`, "stale", at));
+    const health = healthOfSensors(...many);
+    expect(health.coap?.notFresh).toHaveLength(100);
+    expect(health.bridges["coap"]?.reason).toContain("(and 299 more)");
   });
 });

@@ -20,6 +20,7 @@ export interface WalkGateway extends AsyncDisposable {
   readonly control: ControlClient;
   readonly mqtt: number;
   readonly nomq: number;
+  readonly coap: number;
   readonly http: number;
   /** Other rules, by the API. */
   setRules(rules: readonly AccessRule[]): Promise<void>;
@@ -66,6 +67,7 @@ export async function startWalkGateway(
     control,
     mqtt: port("mqtt"),
     nomq: port("nomq"),
+    coap: port("coap"),
     http: port("http"),
     async setRules(next) {
       inForce = next;

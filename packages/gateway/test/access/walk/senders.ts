@@ -1,4 +1,6 @@
 import { connectAsync } from "mqtt";
+import { expect } from "vitest";
+import { type Asked, openCoapClient } from "../../coap/client.ts";
 import { answerOf } from "./ask.ts";
 import { PASSWORDS, TOKENS, type TokenName, type UserName, type WalkGateway } from "./gateway.ts";
 import { senderNode } from "./receivers.ts";
@@ -22,6 +24,8 @@ export async function openSenders(gateway: WalkGateway): Promise<Sender[]> {
     await mqttSender(gateway, 5, "bob"),
     await mqttSender(gateway, 5),
     await nomqSender(gateway),
+    await coapSender(gateway, { method: "put", query: ["retain=0"] }),
+    await coapSender(gateway, { method: "post", type: "non", query: ["qos=1"] }),
     httpSender(gateway, "writer"),
     httpSender(gateway),
     controlSender(gateway),
@@ -65,6 +69,22 @@ async function nomqSender(gateway: WalkGateway): Promise<Sender> {
       return mayBe ? is === "delivered" : undefined;
     },
     [Symbol.asyncDispose]: () => node.stop(),
+  };
+}
+
+/** A device without a name; what is kept stays, so that those who come late find it. */
+async function coapSender(gateway: WalkGateway, asked: Omit<Asked, "path" | "payload">): Promise<Sender> {
+  const client = await openCoapClient(gateway.coap);
+  return {
+    name: `coap ${asked.method} ${asked.type ?? "con"}`,
+    who: "addr:127.0.0.1",
+    async send(path, text) {
+      const reply = await client.ask({ ...asked, path, payload: Buffer.from(text) });
+      if (reply === undefined) return undefined;
+      expect(reply.code).toMatch(/^(2\.0[14]|4\.03)$/);
+      return reply.code !== "4.03";
+    },
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 }
 
