@@ -4,7 +4,7 @@ import { type AckBench, type AckedPublisher, LONELY, openAckBench, type Speaker 
 
 // Over real sockets, with the store on disk: no answer leaves before its point (docs/configuration.md, "Acknowledgements").
 
-const SPEAKERS: readonly Speaker[] = ["nomq", "mqtt5", "mqtt3.1.1"];
+const SPEAKERS: readonly Speaker[] = ["nomq", "mqtt5", "mqtt3.1.1", "coap"];
 const QOS = [1, 2] as const;
 const cases = SPEAKERS.flatMap((speaker) => QOS.map((qos) => [speaker, qos] as const));
 /** Longer than anything here takes, and for what waits in vain. */
@@ -17,7 +17,8 @@ const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 
 const DELIVERED = { is: "delivered" } as const;
 
 /** What a publisher is told when not everyone had the message in time. */
-const late = (speaker: Speaker): string => ({ nomq: "none", mqtt5: "0x97", "mqtt3.1.1": "cut" })[speaker];
+const late = (speaker: Speaker): string =>
+  ({ nomq: "none", mqtt5: "0x97", "mqtt3.1.1": "cut", coap: "5.04" })[speaker];
 
 /** Asks until it is so: tests that run side by side cannot share `expect.poll`. */
 async function until(isSo: () => boolean | Promise<boolean>, everyMs = 10): Promise<void> {
@@ -50,7 +51,7 @@ describe.concurrent.each(cases)("%s QoS %i", (speaker, qos) => {
     await using publisher = await bench.publisher(speaker, qos);
     bench.store.fail();
     await publisher.send();
-    const refused = { nomq: "none", mqtt5: "0x83", "mqtt3.1.1": "cut" }[speaker];
+    const refused = { nomq: "none", mqtt5: "0x83", "mqtt3.1.1": "cut", coap: "5.03" }[speaker];
     if (speaker !== "nomq") await said(publisher, refused);
     await quiet();
     expect([publisher.answer(), bench.given]).toEqual([refused, []]);
@@ -109,11 +110,13 @@ describe.concurrent.each(cases)("%s QoS %i", (speaker, qos) => {
   });
 });
 
-// What names its transfer is told of the first one; MQTT's QoS 1 does not, and MQTT 5 has been told 0x97.
+// What names its transfer (CoAP: `?id=`) is told of the first one; MQTT's QoS 1 does not, and MQTT 5 has been told 0x97.
 describe.concurrent.each([
   ["nomq", 1],
   ["nomq", 2],
   ["mqtt3.1.1", 2],
+  ["coap", 1],
+  ["coap", 2],
 ] as const)("%s QoS %i, sent again", (speaker, qos) => {
   test("after ackTimeout it gets the ack once the peer has the message, which came once", async () => {
     await using bench = await openAckBench("delivered", SHORT);

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { createControlClient } from "../packages/gateway/src/control/control-client.ts";
+import { openCoapClient, type Reply } from "../packages/gateway/test/coap/client.ts";
 import { launchGateway, nomq, testFolder } from "../packages/gateway/test/launch.ts";
 import { describeWithPeers } from "./peers.ts";
+import { numberOf, OPTION } from "./real/coap-wire.ts";
 import { openModelDevice } from "./real/model-device.ts";
 import { publish, subscribe } from "./real/mosquitto.ts";
 import { PUBLISH } from "./real/seal.ts";
@@ -14,6 +16,13 @@ function sections(address: string): string {
   const key = { id: "site", encryption: encryption.toString("hex"), mac: mac.toString("hex") };
   const devices = [{ name: "valve", address, subscribe: ["cmd/#"] }];
   return `nomq: ${JSON.stringify({ listen: ["udp://127.0.0.1:0"], keys: [key], devices })}\n`;
+}
+
+/** What a GET says of the time that is left; its code where there is no value. */
+async function maxAge(port: number, path: string): Promise<number | string | undefined> {
+  await using client = await openCoapClient(port);
+  const reply = await client.ask({ path });
+  return reply?.code === "2.05" ? numberOf(reply, OPTION.maxAge) : reply?.code;
 }
 
 describeWithPeers("time to live through a gateway on disk", ["mosquitto-clients"], () => {
@@ -42,6 +51,17 @@ describeWithPeers("time to live through a gateway on disk", ["mosquitto-clients"
       ];
       await publish(at, "cmd/short", "short", expiring(4));
       await publish(at, "cmd/valve", "long", expiring(600));
+      const coap = first.port("coap");
+      await using device = await openCoapClient(coap);
+      const set = (path: string, ttl: number): Promise<Reply | undefined> =>
+        device.ask({
+          method: "put",
+          path,
+          query: [`ttl=${ttl}`],
+          payload: Buffer.from(ttl < 60 ? "short" : "long"),
+        });
+      expect((await set("coap/short", 4))?.code).toBe("2.01");
+      expect((await set("coap/long", 600))?.code).toBe("2.01");
       const api = await client.publish({
         channel: "cmd/api",
         payload: "short",
@@ -58,6 +78,9 @@ describeWithPeers("time to live through a gateway on disk", ["mosquitto-clients"
       expect(left.get("cmd/api short")).toBeLessThan(4);
       expect(left.get("cmd/valve long")).toBeLessThan(600);
       expect(left.get("cmd/valve long")).toBeGreaterThan(500);
+      expect(await maxAge(coap, "cmd/valve")).toBeLessThan(600);
+      expect(await maxAge(coap, "cmd/valve")).toBeGreaterThan(500);
+      expect(await maxAge(coap, "coap/short")).toBeLessThan(4);
       first.signal("SIGKILL");
       await first.ended;
     }
@@ -68,6 +91,10 @@ describeWithPeers("time to live through a gateway on disk", ["mosquitto-clients"
     expect((await client.get("/api/v1/channels/cmd%2Fshort")).status).toBe(404);
     expect((await client.get("/api/v1/channels/cmd%2Fapi")).status).toBe(404);
     expect((await client.get("/api/v1/channels/cmd%2Fvalve")).body).toMatchObject({ payload: "long" });
+    expect(await maxAge(again.port("coap"), "coap/short")).toBe("4.04");
+    const left = await maxAge(again.port("coap"), "coap/long");
+    expect(left).toBeLessThan(597);
+    expect(left).toBeGreaterThan(300);
     const history = (await client.get("/api/v1/history/cmd%2Fapi")).body;
     expect(JSON.stringify(history)).not.toContain("short");
     const receipt = async (): Promise<unknown> => (await client.get(`/api/v1/receipts/${ids["api"]}`)).body;

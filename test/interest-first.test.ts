@@ -4,6 +4,7 @@ import { connect, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { nomq, type Program, testFolder } from "../packages/gateway/test/launch.ts";
 import { connectRaw, publishOf, type RawClient } from "../packages/mqtt-bridge/test/raw-client.ts";
+import { type CoapOptionPair, decodeCoap, EMPTY, encodeCoap, OPTION, POST } from "./real/coap-wire.ts";
 import { openModelDevice } from "./real/model-device.ts";
 import { ACK, randomId, unixSeconds } from "./real/seal.ts";
 import { openDevice } from "./real/udp-device.ts";
@@ -56,6 +57,32 @@ async function publishByNomq(port: number, message: string): Promise<void> {
   }
 }
 
+/** A CoAP device that sends its confirmable message again and again until it has an answer. */
+async function publishByCoap(port: number, payload: string): Promise<void> {
+  const path = ["cmd", "valve"].map((level): CoapOptionPair => [OPTION.uriPath, Buffer.from(level)]);
+  const token = Buffer.from("token");
+  const post = {
+    type: "CON",
+    code: POST,
+    messageId: 1,
+    token,
+    options: path,
+    payload: Buffer.from(payload),
+  } as const;
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  let isAnswered = false;
+  socket.on("message", (bytes) => {
+    const { code } = decodeCoap(bytes);
+    if (code !== EMPTY) expect(code).toBe("2.04");
+    isAnswered ||= code === "2.04";
+  });
+  while (!isAnswered) {
+    socket.send(encodeCoap(post), port, "127.0.0.1");
+    await rest(AGAIN_MS);
+  }
+  socket.close();
+}
+
 /** An MQTT publisher that is there as soon as the port is; resolves with its PUBACK. */
 async function publishByMqtt(port: number, payload: string): Promise<void> {
   await answers(port);
@@ -89,14 +116,19 @@ async function killed(program: Program): Promise<void> {
 
 test("kill -9, restart, publish at the first instant a port answers: who is back later has it once", async () => {
   using folder = testFolder();
-  const [nomqPort, mqttPort, devicePort] = [await freeUdpPort(), await freeTcpPort(), await freeUdpPort()];
+  const [nomqPort, mqttPort, coapPort, devicePort] = [
+    await freeUdpPort(),
+    await freeTcpPort(),
+    await freeUdpPort(),
+    await freeUdpPort(),
+  ];
   const { encryption, mac } = vectorKey;
   const key = { id: "site", encryption: encryption.toString("hex"), mac: mac.toString("hex") };
   const devices = [{ name: "valve", address: `127.0.0.1:${devicePort}`, subscribe: ["cmd/#"] }];
   const nomqSection = { listen: [`udp://127.0.0.1:${nomqPort}`], keys: [key], devices };
   const file = folder.file(
     "gateway.yaml",
-    `nomq: ${JSON.stringify(nomqSection)}\nmqtt: { listen: ["mqtt://127.0.0.1:${mqttPort}"] }\ncoap: { listen: [] }\nhttp: { listen: [] }\nlog: { format: json }\n`,
+    `nomq: ${JSON.stringify(nomqSection)}\nmqtt: { listen: ["mqtt://127.0.0.1:${mqttPort}"] }\ncoap: { listen: ["coap://127.0.0.1:${coapPort}"] }\nhttp: { listen: [] }\nlog: { format: json }\n`,
   );
   const start = (): Program => nomq(["gateway", "--config", file]);
   {
@@ -113,14 +145,22 @@ test("kill -9, restart, publish at the first instant a port answers: who is back
   }
 
   await using again = start();
-  await Promise.all([publishByNomq(nomqPort, "from nomq"), publishByMqtt(mqttPort, "from mqtt")]);
+  await Promise.all([
+    publishByNomq(nomqPort, "from nomq"),
+    publishByMqtt(mqttPort, "from mqtt"),
+    publishByCoap(coapPort, "from coap"),
+  ]);
   await rest(AWAY_MS);
   await using client = await dashboard(mqttPort);
-  expect(await textsOf(client, 2)).toEqual(["from mqtt", "from nomq"]);
+  expect(await textsOf(client, 3)).toEqual(["from coap", "from mqtt", "from nomq"]);
   await using valve = await openModelDevice(vectorKey, ["cmd/valve"], { port: devicePort });
   // It says that it is there, as a board does that starts.
-  await expect.poll(() => valve.delivered.length, { timeout: 60_000 }).toBe(2);
+  await expect.poll(() => valve.delivered.length, { timeout: 60_000 }).toBe(3);
   await rest(1_000);
-  expect([...valve.delivered].sort()).toEqual(["cmd/valve from mqtt", "cmd/valve from nomq"]);
+  expect([...valve.delivered].sort()).toEqual([
+    "cmd/valve from coap",
+    "cmd/valve from mqtt",
+    "cmd/valve from nomq",
+  ]);
   expect(again.stderr()).not.toContain('"level":"error"');
 });

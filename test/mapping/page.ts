@@ -18,6 +18,7 @@ export const SHOWN_QUESTIONS: readonly (readonly [from: string, to: string])[] =
   ["nomq:qos2", "mqtt"],
   ["mqtt5:content-type", "nomq:device"],
   ["mqtt:retain", "nomq:device"],
+  ["coap:retain", "mqtt5"],
 ];
 
 /** docs/mapping.md, from the tables of all protocols. */
@@ -38,7 +39,7 @@ What becomes of each property of a message on its way from one protocol to anoth
 
 What is too large for the next hop is refused as \`too-large\`, never cut. When a property that a message has is lost:
 
-- a counter moves: \`lost\` of the side that sent it in \`/healthz\`, a list of \`{ from, to, property, count }\`. \`from\` is a protocol, \`to\` a protocol and variant (\`nomq:device\`, \`mqtt:3.1.1\`), or \`hub\` for what was lost on the way in;
+- a counter moves: \`lost\` of the side that sent it in \`/healthz\`, a list of \`{ from, to, property, count }\`. \`from\` is a protocol, \`to\` a protocol and variant (\`nomq:device\`, \`mqtt:3.1.1\`), \`coap\` for both of its variants, or \`hub\` for what was lost on the way in;
 - the log says so, once for each kind of loss;
 - what was lost on the way in is said by the message itself: it has a property \`nomq-lost\` with the name of the row (an MQTT 5 user property).`;
 
@@ -49,7 +50,7 @@ function questions(): string {
   });
   return `## Asking
 
-\`nomq explain FROM TO\` prints rows of this page. Each side is a protocol (\`nomq\`, \`mqtt\`), a variant of it (\`nomq:device\`, \`nomq:node\`, \`mqtt3.1.1\`, \`mqtt5\`), or either with a property (\`nomq:qos2\`, \`mqtt5:retain\`); \`qos\` stands for every row that begins so. \`--json\` prints one object per line.
+\`nomq explain FROM TO\` prints rows of this page. Each side is a protocol (\`nomq\`, \`mqtt\`, \`coap\`), a variant of it (\`nomq:device\`, \`nomq:node\`, \`mqtt3.1.1\`, \`mqtt5\`, \`coap:con\`, \`coap:non\`), or either with a property (\`nomq:qos2\`, \`mqtt5:retain\`); \`qos\` stands for every row that begins so. \`--json\` prints one object per line.
 
 \`\`\`text
 ${shown.join("\n")}\`\`\``;
@@ -101,4 +102,4 @@ const cellText = (cell: MappingCell | undefined): string =>
 
 const LATER = `## Later
 
-CoAP and XMPP join this page with their own tables.`;
+XMPP joins this page with its own table.`;

@@ -1,23 +1,25 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCoapBridge } from "@nomq/coap-bridge";
 import { type AckPoint, createHub, createNomqBridge, type Outcome } from "@nomq/core";
 import { createFaultyStore, type FaultyStore } from "@nomq/core/testing";
 import { createMqttBridge } from "@nomq/mqtt-bridge";
 import { createDurableStore } from "../../packages/gateway/src/store/index.ts";
+import { openCoapClient } from "../../packages/gateway/test/coap/client.ts";
 import { connectRaw, publishOf, type RawClient } from "../../packages/mqtt-bridge/test/raw-client.ts";
 import { ACK, PUBREC, randomId, unixSeconds } from "./seal.ts";
 import { openDevice } from "./udp-device.ts";
 import { vectorKey } from "./vectors.ts";
 
 /** Who publishes, and how it is told. */
-export type Speaker = "nomq" | "mqtt5" | "mqtt3.1.1";
+export type Speaker = "nomq" | "mqtt5" | "mqtt3.1.1" | "coap";
 
 /** One publisher with one transfer, which it can send again. */
 export interface AckedPublisher extends AsyncDisposable {
   /** Sends the transfer, or sends it again. */
   send(): Promise<void>;
-  /** The answer so far: `none`, `ack`, a refusing reason code as `0x97`, or `cut` for a connection that was ended. */
+  /** The answer so far: `none`, `ack`, a refusing reason code as `0x97` or response code as `5.03`, or `cut` for a connection that was ended. */
   answer(): string;
 }
 
@@ -29,7 +31,7 @@ export const LONELY = "b/lonely";
 export interface PublisherOptions {
   /** Default: one that the peer wants. */
   readonly channel?: string;
-  /** MQTT: its session outlasts the connection. Default false. */
+  /** MQTT: its session outlasts the connection; CoAP: the publish has an id. Default false. */
   readonly lasting?: boolean;
 }
 
@@ -56,6 +58,8 @@ export async function openAckBench(ack: AckPoint, ackTimeout: number): Promise<A
     keys: [{ id: "site", ...vectorKey, dialect: "auto" }],
     channels: [WANTED, LONELY],
   });
+  const coap = createCoapBridge({ listen: [{ url: "coap://127.0.0.1:0", ack, ackTimeout }] });
+  hub.add(coap);
   hub.add(mqtt);
   hub.add(nomq);
   await hub.start();
@@ -88,13 +92,17 @@ export async function openAckBench(ack: AckPoint, ackTimeout: number): Promise<A
     store,
     given,
     answer,
-    publisher: (speaker, qos, { channel = WANTED, lasting = false } = {}) =>
-      speaker === "nomq"
-        ? nomqPublisher(portOf(nomq.addresses()), { qos, channel })
-        : mqttPublisher(portOf(mqtt.addresses()), {
-            ...{ qos, channel, lasting },
-            version: speaker === "mqtt5" ? 5 : 4,
-          }),
+    publisher: (speaker, qos, { channel = WANTED, lasting = false } = {}) => {
+      const asked = { qos, channel, lasting };
+      switch (speaker) {
+        case "nomq":
+          return nomqPublisher(portOf(nomq.addresses()), asked);
+        case "coap":
+          return coapPublisher(portOf(coap.addresses()), asked);
+        default:
+          return mqttPublisher(portOf(mqtt.addresses()), { ...asked, version: speaker === "mqtt5" ? 5 : 4 });
+      }
+    },
     [Symbol.asyncDispose]: async () => {
       store.heal();
       // Else calls that nobody answers have seconds to end.
@@ -118,6 +126,29 @@ async function nomqPublisher(
         ? "ack"
         : "none",
     [Symbol.asyncDispose]: () => device[Symbol.asyncDispose](),
+  };
+}
+
+async function coapPublisher(
+  port: number,
+  { qos, channel, lasting }: { qos: 1 | 2; channel: string; lasting: boolean },
+): Promise<AckedPublisher> {
+  const client = await openCoapClient(port);
+  const query = [...(qos === 1 ? [] : ["qos=2"]), ...(lasting ? [`id=${randomId()}`] : [])];
+  let sent = 0;
+  let answer = "none";
+  return {
+    async send() {
+      sent += 1;
+      answer = "none";
+      const turn = sent;
+      const asked = client.ask({ method: "post", path: channel, query, payload: Buffer.from("m") });
+      void asked.then((reply) => {
+        if (turn === sent && reply !== undefined) answer = reply.code.startsWith("2.") ? "ack" : reply.code;
+      });
+    },
+    answer: () => answer,
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 }
 

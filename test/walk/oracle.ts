@@ -16,10 +16,30 @@ const MODELS: Readonly<Record<string, (carried: Sample) => Partial<Carried>>> = 
   "to nomq:device binary": ({ payload }) => ({ payload: Buffer.from(payload.toString("base64")) }),
   // Only where acknowledgements are lost is it less (mosquitto-to-device.test.ts).
   "to nomq:device qos2": () => ({}),
+  // What the observer asked for, not what the message is; CON is as QoS 1 here, NON as QoS 0.
+  "to coap:con qos0": () => ({ qos: 1 }),
+  "to coap:con qos1": () => ({ qos: 1 }),
+  "to coap:con qos2": () => ({ qos: 1 }),
+  "to coap:non qos1": () => ({ qos: 0 }),
+  "to coap:non qos2": () => ({ qos: 0 }),
+  "to coap name": () => ({}),
+  "to coap retain": () => ({ retain: false }),
+  "to coap ttl": ({ ttl = REFRESH_SECONDS }) => ({ ttl }),
+  "to coap content-type": ({ contentType = "" }) => ({ contentType: NUMBERED[contentType] }),
   "to mqtt:3.1.1 retain": () => ({ retain: false }),
   "to mqtt:3.1.1 ttl": () => ({ ttl: undefined }),
   "to mqtt:5 ttl": () => ({}),
   "to mqtt:5 properties": ({ properties }) => ({ properties: byName(properties) }),
+};
+
+/** Max-Age of what does not expire. */
+const REFRESH_SECONDS = 60;
+
+/** The content types of the walk that CoAP has a number for, as that number's name. */
+const NUMBERED: Readonly<Record<string, string>> = {
+  "text/plain": "text/plain;charset=utf-8",
+  "text/plain;charset=utf-8": "text/plain;charset=utf-8",
+  "application/json": "application/json",
 };
 
 /** What is left where a property is lost. */
@@ -145,7 +165,16 @@ export function createOracle(): Oracle {
         const value = inHub[VALUE[property] ?? (property as keyof Carried)];
         return value !== undefined && cellAt("to", to, property).is === "lost";
       });
-      return isCapped ? [...lost, "ttl"] : lost;
+      // Approximated where there is a number for it.
+      const isUnnumbered =
+        to.startsWith("coap:") &&
+        inHub.contentType !== undefined &&
+        NUMBERED[inHub.contentType] === undefined;
+      return [
+        ...lost,
+        ...(isCapped ? (["ttl"] as const) : []),
+        ...(isUnnumbered ? (["content-type"] as const) : []),
+      ];
     },
     walked,
     modelled,

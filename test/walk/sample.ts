@@ -25,12 +25,13 @@ export interface Sample extends Carried {
   readonly configured?: string | undefined;
 }
 
-const CONTENT = [
+const contentOf = (from: string): readonly Partial<Sample>[] => [
   {},
-  { contentType: "text/plain" },
+  // CoAP has a number for it, whose name this is.
+  { contentType: from.startsWith("coap") ? "text/plain;charset=utf-8" : "text/plain" },
   { contentType: "application/json" },
   { configured: "application/x-walk" },
-] as const;
+];
 /** What a NoMQ sender says that is not told how long. */
 const UNSAID_TTL = 3600;
 const PAYLOADS = { text: Buffer.from("21.5 °C"), binary: Buffer.from([0, 255, 128, 10]) };
@@ -42,7 +43,7 @@ export const samples: readonly Sample[] = WAY_ENDS.flatMap((end) => {
   const combinations = [0, 1, 2].flatMap((qos) =>
     [false, true].flatMap((retain) =>
       [unsaid, 600, 0].flatMap((ttl) =>
-        CONTENT.flatMap((content) =>
+        contentOf(from).flatMap((content) =>
           [PAYLOADS.text, PAYLOADS.binary].map((payload) => ({ qos, retain, ttl, ...content, payload })),
         ),
       ),

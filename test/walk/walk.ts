@@ -2,6 +2,7 @@ import { type Gateway, launchGateway } from "../real/gateway.ts";
 import { type ModelDevice, openModelDevice } from "../real/model-device.ts";
 import { openDevice, type UdpDevice } from "../real/udp-device.ts";
 import { vectorKey } from "../real/vectors.ts";
+import { coapSender, openCoap } from "./coap.ts";
 import { openDevices, openMqtt, openNode, type Receiver } from "./receivers.ts";
 import { isNowOrNever, type Sample, unreadable, valuesAtOnce } from "./sample.ts";
 import { deviceSender, mqttSender, nodeSender, type Sender } from "./senders.ts";
@@ -56,12 +57,16 @@ export async function openWalk(samples: readonly Sample[]): Promise<Walk> {
     "nomq:node": node,
     "mqtt:3.1.1": stack.use(await openMqtt(gateway.mqtt, 4, FILTER)),
     "mqtt:5": stack.use(await openMqtt(gateway.mqtt, 5, FILTER)),
+    "coap:con": stack.use(await openCoap(gateway.coapPort, "con", channels)),
+    "coap:non": stack.use(await openCoap(gateway.coapPort, "non", channels)),
   };
   const senders = {
     "nomq:device": stack.use(await deviceSender(gateway)),
     "nomq:node": stack.use(await nodeSender(gateway)),
     "mqtt:3.1.1": stack.use(await mqttSender(gateway, 4)),
     "mqtt:5": stack.use(await mqttSender(gateway, 5)),
+    "coap:con": stack.use(await coapSender(gateway.coapPort, "con")),
+    "coap:non": stack.use(await coapSender(gateway.coapPort, "non")),
   };
   silent.aim(gateway.nomqPort);
   const kept = stack.move();
