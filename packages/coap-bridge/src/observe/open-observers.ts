@@ -87,6 +87,7 @@ function assemble(
     ...{ port, ledger, limits, show, begun, present: channels.present },
     lost: (relation, reason) => book.lost(relation, reason),
     finish: (relation, code, reason) => book.finish(relation, code, reason),
+    over: (relation) => book.over(relation),
   });
   const book = createRelationBook({ roster, channels, kept, speaker, monotonic: () => clock.monotonic() });
   const registering = createRegistering({ port, limits, show, channels, roster, book, kept, speaker });

@@ -21,8 +21,13 @@ export interface RelationBookOptions {
 export interface RelationBook {
   /** At once and without a word. */
   end(relation: Relation, reason: string): void;
-  /** With a last notification, which is not repeated for longer than any other. */
+  /**
+   * With a last notification, which is not repeated for longer than any other. Until it is {@link over} the relation
+   * stays written down: who has not heard the end is told after a restart how things are.
+   */
   finish(relation: Relation, code: Code, reason: string): void;
+  /** The last notification has arrived, or never will. */
+  over(relation: Relation): void;
   /** The peer has answered nothing within MAX_TRANSMIT_WAIT: all its relations end (RFC 7641 section 4.5). */
   lost(relation: Relation, reason: "reset" | "timeout"): void;
   /** Every relation of the channel that was told nothing newer than `seq`. */
@@ -44,13 +49,17 @@ export function createRelationBook(options: RelationBookOptions): RelationBook {
     if (!roster.remove(relation)) return false;
     ended.set(reason, (ended.get(reason) ?? 0) + 1);
     relation.channel.relations.delete(relation);
-    kept.forget(relation);
     speaker.drop(relation, reason);
     channels.leave(relation.channel);
     return true;
   };
+  const forget = (relation: Relation): void => {
+    // Another may have come with the same token: what is written down is its own.
+    if (roster.find(relation.remoteKey, relation.token) === undefined) kept.forget(relation);
+  };
   const end = (relation: Relation, reason: string): void => {
     leave(relation, reason);
+    forget(relation);
     const { sent } = relation;
     relation.sent = undefined;
     speaker.step(relation, { on: "lost" });
@@ -64,6 +73,7 @@ export function createRelationBook(options: RelationBookOptions): RelationBook {
   return {
     end,
     finish,
+    over: forget,
     lost(relation, reason) {
       end(relation, reason);
       if (reason === "timeout") for (const other of roster.of(relation.remoteKey)) end(other, reason);

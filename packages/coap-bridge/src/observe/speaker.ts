@@ -27,6 +27,8 @@ export interface SpeakerOptions {
   readonly lost: (relation: Relation, reason: "reset" | "timeout") => void;
   /** The relation must end with this code. */
   readonly finish: (relation: Relation, code: Code, reason: string) => void;
+  /** Its last notification has been acknowledged. */
+  readonly over: (relation: Relation) => void;
 }
 
 /** Tells relations what they are to be told, each when it is its turn. */
@@ -53,7 +55,7 @@ const LAST: RelationInput = { on: "spoken", as: "last", more: false };
 
 /** Makes a speaker; it says nothing before `begin`. */
 export function createSpeaker(options: SpeakerOptions): Speaker {
-  const { port, ledger, limits, show, begun, present, lost, finish } = options;
+  const { port, ledger, limits, show, begun, present, lost, finish, over } = options;
   const { clock } = port;
   let messaging: Pick<Messaging, "send"> | undefined;
   let refreshes = 0;
@@ -156,6 +158,7 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
     relation.said = undefined;
     relation.outgoing = undefined;
     step(relation, { on: "acknowledged", more: relation.hasMore });
+    if (relation.state.is === "gone") over(relation);
   };
   /** The message layer has let go of it unsaid: it waits for the next occasion, and does not ask again and again. */
   const withdrawn = (relation: Relation): void => {

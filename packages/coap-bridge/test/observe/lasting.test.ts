@@ -79,6 +79,28 @@ describe.each(["stop", "kill"] as const)("after a %s", (how) => {
     expect(world.hub.attachments().map(({ filters }) => filters)).toEqual([[]]);
   });
 
+  test("who had not acknowledged that the channel was deleted learns that there is no value", async () => {
+    await using world = await createWorld();
+    await world.publish("x", "1");
+    await world.register(ANN, "a", "x");
+    await world.remove("x");
+    expect((await world.take()).map(({ code }) => code)).toEqual([Response.notFound]);
+    await world.restart(how);
+    expect(await world.hear()).toMatchObject([{ code: Response.content, text: "" }]);
+  });
+
+  test("an end that is acknowledged late ends no relation that has taken its place", async () => {
+    await using world = await createWorld();
+    await world.publish("x", "1");
+    await world.register(ANN, "a", "x");
+    await world.remove("x");
+    const [end] = await world.take();
+    await world.register(ANN, "a", "x");
+    end?.acknowledge();
+    await world.restart(how);
+    expect(world.observers.counts().observers).toBe(1);
+  });
+
   test("an endpoint that no socket of ours reaches any more is let go", async () => {
     await using world = await createWorld({ reaches: (key) => key !== ANN.key });
     await world.register(ANN, "a", "x");
