@@ -66,6 +66,8 @@ export interface Observers {
   cancel(from: Remote, token: Uint8Array): void;
   /** A message of the bridge's own (PUT, POST) has been taken by the hub, which does not send it back: after its receipt. */
   changed(message: Message): void;
+  /** Whether {@link changed} and {@link deleted} of the channel matter to anybody, also to one who is about to register. */
+  isWatched(channel: string): boolean;
   /** DELETE has been taken: every observer of the channel gets a 4.04 without Observe, and its relation ends. */
   deleted(channel: string, seq: number): void;
   /** Whether anybody observes the channel: it is known then. */

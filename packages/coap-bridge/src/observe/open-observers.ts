@@ -104,6 +104,7 @@ function observersOf(parts: Parts): Omit<Observers, "stop"> {
       if (relation !== undefined) book.end(relation, "cancelled");
     },
     changed: (message) => channels.take(message),
+    isWatched: (channel) => channels.find(channel) !== undefined,
     deleted(name, seq) {
       const channel = channels.find(name);
       if (channel === undefined) return;

@@ -12,7 +12,7 @@ import { areMet, conditionsOf } from "./conditions.ts";
 import { DELETE_PARAMETERS, readPublishQuery } from "./publish-query.ts";
 import { etagsOf } from "./representation.ts";
 import type { Transfers } from "./transfers.ts";
-import { createTurns, type Leave } from "./turns.ts";
+import { createTurns } from "./turns.ts";
 
 /** The name at the hub of what comes in over CoAP; its observers are told of it by the bridge itself. */
 const CHANNELS_ATTACHMENT = "coap:observers";
@@ -33,6 +33,8 @@ export interface Writing {
 /** Told of what the hub has taken, before it is answered. */
 export interface Taken {
   changed(message: Message): void;
+  /** Whether that matters to anybody. */
+  isWatched(channel: string): boolean;
   deleted(channel: string, seq: number): void;
 }
 
@@ -49,9 +51,15 @@ export interface WriterOptions {
 
 /** PUT, POST and DELETE. */
 export interface Writer {
-  write(writing: Writing): Promise<Whole>;
+  write(writing: Writing): Whole | Promise<Whole>;
   /** Resolves when no write waits for the hub. */
   idle(): Promise<void>;
+}
+
+/** What became of a publish, and whether there was a value before. */
+interface Published {
+  readonly receipt: Receipt;
+  readonly existed: boolean;
 }
 
 interface Ready {
@@ -60,6 +68,7 @@ interface Ready {
 }
 
 const NOT_MET = plainAnswer(Response.preconditionFailed);
+const CHANGED = plainAnswer(Response.changed);
 
 /** Makes the way of writes into the hub. */
 export function createWriter(options: WriterOptions): Writer {
@@ -102,32 +111,29 @@ export function createWriter(options: WriterOptions): Writer {
   };
 
   /** Resolves at the point that is to be acknowledged: a value is never acknowledged before a GET can see it. */
-  const publish = async (writing: Writing, { draft, query }: Ready): Promise<Receipt> => {
+  const publish = (writing: Writing, { draft, query }: Ready): Promise<Receipt> => {
     const isQuick = writing.ack === "accepted" && draft.retain !== true;
     const once = transfers.nameOf(writing.request, {
       qos: draft.qos ?? 0,
       id: query.id,
       channel: draft.channel,
     });
-    const receipt = await port.publish(draft, writing.as, {
-      until: isQuick ? "accepted" : "stored",
-      attachment: CHANNELS_ATTACHMENT,
-      ...(once === undefined ? {} : { once: once.name, state: once.state }),
+    const asked = { until: isQuick ? "accepted" : "stored", attachment: CHANNELS_ATTACHMENT } as const;
+    if (once === undefined) return port.publish(draft, writing.as, asked);
+    const { name, state } = once;
+    return port.publish(draft, writing.as, { ...asked, once: name, state }).then((receipt) => {
+      if (receipt.repeated !== true) transfers.begun(once, receipt.at !== "refused");
+      return receipt;
     });
-    if (once !== undefined && receipt.repeated !== true) transfers.begun(once, receipt.at !== "refused");
-    return receipt;
   };
   const tell = (draft: Draft, receipt: Receipt, isDelete: boolean): void => {
-    if (receipt.reason === "echo" || receipt.repeated === true) return;
+    if (receipt.reason === "echo" || receipt.repeated === true || !taken.isWatched(draft.channel)) return;
     const message = messageOf(draft, receipt, port.clock.now());
     if (isDelete) taken.deleted(message.channel, message.seq);
     else taken.changed(message);
   };
   /** Decides about the conditions, publishes and tells observers; undefined: they are not met. */
-  const locked = async (
-    writing: Writing,
-    one: Ready,
-  ): Promise<{ readonly receipt: Receipt; readonly existed: boolean } | undefined> => {
+  const locked = async (writing: Writing, one: Ready): Promise<Published | undefined> => {
     const isDelete = writing.request.code === Method.delete;
     const conditions = conditionsOf(writing.request.options);
     const asksFirst = conditions !== undefined || (one.draft.retain === true && !isDelete);
@@ -153,7 +159,7 @@ export function createWriter(options: WriterOptions): Writer {
     const { code } = writing.request;
     if (code === Method.delete) return plainAnswer(Response.deleted);
     const isCreated = draft.retain === true && draft.payload.length > 0 && !existed;
-    if (!isCreated) return plainAnswer(Response.changed);
+    if (!isCreated) return CHANGED;
     return plainAnswer(Response.created, code === Method.post ? location(writing.channel, query) : []);
   };
   /** Where the value is that a POST has set (RFC 7252 section 5.8.2), and how it can be observed likewise. */
@@ -165,46 +171,66 @@ export function createWriter(options: WriterOptions): Writer {
         : [{ number: OptionNumber.locationQuery, value: Buffer.from(`${name}=${value}`) }],
     ),
   ];
-  const inTurn = async (writing: Writing, one: Ready, leave: Leave): Promise<Whole> => {
-    let done: Awaited<ReturnType<typeof locked>>;
-    try {
-      done = await locked(writing, one);
-    } finally {
-      leave();
-    }
-    if (done === undefined) {
-      options.refused("precondition");
-      return NOT_MET;
-    }
-    const { receipt, existed } = done;
+  const ended = (writing: Writing, one: Ready, { receipt, existed }: Published): Whole | Promise<Whole> => {
     if (receipt.at === "refused") return say(receipt.reason ?? "refused", refusalOf(receipt.reason ?? ""));
     const isAwaited = writing.ack === "delivered" && writing.request.type === MessageType.confirmable;
-    if (isAwaited && receipt.reason !== "echo" && !(await delivered(receipt, writing.ackTimeout))) {
-      return say("timeout", NOT_IN_TIME);
-    }
-    return answer(writing, one, existed);
+    if (!isAwaited || receipt.reason === "echo") return answer(writing, one, existed);
+    return delivered(receipt, writing.ackTimeout).then((isDone) =>
+      isDone ? answer(writing, one, existed) : say("timeout", NOT_IN_TIME),
+    );
+  };
+  const left = (): void => {
+    underWay -= 1;
+    if (underWay > 0) return;
+    for (const rest of atRest) rest();
+    atRest = [];
   };
 
-  const write = async (writing: Writing): Promise<Whole> => {
-    const one = ready(writing);
-    if ("refused" in one) return one.refused;
+  /** Nearly every write: it waits for nobody, and the hub has in memory what is there. One promise for all of it. */
+  const writeAtOnce = (writing: Writing, one: Ready): Promise<Whole> | undefined => {
+    const { draft } = one;
+    const isDelete = writing.request.code === Method.delete;
+    if (conditionsOf(writing.request.options) !== undefined) return undefined;
+    const current = draft.retain === true && !isDelete ? port.latestNow(writing.channel, "*") : "none";
+    const leave = current === undefined ? undefined : turns.enter(writing.channel, false);
+    if (leave === undefined) return undefined;
+    return publish(writing, one).then(
+      (receipt) => {
+        leave();
+        if (receipt.at !== "refused") tell(draft, receipt, isDelete);
+        const whole = ended(writing, one, { receipt, existed: current !== "none" });
+        if (whole instanceof Promise) return whole.finally(left);
+        left();
+        return whole;
+      },
+      (error: unknown) => {
+        leave();
+        left();
+        throw error;
+      },
+    );
+  };
+  const writeInTurn = async (writing: Writing, one: Ready): Promise<Whole> => {
     const alone = conditionsOf(writing.request.options) !== undefined;
     const leave = turns.enter(writing.channel, alone) ?? (await turns.wait(writing.channel, alone));
-    return await inTurn(writing, one, leave);
+    try {
+      const done = await locked(writing, one);
+      leave();
+      if (done !== undefined) return await ended(writing, one, done);
+      options.refused("precondition");
+      return NOT_MET;
+    } finally {
+      leave();
+      left();
+    }
   };
 
   return {
-    async write(writing) {
+    write(writing) {
+      const one = ready(writing);
+      if ("refused" in one) return one.refused;
       underWay += 1;
-      try {
-        return await write(writing);
-      } finally {
-        underWay -= 1;
-        if (underWay === 0) {
-          for (const rest of atRest) rest();
-          atRest = [];
-        }
-      }
+      return writeAtOnce(writing, one) ?? writeInTurn(writing, one);
     },
     idle: () => (underWay === 0 ? Promise.resolve() : new Promise((resolve) => atRest.push(resolve))),
   };
@@ -226,11 +252,12 @@ function numberOf(options: readonly CoapOption[], number: number, longest: numbe
 
 /** The message as the hub has it: the last 16 digits of its id are its number (docs/hub.md). */
 function messageOf(draft: Draft, { id }: Receipt, now: number): Message {
-  const { qos = 0, retain = false, priority = 0, ttlMs, ...rest } = draft;
-  return {
-    ...rest,
-    ...{ id, qos, retain, priority, publishedAt: now, origin: CHANNELS_ATTACHMENT },
-    seq: Number.parseInt(id.slice(16), 16),
-    ...(ttlMs === undefined ? {} : { expiresAt: now + ttlMs }),
+  const { channel, payload, qos = 0, retain = false, priority = 0, ttlMs, contentType } = draft;
+  const seq = Number.parseInt(id.slice(16), 16);
+  const message: { -readonly [Key in keyof Message]: Message[Key] } = {
+    ...{ id, seq, channel, payload, qos, retain, priority, publishedAt: now, origin: CHANNELS_ATTACHMENT },
   };
+  if (ttlMs !== undefined) message.expiresAt = now + ttlMs;
+  if (contentType !== undefined) message.contentType = contentType;
+  return message;
 }

@@ -1,4 +1,4 @@
-import type { Port, Principal } from "@nomq/core";
+import type { Message, Port, Principal } from "@nomq/core";
 import { askedSzx } from "../blocks/cut.ts";
 import { transferKey } from "../blocks/transfer-key.ts";
 import { plainAnswer, type Whole } from "../blocks/whole.ts";
@@ -23,7 +23,7 @@ export interface GetOptions {
 }
 
 /** Answers a GET of a channel that the principal may read. */
-export type Get = (request: IncomingRequest, channel: string, as: Principal) => Promise<Answer>;
+export type Get = (request: IncomingRequest, channel: string, as: Principal) => Answer | Promise<Answer>;
 
 const REGISTER = 0;
 const DEREGISTER = 1;
@@ -76,12 +76,10 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     });
   };
 
-  return async (request, channel, as) => {
+  const plain = (request: IncomingRequest, message: Message | undefined): Answer =>
+    fitsOneBlock(message) ? reader.plain(message) : finish(request, reader.read(request.options, message));
+  const withOptions = async (request: IncomingRequest, channel: string, as: Principal): Promise<Answer> => {
     const { options, from, token } = request;
-    if (isPlainGet(options)) {
-      const message = await port.latest(channel, as);
-      return fitsOneBlock(message) ? reader.plain(message) : finish(request, reader.read(options, message));
-    }
     const asked = findOption(options, OptionNumber.observe);
     const observe = asked === undefined ? undefined : readUint(asked.value, 3);
     if (observers !== undefined && !request.toGroup) {
@@ -89,6 +87,14 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
       if (observe === DEREGISTER) observers.cancel(from, token);
     }
     return finish(request, reader.read(options, await port.latest(channel, as)));
+  };
+
+  return (request, channel, as) => {
+    if (!isPlainGet(request.options)) return withOptions(request, channel, as);
+    // The hot path: without a promise.
+    const known = port.latestNow(channel, as);
+    if (known !== undefined) return plain(request, known === "none" ? undefined : known);
+    return port.latest(channel, as).then((message) => plain(request, message));
   };
 }
 

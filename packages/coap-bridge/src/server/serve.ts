@@ -20,9 +20,9 @@ export interface ElsewhereAsked {
   readonly path: string;
   readonly as: Principal;
   /** Waits for all blocks of the body, and cuts the answer into blocks. */
-  readonly withBody: (run: RunOnBody) => Promise<Answer | undefined>;
+  readonly withBody: (run: RunOnBody) => ReturnType<Serve>;
   /** 4.03, counted and recorded. */
-  readonly forbid: (action: Action, name: string) => Promise<Answer>;
+  readonly forbid: (action: Action, name: string) => Answer;
 }
 
 /** Runs a method on a whole body; undefined: nothing is said. */
@@ -32,7 +32,7 @@ export type RunOnBody = (payload: Uint8Array) => Whole | undefined | Promise<Who
 export interface Elsewhere {
   /** Channels that cannot be reached, because something else is at their path: that path. */
   readonly channels: ReadonlyMap<string, string>;
-  answer(asked: ElsewhereAsked): Answer | Promise<Answer | undefined>;
+  answer(asked: ElsewhereAsked): ReturnType<Serve>;
 }
 
 /** What the way of a request leads through. */
@@ -82,58 +82,59 @@ export function createServe(options: ServeOptions): Serve {
     return FAILED;
   };
   /** The body of all blocks is here, or what this block is answered. */
-  const withBody = ({ request, settings }: Admitted, run: RunOnBody): Promise<Answer | undefined> => {
-    const done = async (payload: Uint8Array, upload?: Upload): Promise<Answer | undefined> => {
-      let whole: Whole | undefined;
+  const withBody = ({ request, settings }: Admitted, run: RunOnBody): ReturnType<Serve> => {
+    const say = (whole: Whole | undefined, upload: Upload | undefined): Answer | undefined =>
+      whole && finish(request, whole, upload);
+    const done = (payload: Uint8Array, upload?: Upload): ReturnType<Serve> => {
       try {
-        whole = await run(payload);
+        const whole = run(payload);
+        if (!(whole instanceof Promise)) return say(whole, upload);
+        return whole.then(
+          (ran) => say(ran, upload),
+          (error: unknown) => say(failed(error), upload),
+        );
       } catch (error) {
-        whole = failed(error);
+        return say(failed(error), upload);
       }
-      return whole && finish(request, whole, upload);
     };
     if (!concernsBlocks(request)) {
       const { payload } = request;
-      return payload.length <= settings.maxPayload
-        ? done(payload)
-        : Promise.resolve(encoded(tooLarge(settings.maxPayload)));
+      return payload.length <= settings.maxPayload ? done(payload) : encoded(tooLarge(settings.maxPayload));
     }
     const received = blocks.receive(request, settings.maxPayload);
     switch (received.is) {
       case "body":
         return done(received.payload, received.upload);
       case "answer":
-        return Promise.resolve(encoded(received.answer));
+        return encoded(received.answer);
       case "again":
         return received.answer.then(encoded);
     }
   };
   /** Counted, and recorded where the operator is told which rule would allow it. */
-  const forbid = (who: Principal, action: "publish" | "subscribe", name: string): Promise<Answer> => {
+  const forbid = (who: Principal, action: "publish" | "subscribe", name: string): Answer => {
     counters.add(action === "publish" ? "messagesRefused" : "readsRefused", "access");
     recordAccessRefusal(port.sessionLog, { who, action, name, protocol: "coap" });
-    return Promise.resolve(FORBIDDEN);
+    return FORBIDDEN;
   };
-  const read = (admitted: Admitted, channel: string): Promise<Answer> => {
+  const read = (admitted: Admitted, channel: string): Answer | Promise<Answer> => {
     const { request, as } = admitted;
     if (!port.may(as, "subscribe", channel)) return forbid(as, "subscribe", channel);
     if (concernsBlocks(request)) {
       const received = blocks.receive(request, admitted.settings.maxPayload);
       if (received.is !== "body") {
-        return received.is === "answer"
-          ? Promise.resolve(encoded(received.answer))
-          : received.answer.then(encoded);
+        return received.is === "answer" ? encoded(received.answer) : received.answer.then(encoded);
       }
     }
     return get(request, channel, as);
   };
-  const write = (admitted: Admitted, channel: string): Promise<Answer | undefined> => {
+  const write = (admitted: Admitted, channel: string): ReturnType<Serve> => {
     const { request, as, settings } = admitted;
     if (!port.may(as, "publish", channel)) return forbid(as, "publish", channel);
     const { ack, ackTimeout } = settings;
     return withBody(admitted, (payload) => writer.write({ request, channel, as, payload, ack, ackTimeout }));
   };
-  const onChannel = (admitted: Admitted, channel: string): Answer | Promise<Answer | undefined> => {
+  const onChannel = (admitted: Admitted, channel: string): ReturnType<Serve> => {
     switch (admitted.request.code) {
       case Method.get:
         return read(admitted, channel);
@@ -145,7 +146,7 @@ export function createServe(options: ServeOptions): Serve {
         return NOT_ALLOWED;
     }
   };
-  const notChannel = (admitted: Admitted, path: string): Answer | Promise<Answer | undefined> => {
+  const notChannel = (admitted: Admitted, path: string): ReturnType<Serve> => {
     const { request, as } = admitted;
     return elsewhere.answer({
       ...{ request, path, as },
@@ -153,7 +154,7 @@ export function createServe(options: ServeOptions): Serve {
       forbid: (action, name) => forbid(as, action, name),
     });
   };
-  const onPath = (admitted: Admitted, channel: string): Answer | Promise<Answer | undefined> => {
+  const onPath = (admitted: Admitted, channel: string): ReturnType<Serve> => {
     const path = elsewhere.channels.get(channel);
     return path === undefined ? onChannel(admitted, channel) : notChannel(admitted, path);
   };

@@ -172,6 +172,7 @@ function makeServe({
     transfers: createTransfers(port, clock),
     taken: {
       changed: ({ channel, payload }) => void told.push(`changed ${channel} ${Buffer.from(payload)}`),
+      isWatched: () => true,
       deleted: (channel) => void told.push(`deleted ${channel}`),
     },
     refused: (reason) => counters.add("messagesRefused", reason),
