@@ -2,7 +2,7 @@ import { MessageType } from "../wire/coap-message.ts";
 import { classOf, EMPTY } from "../wire/code.ts";
 import { HEADER_BYTES } from "../wire/decode.ts";
 import type { Outgoing, SentOutcome } from "./messaging.ts";
-import { MAX_RETRANSMIT } from "./parameters.ts";
+import { MAX_RETRANSMIT, PING_AGAIN_MS } from "./parameters.ts";
 import type { Peer } from "./peer.ts";
 import { Sending, type SendingLine, saysTheSame } from "./sending.ts";
 import type { SentMemory } from "./sent-memory.ts";
@@ -13,7 +13,7 @@ import type { TimingWheel } from "./timing-wheel.ts";
 const PING: Outgoing = { type: MessageType.confirmable, code: EMPTY, token: new Uint8Array(0) };
 /** Addresses that requests make us ping at once: a flood of forged ones must not use up what others need. */
 const MOST_PINGS = 1024;
-/** A ping is repeated where as much is left for a challenge: 4.01 with token and Echo. */
+/** A ping is repeated a second time where as much is left for a challenge: 4.01 with token and Echo. */
 const CHALLENGE_BYTES = 22;
 /** Somebody who does not see our message ids has this many guesses in 65,536. */
 const MOST_MISSES = 8;
@@ -210,6 +210,9 @@ export class Lines implements SendingLine {
     };
     const sending = new Sending(peer, { next: () => PING, ended: proofless }, this);
     this.#fly(sending, PING);
+    // One more than other messages have, and sooner; then as theirs.
+    sending.timeoutMs = 0;
+    this.#use.wheel.arm(sending, PING_AGAIN_MS);
   }
 
   /** Responses to an address that may be forged are limited by what came from there; our requests are not. */
@@ -219,10 +222,10 @@ export class Lines implements SendingLine {
     return peer.credit < times * (HEADER_BYTES + token.length + (tail?.length ?? 0));
   }
 
-  #transmitAgain({ peer, outgoing, datagram }: Sending): void {
+  #transmitAgain({ peer, outgoing, datagram, repetitions }: Sending): void {
     if (datagram === undefined || outgoing === undefined) return;
     const isRequest = classOf(outgoing.code) === 0 && outgoing !== PING;
-    const needed = datagram.length + (outgoing === PING ? CHALLENGE_BYTES : 0);
+    const needed = datagram.length + (outgoing === PING && repetitions > 0 ? CHALLENGE_BYTES : 0);
     if (isRequest || peer.proven || peer.credit >= needed) peer.transmit(datagram);
   }
 

@@ -19,3 +19,8 @@ export const AMPLIFICATION = 3;
 export const PROOF_WAIT_MS = 5000;
 /** What may go to a remote that was written down, before anything has come from it: a ping and its repetitions. */
 export const REMEMBERED_CREDIT = 64;
+/**
+ * The first repetition of a ping for proof. libcoap sends at most one reset in 250 ms, and none in the first 250 ms of
+ * the second in which it starts; its user would wait 2 to 3 s for the next.
+ */
+export const PING_AGAIN_MS = 300;
