@@ -51,7 +51,7 @@ export async function startGateway(): Promise<Subject> {
     const { listen } = JSON.parse(line) as { listen: { coap: [string] } };
     const port = Number(/:(\d+)$/.exec(listen.coap[0])?.[1]);
     const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
-    return subject({ name: "the gateway", port, child, then: remove });
+    return subject({ name: "the gateway", port, child, after: remove });
   }
   throw new Error("the gateway ended before it was ready");
 }
@@ -84,17 +84,17 @@ interface Started {
   readonly port: number;
   readonly child: ChildProcess;
   /** Done when it has ended. */
-  readonly then?: () => Promise<void>;
+  readonly after?: () => Promise<void>;
 }
 
-function subject({ name, port, child, then }: Started): Subject {
+function subject({ name, port, child, after }: Started): Subject {
   return {
     name,
     port,
     pid: child.pid ?? 0,
     async [Symbol.asyncDispose]() {
       await endProcess(child);
-      await then?.();
+      await after?.();
     },
   };
 }
