@@ -4,6 +4,7 @@ import { type CoapEndpoint, openCoapEndpoint } from "../real/coap-endpoint.ts";
 import { type CoapPlace, PLACES } from "../real/coap-places.ts";
 import { coapClient } from "../real/coap-programs.ts";
 import { EMPTY, GET, OPTION, optionOf, POST, PUT } from "../real/coap-wire.ts";
+import { isLong } from "../trust/seed.ts";
 
 const TEXT = ["-t", "0"];
 const JSON_FORMAT = ["-t", "50"];
@@ -127,6 +128,20 @@ describe.each(PLACES)("$name", ({ open }) => {
       });
       expect(posted.code[0]).toBe("2");
       await expect.poll(() => seenOn("core/15")).toMatchObject([{ text: "on" }]);
+    });
+
+    test("a fifth of a client's datagrams lost: what is answered was done, and nothing twice", async () => {
+      const posts = Array.from({ length: isLong ? 40 : 6 }, (_, at) => `${at}`);
+      // One that is lost again and again is not waited for.
+      const patience = isLong ? [] : ["-B", "8"];
+      const post = (body: string) =>
+        coapClient(place.port, "core/loss", { method: "post", body, more: ["-l", "20%", ...patience] });
+      const codes = await Promise.all(posts.map(async (body) => (await post(body)).code));
+      const answered = posts.filter((_, at) => codes[at]?.startsWith("2."));
+      expect(answered.length).toBeGreaterThan(posts.length / 2);
+      const seen = () => seenOn("core/loss").map(({ text }) => text);
+      await expect.poll(seen).toEqual(expect.arrayContaining(answered));
+      expect(new Set(seen()).size).toBe(seen().length);
     });
 
     test("TD_COAP_CORE_20: Accept is honoured where the value can be said so, else 4.06", async () => {

@@ -45,7 +45,7 @@ describe.each(PLACES)("$name", ({ open }) => {
       async ({ type, uri }) => {
         const channel = uri.split("?")[0] ?? "";
         await place.publish({ channel, text: "0", retain: true, contentType: "text/plain" });
-        await using observer = coapObserve(place.port, uri, { seconds: 3 });
+        await using observer = coapObserve(place.port, uri, { seconds: 2 });
         for (let value = 0; value < 5; value += 1) {
           await expect.poll(() => observer.bodies().at(-1)).toBe(String(value));
           await place.publish({ channel, text: String(value + 1), qos: 1, retain: true });

@@ -5,6 +5,7 @@ import { openCoapEndpoint } from "../real/coap-endpoint.ts";
 import { type CoapPlace, openBridgePlace, PLACES } from "../real/coap-places.ts";
 import { coapClient, longText, startCoapServer } from "../real/coap-programs.ts";
 import { type CoapPacket, numberOf, OPTION, uint } from "../real/coap-wire.ts";
+import { isLong } from "../trust/seed.ts";
 
 const textsOn = ({ seen }: CoapPlace, channel: string): readonly string[] =>
   seen.filter((message) => message.channel === channel).map(({ text }) => text);
@@ -65,19 +66,20 @@ describeWithPeers("Debian's coap-server as sensors and actuators", ["libcoap3-bi
       }
       expect((await coapClient(server.port, "valve")).options).toContain("Content-Format:application/json");
     });
+  });
 
-    test("a fifth of the server's datagrams lost, nothing is: all that is written arrives in order", async () => {
-      await using server = await startCoapServer(["-l", "20%"]);
-      const send = [{ name: "valve", from: "lossy", url: server.url("lossy"), method: "put" as const }];
-      const observe = [{ url: server.url("lossy"), channel: "echo" }];
-      await using place = await open({ send, observe });
-      for (const text of ["1", "2", "3"]) await place.publish({ channel: "lossy", text, qos: 1 });
-      await expect.poll(() => textsOn(place, "echo").at(-1)).toBe("3");
-      const numbers = textsOn(place, "echo")
-        .filter((text) => text !== "")
-        .map(Number);
-      expect(numbers).toEqual(numbers.toSorted());
-    });
+  test("a fifth of the server's datagrams lost, nothing is: all that is written arrives in order", async () => {
+    await using server = await startCoapServer(["-l", "20%"]);
+    const send = [{ name: "valve", from: "lossy", url: server.url("lossy"), method: "put" as const }];
+    const observe = [{ url: server.url("lossy"), channel: "echo" }];
+    await using place = await openBridgePlace({ send, observe });
+    for (const text of isLong ? ["1", "2", "3", "4", "5", "6", "7", "8", "9"] : ["1", "2"])
+      await place.publish({ channel: "lossy", text, qos: 1 });
+    await expect.poll(() => textsOn(place, "echo").at(-1)).toBe(isLong ? "9" : "2");
+    const numbers = textsOn(place, "echo")
+      .filter((text) => text !== "")
+      .map(Number);
+    expect(numbers).toEqual(numbers.toSorted());
   });
 
   test("a server that was away is observed again when it is back, and the channel goes on", async () => {

@@ -131,5 +131,5 @@ export async function openGatewayPlace(section: CoapSection = {}): Promise<CoapP
 /** Where the suites are run: the bridge that npm serves by itself, and the program. */
 export const PLACES: readonly { readonly name: string; open(section?: CoapSection): Promise<CoapPlace> }[] = [
   { name: "the bridge alone", open: openBridgePlace },
-  // { name: "the whole gateway", open: openGatewayPlace },
+  { name: "the whole gateway", open: openGatewayPlace },
 ];

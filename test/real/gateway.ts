@@ -91,7 +91,7 @@ function configText(sections: GatewaySections): string {
   const filled = {
     nomq: { listen: ["udp://127.0.0.1:0"], keys: [key], ...sections.nomq },
     mqtt: { listen: ["mqtt://127.0.0.1:0"], ...sections.mqtt },
-    ...(sections.coap && { coap: { listen: ["coap://127.0.0.1:0"], ...sections.coap } }),
+    coap: { listen: ["coap://127.0.0.1:0"], ...sections.coap },
     log: { format: "json" },
   };
   return Object.entries(filled)
