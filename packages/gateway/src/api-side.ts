@@ -41,6 +41,8 @@ export interface ApiSideOptions {
 /** The API of a gateway, its health and its metrics, for every place that serves them. Disposing ends streams. */
 export interface ApiSide extends AsyncDisposable {
   health(): Health;
+  /** Product, version, and health in a few words: what `/.well-known/nomq` tells over CoAP. */
+  about(): Readonly<Record<string, unknown>>;
   /** For the control socket: whoever may open it owns the gateway. */
   owners(): Hono;
   /** Opens HTTP listeners. */
@@ -76,6 +78,13 @@ class OneApiSide implements ApiSide {
     const { clock, sessionLog } = this.#port;
     const shared = { clock, log, sessionLog, counters: this.#counters };
     return await openHttp({ listen, accounts, api: this.#sources(), ...shared });
+  }
+
+  about(): Readonly<Record<string, unknown>> {
+    const { live, ready, bridges } = this.health();
+    const states = Object.entries(bridges).map(([name, { state }]) => [name, state] as const);
+    const health = { live, ready, bridges: Object.fromEntries(states) };
+    return { product: "NoMQ Gateway", version: gatewayVersion(), health };
   }
 
   health(): Health {

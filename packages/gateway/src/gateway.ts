@@ -205,7 +205,7 @@ class OneGateway implements Gateway {
       this.#mqtt = createMqttBridge({ listen: mqtt, authenticate: this.#access.authenticate });
     const { observe, poll, send } = this.#config.coap;
     if ([coap, observe, poll, send].some(({ length }) => length > 0))
-      this.#coap = createCoapBridge({ ...this.#config.coap, listen: coap });
+      this.#coap = createCoapBridge({ ...this.#config.coap, listen: coap, about: () => this.#api.about() });
     this.#bridges = [this.#nomq, this.#mqtt, this.#coap].filter((bridge) => bridge !== undefined);
   }
 

@@ -2,6 +2,7 @@ import { connectAsync } from "mqtt";
 import { describe, expect, test } from "vitest";
 import { numberOf, OPTION, optionOf, uint } from "../../../../test/real/coap-wire.ts";
 import { createControlClient } from "../../src/control/control-client.ts";
+import { gatewayVersion } from "../../src/version.ts";
 import { launchGateway, testFolder } from "../launch.ts";
 import { served } from "../served.ts";
 import { openCoapClient } from "./client.ts";
@@ -54,6 +55,24 @@ describe("MQTT and CoAP through a real gateway", () => {
     await device.ask({ method: "put", path: "house/temp", payload: Buffer.from("21") });
     const links = await device.ask({ path: ".well-known/core" });
     expect(links?.payload.toString()).toContain("</house/temp>");
+  });
+
+  test("/.well-known/nomq tells product, version and health, and rules say to whom", async () => {
+    await using it = await served(`${BARE}${LISTEN}`);
+    const port = Number(/:(\d+)$/.exec(it.listen["coap"]?.[0] ?? "")?.[1]);
+    await using device = await openCoapClient(port);
+    const about = await device.ask({ path: ".well-known/nomq" });
+    expect(JSON.parse(about?.payload.toString() ?? "")).toEqual({
+      product: "NoMQ Gateway",
+      version: gatewayVersion(),
+      health: { live: true, ready: true, bridges: { coap: "ready" } },
+    });
+    await using closed = await served(
+      `${BARE}${LISTEN}access: { rules: [{ who: "*", subscribe: ["house/#"] }] }\n`,
+    );
+    await using other = await openCoapClient(Number(/:(\d+)$/.exec(closed.listen["coap"]?.[0] ?? "")?.[1]));
+    expect((await other.ask({ path: ".well-known/nomq" }))?.code).toBe("4.03");
+    expect((await other.ask({ path: ".well-known/core" }))?.payload.toString()).toBe("");
   });
 });
 
