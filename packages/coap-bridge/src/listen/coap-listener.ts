@@ -16,9 +16,9 @@ import type { CoapSocket, ReceiveDatagram } from "./coap-socket.ts";
 import { groupPlaces, joinPlace, refuseGroups } from "./groups.ts";
 
 /** All CoAP nodes: of an IPv4 network, of an IPv6 link, of an IPv6 site (RFC 7252 section 12.8). */
-export const ALL_COAP_NODES: readonly string[] = ["224.0.1.187", "ff02::fd", "ff05::fd"];
+const ALL_COAP_NODES: readonly string[] = ["224.0.1.187", "ff02::fd", "ff05::fd"];
 /** Port of coap URLs without one (section 12.6). */
-export const COAP_PORT = 5683;
+const COAP_PORT = 5683;
 
 const SCHEME = "coap://";
 const MAPPED_IPV4 = "::ffff:";
@@ -32,7 +32,7 @@ export interface CoapListenerOptions {
   /** Default the URL. See {@link CoapSocket.name}. */
   readonly name?: string;
   /**
-   * Groups to be a member of. Default {@link ALL_COAP_NODES} where all addresses of the machine are listened to at a
+   * Groups to be a member of. Default all CoAP nodes (224.0.1.187, ff02::fd, ff05::fd) where all addresses of the machine are listened to at a
    * port that was chosen, else none. What cannot be joined is logged, and nothing fails for it.
    */
   readonly groups?: readonly string[];

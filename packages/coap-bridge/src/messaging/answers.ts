@@ -111,7 +111,7 @@ export class Answers {
 }
 
 /** What goes to an address that may be forged is limited by what came from there. */
-export function fits(peer: Peer, bytes: number): boolean {
+function fits(peer: Peer, bytes: number): boolean {
   return peer.proven || peer.credit >= bytes;
 }
 

@@ -13,7 +13,8 @@ import type { TimingWheel } from "./timing-wheel.ts";
 const PING: Outgoing = { type: MessageType.confirmable, code: EMPTY, token: new Uint8Array(0) };
 /** Addresses that requests make us ping at once: a flood of forged ones must not use up what others need. */
 const MOST_PINGS = 1024;
-/** A ping is repeated a second time where as much is left for a challenge: 4.01 with token and Echo. */
+/** A ping is repeated where as much is left for a challenge, 4.01 with token and Echo; first with a token of one byte. */
+const SHORT_CHALLENGE_BYTES = 15;
 const CHALLENGE_BYTES = 22;
 /** Somebody who does not see our message ids has this many guesses in 65,536. */
 const MOST_MISSES = 8;
@@ -225,7 +226,8 @@ export class Lines implements SendingLine {
   #transmitAgain({ peer, outgoing, datagram, repetitions }: Sending): void {
     if (datagram === undefined || outgoing === undefined) return;
     const isRequest = classOf(outgoing.code) === 0 && outgoing !== PING;
-    const needed = datagram.length + (outgoing === PING && repetitions > 0 ? CHALLENGE_BYTES : 0);
+    const reserve = repetitions === 0 ? SHORT_CHALLENGE_BYTES : CHALLENGE_BYTES;
+    const needed = datagram.length + (outgoing === PING ? reserve : 0);
     if (isRequest || peer.proven || peer.credit >= needed) peer.transmit(datagram);
   }
 

@@ -90,7 +90,7 @@ export interface PeerNumbers {
 }
 
 /** One line of text for socket, host and port. */
-export function remoteKey(via: string, host: string, port: number): string {
+function remoteKey(via: string, host: string, port: number): string {
   return `${via} ${host} ${port}`;
 }
 

@@ -4,7 +4,7 @@ import { EMPTY } from "./code.ts";
 /** Version, type, token length, code and message id: the least that a message has (RFC 7252 section 3). */
 export const HEADER_BYTES = 4;
 /** Longer ones are a format error (section 3), by which a client of RFC 8974 learns that we do not take them. */
-export const MAX_TOKEN_BYTES = 8;
+const MAX_TOKEN_BYTES = 8;
 
 const PAYLOAD_MARKER = 0xff;
 const VERSION = 1;

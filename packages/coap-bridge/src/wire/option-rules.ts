@@ -45,7 +45,7 @@ function byNumber(): (OptionRule | undefined)[] {
 }
 
 /** Odd numbers must be understood or the message be refused (RFC 7252 section 5.4.6). */
-export const isCritical = (number: number): boolean => (number & 1) === 1;
+const isCritical = (number: number): boolean => (number & 1) === 1;
 
 /** Options as they count, or the number of the first one because of which the message must be refused. */
 export type CheckedOptions =

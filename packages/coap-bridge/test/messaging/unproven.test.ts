@@ -55,7 +55,7 @@ describe("RFC 9175 §2.4, RFC 7252 §11.3: what an address that may be forged ge
 
   test("a ping is sent again after 300 ms: libcoap may ignore the first", async () => {
     await using lab = createLab(() => large);
-    const [first] = lab.ask(get, stranger);
+    const [first] = lab.ask(write({ options: [[11, "6162"]] }), stranger);
     await lab.clock.advance(320);
     const [second] = lab.socket.taken();
     expect(second?.bytes).toEqual(first?.bytes);
