@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
-import { type CoapMessage, type CoapOption, OptionNumber } from "../../src/wire/coap-message.ts";
+import { type CoapMessage, type CoapOption, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Response } from "../../src/wire/code.ts";
 import { findOption, uintValue } from "../../src/wire/option-value.ts";
 import type { Saying, ToyPeer } from "./toy-peer.ts";
@@ -101,8 +101,17 @@ describe("values larger than a block", () => {
     world.peer.say({ token: world.peer.token(), observe: 40, payload: "small" });
     await world.settle();
     expect(await valueIn(world)).toBe("small");
+    // The block comes after all: nobody waits for it any more.
+    const { token, messageId: id } = world.peer.requests.at(-1) ?? { token: new Uint8Array(), messageId: 0 };
+    world.peer.say({
+      ...blockOf({ whole: body(300, "a") }, 2),
+      type: MessageType.acknowledgement,
+      token,
+      id,
+    });
     await world.clock.advance(5_000);
     expect(world.heard.map(text)).toEqual(["small"]);
+    expect(world.client.counts().refused).toEqual({});
   });
 
   test("a value that changes with every block is given up and asked for again, and never told", async () => {

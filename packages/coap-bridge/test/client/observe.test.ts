@@ -49,6 +49,37 @@ describe("registration", () => {
     await world.client.start();
     await world.settle();
     expect(world.peer.token()).toEqual(before);
+    expect(world.peer.ports.size).toBe(1);
+  });
+
+  test("while the hub takes nothing the newest value waits, and is taken once there is room", async () => {
+    await using world = await createWorld({ client: observing(), isStarted: false, prepare: willing(600) });
+    const taken: string[] = [];
+    const held = Promise.withResolvers<void>();
+    await using _full = await world.hub.port("test").attach({
+      name: "test:full",
+      as: "*",
+      filters: [CHANNEL],
+      durable: false,
+      outbox: { messages: 1, whenFull: "refuse" },
+      async deliver(message) {
+        await held.promise;
+        taken.push(text(message) ?? "");
+        return { is: "delivered" };
+      },
+    });
+    await world.client.start();
+    await world.settle();
+    for (let number = 20; number < 24; number += 1) {
+      world.peer.say({ token: world.peer.token(), observe: number, maxAge: 600, payload: `${number}` });
+      await world.settle();
+    }
+    expect(text(await world.latest(CHANNEL))).toBe("1");
+    held.resolve();
+    await world.clock.advance(10_000);
+    expect(taken).toEqual(["1", "23"]);
+    expect(text(await world.latest(CHANNEL))).toBe("23");
+    expect(world.client.counts().refused).toMatchObject({ superseded: 2 });
   });
 
   test("TD_COAP_OBS_08: another Content-Format is another content type; an empty value clears", async () => {

@@ -3,7 +3,7 @@ import { decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
 import { type CoapMessage, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Response } from "../../src/wire/code.ts";
 import { findOption } from "../../src/wire/option-value.ts";
-import { texts } from "./toy-peer.ts";
+import { type Saying, texts } from "./toy-peer.ts";
 import { createWorld, text, type World, type WorldOptions } from "./world.ts";
 
 const CHANNEL = "roof/h";
@@ -138,16 +138,12 @@ describe("polling", () => {
     world.peer.serve = (request) => {
       open += 1;
       most = Math.max(most, open);
+      // Acknowledged at once, answered later: the request is outstanding all the same.
       world.clock.after(500, () => {
         open -= 1;
-        world.peer.say({
-          type: MessageType.acknowledgement,
-          token: request.token,
-          id: request.messageId,
-          payload: "x",
-        });
+        world.peer.say({ token: request.token, payload: "x" });
       });
-      return undefined;
+      return { code: 0, token: new Uint8Array() };
     };
     await world.clock.advance(20_000);
     expect(world.heard.map(({ channel }) => channel).sort()).toEqual([...channels].sort());
@@ -168,5 +164,55 @@ describe("polling", () => {
     expect(world.heard).toEqual([]);
     const { refused } = world.client.counts();
     expect(Object.values(refused).reduce((sum, each) => sum + each, 0)).toBeGreaterThan(1);
+  });
+
+  const blocked = (piece: (num: number) => string, more: (num: number) => boolean, tag?: () => number) => {
+    return (request: CoapMessage): Saying => {
+      const option = findOption(request.options, OptionNumber.block2);
+      const num = option === undefined ? 0 : (decodeBlock(option.value)?.num ?? 0);
+      const value = encodeBlock({ num, more: more(num), szx: 0 });
+      return {
+        payload: piece(num),
+        options: [{ number: OptionNumber.block2, value }],
+        ...(tag === undefined ? {} : { etag: Uint8Array.of(0xff, tag()) }),
+      };
+    };
+  };
+
+  test("blocks of two versions never mix: the value is read anew", async () => {
+    let reads = 0;
+    const version = (): number => {
+      reads += 1;
+      return reads < 3 ? 1 : 2;
+    };
+    await using world = await begun({
+      client: polling(),
+      prepare: (peer) => {
+        const serve = blocked(
+          () => (reads < 2 ? "old-old-old-old-" : "new-new-new-new-"),
+          (num) => num < 3,
+          version,
+        );
+        peer.serve = serve;
+      },
+    });
+    await world.settle();
+    expect(world.heard.map(text)).toEqual(["new-new-new-new-".repeat(4)]);
+  });
+
+  test("blocks without end end at 4,096", async () => {
+    await using world = await begun({
+      client: polling(),
+      prepare: (peer) => {
+        peer.serve = blocked(
+          () => "x".repeat(16),
+          () => true,
+        );
+      },
+    });
+    for (let turn = 0; turn < 2_000 && world.peer.requests.length < 4_096; turn += 1) await world.settle();
+    await world.settle();
+    expect(world.peer.requests).toHaveLength(4_096);
+    expect(world.client.counts().refused).toEqual({ "too-large": 1 });
   });
 });

@@ -24,6 +24,8 @@ export interface Saying {
 export interface ToyPeer {
   /** Requests so far, repetitions included. */
   readonly requests: CoapMessage[];
+  /** Ports that requests came from. */
+  readonly ports: Set<number>;
   /** Acknowledgements and resets so far. */
   readonly answers: CoapMessage[];
   /** Called for each new request (not its repetitions); what it returns is piggybacked. Undefined: silence. */
@@ -46,6 +48,7 @@ export function createToyPeer(transport: Transport): ToyPeer {
   let served = -1;
   const peer: ToyPeer = {
     requests: [],
+    ports: new Set(),
     answers: [],
     serve: () => undefined,
     servesRepeats: false,
@@ -67,6 +70,7 @@ export function createToyPeer(transport: Transport): ToyPeer {
       return;
     }
     peer.requests.push(message);
+    peer.ports.add(from.port);
     const isRepeat = message.messageId === served;
     served = message.messageId;
     const saying = isRepeat && !peer.servesRepeats ? undefined : peer.serve(message);
