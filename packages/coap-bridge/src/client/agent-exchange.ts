@@ -232,15 +232,17 @@ class AgentExchange {
 
   /** The Agent appends whatever block comes: only the next one of the same version is passed on. */
   #downloadFault(response: CoapMessage): string | undefined {
+    const before = this.#download.bytes();
     const step = this.#download.take(response);
     this.#blocks += 1;
+    // Begun anew by a first block that nobody asked for: the Agent would append it.
+    const isAnew = before > 0 && this.#download.bytes() !== before + response.payload.length;
+    if (isAnew && step.is !== "failed" && step.is !== "ignored") return CHANGED;
     switch (step.is) {
       case "whole":
         this.#head = step.first;
         return isCut(step.first.options, step.body) ? "cut-short" : undefined;
       case "more":
-        // Asked to begin anew, which the Agent cannot: the whole exchange does.
-        if (step.ask.num === 0) return CHANGED;
         return this.#blocks >= MAX_BLOCKS ? "too-large" : undefined;
       case "ignored":
         return "block-out-of-step";

@@ -200,6 +200,31 @@ describe("polling", () => {
     expect(world.heard.map(text)).toEqual(["new-new-new-new-".repeat(4)]);
   });
 
+  test("a first block that comes where a later one was asked for begins a version, and is not appended", async () => {
+    let reads = 0;
+    await using world = await begun({
+      client: polling(),
+      prepare: (peer) => {
+        peer.serve = (request) => {
+          reads += 1;
+          if (reads === 2) {
+            const value = encodeBlock({ num: 0, more: true, szx: 0 });
+            const options = [{ number: OptionNumber.block2, value }];
+            return { payload: "new-new-new-new-", options, etag: Uint8Array.of(0xff, 2) };
+          }
+          const piece = reads < 2 ? "old-old-old-old-" : "new-new-new-new-";
+          return blocked(
+            () => piece,
+            (num) => num < 3,
+            () => (reads < 2 ? 1 : 2),
+          )(request);
+        };
+      },
+    });
+    await world.settle();
+    expect(world.heard.map(text)).toEqual(["new-new-new-new-".repeat(4)]);
+  });
+
   test("blocks without end end at 4,096", async () => {
     await using world = await begun({
       client: polling(),

@@ -69,11 +69,15 @@ export async function createWorld(options: WorldOptions): Promise<World> {
       return { is: "delivered" };
     },
   });
+  let nextPort = 50_000;
   const prng = createPrng(options.seed ?? 7);
   const peer = createToyPeer(network.open(SENSOR));
   options.prepare?.(peer);
   const client = createClient(options.client, {
-    open: async (at) => network.open({ host: "10.0.0.200", ...(at === undefined ? {} : { port: at }) }),
+    async open(at) {
+      nextPort += 1;
+      return network.open({ host: "10.0.0.200", port: at ?? nextPort });
+    },
     random: () => prng.next(),
     ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
   });
