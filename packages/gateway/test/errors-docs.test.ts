@@ -44,17 +44,26 @@ describe("docs/errors.md tells every", () => {
     expect(reasons.filter((reason) => !DOC.includes(`| \`${reason}\` |`))).toEqual([]);
   });
 
-  test.each(["packages/nomq-core/src", "packages/mqtt-bridge/src", "packages/gateway/src/api"])(
-    "reason that %s gives",
-    (folder) => {
-      const reasons = [...new Set(reasonsIn(folder))];
-      expect(reasons).not.toEqual([]);
-      // How whole packages, headers and options are called, on such a line by chance, and why a peer is offline.
-      const names = ["drop-oldest", "drop-newest", "first-contact", "after-silence", "mqtt-packet"];
-      const others = new Set([...names, "never-heard"]);
-      expect(reasons.filter((reason) => !isTold(reason) && !others.has(reason))).toEqual([]);
-    },
-  );
+  test.each([
+    "packages/nomq-core/src",
+    "packages/mqtt-bridge/src",
+    "packages/coap-bridge/src",
+    "packages/gateway/src/api",
+  ])("reason that %s gives", (folder) => {
+    const reasons = [...new Set(reasonsIn(folder))];
+    expect(reasons).not.toEqual([]);
+    // How whole packages, headers and options are called, on such a line by chance, and why a peer is offline.
+    const names = [
+      "content-type",
+      "drop-oldest",
+      "drop-newest",
+      "first-contact",
+      "after-silence",
+      "mqtt-packet",
+    ];
+    const others = new Set([...names, "never-heard"]);
+    expect(reasons.filter((reason) => !isTold(reason) && !others.has(reason))).toEqual([]);
+  });
 
   test("code that the API answers with", () => {
     const folders = ["packages/gateway/src/api", "packages/gateway/src/http"];
