@@ -2,6 +2,7 @@ import { MessageType } from "../wire/coap-message.ts";
 import { classOf, Method } from "../wire/code.ts";
 import { encodeEmpty, encodeMessage } from "../wire/encode.ts";
 import { type AnsweredRequests, Said } from "./answered-requests.ts";
+import { fits } from "./credit.ts";
 import type { Answer } from "./messaging.ts";
 import type { Peer } from "./peer.ts";
 import type { Request } from "./request.ts";
@@ -108,11 +109,6 @@ export class Answers {
     const { from: peer, messageId, fingerprint } = request;
     this.#use.answered.add({ peer, messageId, fingerprint }, answer, this.#use.now());
   }
-}
-
-/** What goes to an address that may be forged is limited by what came from there. */
-function fits(peer: Peer, bytes: number): boolean {
-  return peer.proven || peer.credit >= bytes;
 }
 
 /** Methods that change nothing (RFC 7252 section 5.8, RFC 8132 section 2.1). */

@@ -1,21 +1,16 @@
 import { MessageType } from "../wire/coap-message.ts";
-import { classOf, EMPTY } from "../wire/code.ts";
-import { HEADER_BYTES } from "../wire/decode.ts";
+import { classOf } from "../wire/code.ts";
+import { mustProve, PING, transmitAgain } from "./credit.ts";
 import type { Outgoing, SentOutcome } from "./messaging.ts";
-import { MAX_RETRANSMIT, PING_AGAIN_MS } from "./parameters.ts";
+import { PING_AGAIN_MS } from "./parameters.ts";
 import type { Peer } from "./peer.ts";
 import { Sending, type SendingLine, saysTheSame } from "./sending.ts";
 import type { SentMemory } from "./sent-memory.ts";
 import type { Tally } from "./tally.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
-/** An empty CON: whoever gets it must answer with a reset, and cannot know its message id otherwise (RFC 7252 section 4.3). */
-const PING: Outgoing = { type: MessageType.confirmable, code: EMPTY, token: new Uint8Array(0) };
 /** Addresses that requests make us ping at once: a flood of forged ones must not use up what others need. */
 const MOST_PINGS = 1024;
-/** A ping is repeated where as much is left for a challenge, 4.01 with token and Echo; first with a token of one byte. */
-const SHORT_CHALLENGE_BYTES = 15;
-const CHALLENGE_BYTES = 22;
 /** Somebody who does not see our message ids has this many guesses in 65,536. */
 const MOST_MISSES = 8;
 
@@ -129,7 +124,7 @@ export class Lines implements SendingLine {
     }
     if (sending.outgoing === undefined || !saysTheSame(sending.outgoing, outgoing)) sending.load(outgoing);
     this.#use.tally.repeated += 1;
-    this.#transmitAgain(sending);
+    transmitAgain(sending);
     this.#use.wheel.arm(sending, timeout);
   }
 
@@ -162,7 +157,7 @@ export class Lines implements SendingLine {
     const outgoing = this.#ask(sending);
     // Asking may have cancelled it.
     if (sending.state !== "waiting") return;
-    if (outgoing !== undefined && this.#mustProve(peer, outgoing)) {
+    if (outgoing !== undefined && mustProve(peer, outgoing)) {
       if (!this.#prove(peer)) this.#giveUp(peer);
       return;
     }
@@ -200,7 +195,7 @@ export class Lines implements SendingLine {
     if (this.#closed || peer.misses >= MOST_MISSES) return false;
     const { flying } = peer;
     if (flying === undefined) this.#ping(peer);
-    else if (flying.outgoing === PING) this.#transmitAgain(flying);
+    else if (flying.outgoing === PING) transmitAgain(flying);
     return true;
   }
 
@@ -214,21 +209,6 @@ export class Lines implements SendingLine {
     // One more than other messages have, and sooner; then as theirs.
     sending.timeoutMs = 0;
     this.#use.wheel.arm(sending, PING_AGAIN_MS);
-  }
-
-  /** Responses to an address that may be forged are limited by what came from there; our requests are not. */
-  #mustProve(peer: Peer, { type, code, token, tail }: Outgoing): boolean {
-    if (peer.proven || classOf(code) === 0) return false;
-    const times = type === MessageType.confirmable ? 1 + MAX_RETRANSMIT : 1;
-    return peer.credit < times * (HEADER_BYTES + token.length + (tail?.length ?? 0));
-  }
-
-  #transmitAgain({ peer, outgoing, datagram, repetitions }: Sending): void {
-    if (datagram === undefined || outgoing === undefined) return;
-    const isRequest = classOf(outgoing.code) === 0 && outgoing !== PING;
-    const reserve = repetitions === 0 ? SHORT_CHALLENGE_BYTES : CHALLENGE_BYTES;
-    const needed = datagram.length + (outgoing === PING ? reserve : 0);
-    if (isRequest || peer.proven || peer.credit >= needed) peer.transmit(datagram);
   }
 
   #isOf(flying: Sending, messageId: number): boolean {

@@ -2,9 +2,17 @@ import { createFakeClock, createPrng, type FakeClock } from "@nomq/core/testing"
 import { generate, type ParsedPacket } from "coap-packet";
 import type { CoapSocket, ReceiveDatagram } from "../../src/listen/coap-socket.ts";
 import { createMessaging, type MessagingOptions } from "../../src/messaging/create-messaging.ts";
-import type { Answer, IncomingRequest, Messaging, Remote } from "../../src/messaging/messaging.ts";
-import type { CoapMessage } from "../../src/wire/coap-message.ts";
+import type {
+  Answer,
+  IncomingRequest,
+  Messaging,
+  Outgoing,
+  Remote,
+  SentOutcome,
+} from "../../src/messaging/messaging.ts";
+import { type CoapMessage, MessageType } from "../../src/wire/coap-message.ts";
 import { decodeMessage } from "../../src/wire/decode.ts";
+import { encodeTail } from "../../src/wire/tail.ts";
 
 /** A datagram that left. */
 export interface Left {
@@ -148,3 +156,34 @@ export const codeByte = ({ code }: Pick<ParsedPacket, "code">): number => {
   const [codeClass = "0", detail = "0"] = code.split(".");
   return (Number(codeClass) << 5) | Number(detail);
 };
+
+export const say = (text: string, type: Outgoing["type"] = MessageType.confirmable): Outgoing => ({
+  type,
+  code: 0x45,
+  token: Uint8Array.of(0xa1),
+  tail: encodeTail([], Buffer.from(text)),
+});
+export const once = (text: string): Outgoing => say(text, MessageType.nonConfirmable);
+
+/** Sends to 127.0.0.1:40000 and keeps what was told. */
+export function send(lab: Lab, next: () => Outgoing | undefined): { told: SentOutcome[]; cancel(): void } {
+  const told: SentOutcome[] = [];
+  const sent = lab.messaging.send(lab.remote(), next, (outcome) => told.push(outcome));
+  return { told, cancel: () => sent.cancel() };
+}
+
+export const textOf = ({ payload }: { readonly payload: Uint8Array }): string =>
+  Buffer.from(payload).toString();
+export const empty = (type: "ack" | "rst", messageId = 0): Buffer =>
+  write({ type, code: "0.00", token: "", messageId });
+
+/** Milliseconds from now at which something left, until `ms` have passed. */
+export async function times(lab: Lab, ms: number): Promise<number[]> {
+  const found: number[] = [];
+  const since = lab.clock.monotonic();
+  for (let passed = 0; passed < ms; passed += 50) {
+    await lab.clock.advance(50);
+    found.push(...lab.said().map(() => lab.clock.monotonic() - since));
+  }
+  return found;
+}
