@@ -98,7 +98,7 @@ function seenOf(message: Message): SeenMessage {
 }
 
 /** The whole gateway as a process of its own, on its real store. */
-export async function openGatewayPlace(section: CoapSection = {}): Promise<CoapPlace> {
+async function openGatewayPlace(section: CoapSection = {}): Promise<CoapPlace> {
   await using stack = new AsyncDisposableStack();
   const poll = section.poll?.map((each) => ({ ...each, every: `${each.every}ms` }));
   const sections: GatewaySections = { coap: { ...section, ...(poll !== undefined && { poll }) } };

@@ -1,3 +1,4 @@
+import { COAP } from "./coap-sabotages.ts";
 import type { Suite } from "./suites.ts";
 
 /** One promise broken in one place, and the suites that must notice. */
@@ -271,4 +272,4 @@ const SECURITY: readonly Sabotage[] = [
 ];
 
 /** All of them; each is named once. */
-export const SABOTAGES: readonly Sabotage[] = [...DELIVERY, ...STATE, ...SECURITY];
+export const SABOTAGES: readonly Sabotage[] = [...DELIVERY, ...STATE, ...SECURITY, ...COAP];

@@ -9,14 +9,17 @@ const isEvent = ({ channel }: Pick<Sent, "channel">): boolean => !/^[rb]\//.test
 const some = (all: readonly string[]): string =>
   `${all.length}: ${all.slice(0, 12).join(", ")}${all.length > 12 ? ", …" : ""}`;
 
-/** Acknowledged events that a party must get and has not; of QoS 2 to the board some may be uncertain. */
+/** What is sent to them at QoS 2 may be uncertain after a crash. */
+const isUncertain = (party: string): boolean => party === "board" || party === "actuator";
+
+/** Acknowledged events that a party must get and has not; of QoS 2 to the board and the actuator some may be uncertain. */
 export function missingAt(book: Book, party: string): readonly Sent[] {
   const copies = book.copies(party);
   return book.sent.filter(
     (one) =>
       one.is === "acked" &&
       isEvent(one) &&
-      !(party === "board" && one.qos === 2) &&
+      !(isUncertain(party) && one.qos === 2) &&
       one.party !== party &&
       isFor(party, one.channel) &&
       !copies.has(one.id),
@@ -108,10 +111,10 @@ export function staleAt(book: Book, party: string, calmSince: number): readonly 
 
 /**
  * From when on nothing that a party got may come to it again. The keeper is told at every start what is kept (hub.md),
- * after all repeats; those who roam are always sent again what was open when they left.
+ * after all repeats, an observer knows what is newer by its number; those who roam are always sent again what was open when they left.
  */
 export function calmSinceOf({ kills }: Pick<Stage, "kills">, party: string): number {
-  if (party === "keeper") return 0;
+  if (party === "keeper" || party === "observer") return 0;
   return party.startsWith("roam") ? Number.POSITIVE_INFINITY : (kills.at(-1) ?? 0);
 }
 
@@ -135,6 +138,8 @@ export function ledgerFaults(stage: Stage, attachments: readonly AttachmentState
     attachments.find((each) => each.name === name)?.ledger;
   for (const name of [
     "mqtt:broker",
+    "coap:observers",
+    "coap:send:act",
     ...Object.keys(FILTERS)
       .filter((party) => /node|counter|keeper|board/.test(party))
       .map((party) => `nomq:${party}`),
@@ -153,20 +158,27 @@ export function ledgerFaults(stage: Stage, attachments: readonly AttachmentState
   if (counter?.accepted !== here || counter.delivered !== here) {
     faults.push(`nomq:counter: ${JSON.stringify(counter)}, counted here: ${here}`);
   }
-  const board = rowOf("nomq:board");
-  const boardHas = book.copies("board").size;
-  const isMeant = (one: Sent): boolean => one.is === "acked" && isFor("board", one.channel);
-  const lost = book.sent.filter((one) => isMeant(one) && !book.copies("board").has(one.id)).length;
-  if (board === undefined || board.delivered > book.got("board").length || lost > board.uncertain) {
-    faults.push(`nomq:board: ${JSON.stringify(board)}, counted here: ${boardHas}, ${lost} lost`);
+  for (const [name, party] of [
+    ["nomq:board", "board"],
+    ["coap:send:act", "actuator"],
+  ] as const) {
+    const row = rowOf(name);
+    const isMeant = (one: Sent): boolean => one.is === "acked" && isFor(party, one.channel);
+    const lost = book.sent.filter((one) => isMeant(one) && !book.copies(party).has(one.id)).length;
+    if (row === undefined || row.delivered > book.got(party).length || lost > row.uncertain) {
+      const here = book.copies(party).size;
+      faults.push(`${name}: ${JSON.stringify(row)}, counted here: ${here}, ${lost} lost`);
+    }
   }
   return faults;
 }
 
 /** What of clients was not as it should be. */
-export function clientFaults({ mqtt }: Stage): string[] {
-  return Object.values(mqtt).flatMap((party) => [
+export function clientFaults({ mqtt, coap }: Stage): string[] {
+  const observed = coap.faults().map((fault) => `observer: ${fault}`);
+  const clients = Object.values(mqtt).flatMap((party) => [
     ...party.faults.map((fault) => `${party.name}: ${fault}`),
     ...(party.sessionsLost > 0 ? [`${party.name}: ${party.sessionsLost} sessions lost`] : []),
   ]);
+  return [...observed, ...clients];
 }

@@ -28,7 +28,7 @@ export interface CoapPublisher extends AsyncDisposable {
 }
 
 /** Whether a transfer of QoS 2 is named by `?id=`; else by its message id alone. */
-export const isNamed = ({ qos, place }: Pick<Sent, "qos" | "place">): boolean => qos === 2 && place % 2 === 0;
+const isNamed = ({ qos, place }: Pick<Sent, "qos" | "place">): boolean => qos === 2 && place % 2 === 0;
 
 /** Opens a publisher behind its way. */
 export async function openCoapPublisher({ way, book }: CoapPartyOptions): Promise<CoapPublisher> {

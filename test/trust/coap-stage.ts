@@ -15,7 +15,7 @@ export interface CoapStage extends AsyncDisposable {
   readonly relay: Relay;
   /** The gateway's configuration. */
   readonly section: Readonly<Record<string, unknown>>;
-  /** Connects those who come to the gateway, once it runs. */
+  /** Connects those who come to the gateway, once it runs; resolves when all relations are there. */
   open(): Promise<void>;
   publish(sent: Sent): Promise<void>;
   /** Changes a resource of the sensor. */
@@ -64,6 +64,7 @@ export async function openCoapStage({ seed, book, port, channels }: CoapStageOpt
       observer = kept.use(
         await openObserverParty({ name: "observer", way: ways.observer, book, channels, patienceMs }),
       );
+      await observer.ready();
     },
     publish: (sent) => publisher.publish(sent),
     change: (sent) => sensor.change(sent),

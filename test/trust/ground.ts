@@ -36,6 +36,7 @@ export interface Ground extends AsyncDisposable {
 export interface Ports {
   readonly nomq: number;
   readonly mqtt: number;
+  readonly coap: number;
 }
 
 /** What a ground is made of. */
@@ -187,7 +188,7 @@ class OneGround implements Ground {
 
 /** Ports below those that the kernel gives to clients: while the gateway is down nobody else gets one by chance. */
 export async function freePorts(): Promise<Ports> {
-  return { nomq: await freePort(), mqtt: await freePort() };
+  return { nomq: await freePort(), mqtt: await freePort(), coap: await freePort() };
 }
 
 async function freePort(): Promise<number> {

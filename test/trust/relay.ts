@@ -36,13 +36,19 @@ export interface Relay extends AsyncDisposable {
 }
 
 const KEPT = 4_096;
-/** Where the type, and packet and session id, stand in the clear (docs/protocol.md section 1). */
-const TYPE_AT = 3;
-const IDS = [5, 13] as const;
 const HOST = "127.0.0.1";
 
+/** Which packet a datagram holds: its repetitions are the same. */
+export type PacketOf = (datagram: Buffer) => string;
+
+/** NoMQ: type, packet id and session id stand in the clear (docs/protocol.md section 1). */
+const nomqPacket: PacketOf = (datagram) => `${datagram[3]} ${datagram.toString("hex", 5, 13)}`;
+
+/** CoAP: type, code and message id (RFC 7252 section 3). */
+export const coapPacket: PacketOf = (datagram) => datagram.toString("hex", 0, 4);
+
 /** Makes a relay in front of the gateway's port. */
-export function openRelay(gatewayPort: number, random: Prng): Relay {
+export function openRelay(gatewayPort: number, random: Prng, packetOf: PacketOf = nomqPacket): Relay {
   const ways = new Set<Way>();
   let recorded: Recorded[] = [];
   const relay: Relay = {
@@ -61,7 +67,7 @@ export function openRelay(gatewayPort: number, random: Prng): Relay {
       socket.bind(0, HOST);
       await once(socket, "listening");
       let devicePort = 0;
-      const losses = openLosses();
+      const losses = openLosses(packetOf);
       const way = present(socket, { gatewayPort, serve: (port) => (devicePort = port) });
       ways.add(way);
       socket.on("message", (datagram, { port }) => {
@@ -91,11 +97,11 @@ export function openRelay(gatewayPort: number, random: Prng): Relay {
 }
 
 /** Counts how often each packet of a way was lost. */
-function openLosses(): { may(datagram: Buffer, most: number): boolean } {
+function openLosses(packetOf: PacketOf): { may(datagram: Buffer, most: number): boolean } {
   const counts = new Map<string, number>();
   return {
     may(datagram, most) {
-      const packet = `${datagram[TYPE_AT]} ${datagram.toString("hex", ...IDS)}`;
+      const packet = packetOf(datagram);
       const count = counts.get(packet) ?? 0;
       if (count >= most) return false;
       counts.set(packet, count + 1);

@@ -12,7 +12,7 @@ import { cause, type Trouble } from "./troubles.ts";
 export interface Plan {
   readonly seed: number;
   readonly troubles: readonly Trouble[];
-  /** Part of NoMQ's datagrams lost, each way. */
+  /** Part of all datagrams lost, each way. */
   readonly loss: number;
   /** How often one packet may be lost, each way; absent: as often as chance has it. */
   readonly mostLosses?: number;
@@ -89,7 +89,7 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
     // A lost datagram costs a second, in which nothing else of its channel moves.
     slowness: plan.loss > 0 ? 25 : 1,
   });
-  const { book, ground, relay } = stage;
+  const { book, ground, relay, coap } = stage;
   const cancel = (): void => book.fail(new Error("cancelled"));
   watching.signal?.addEventListener("abort", cancel);
   try {
@@ -102,7 +102,10 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
       kills: stage.kills.length,
       replayed: stage.replayed,
       disk: ground.most.disk,
-      datagrams: relay.counts,
+      datagrams: {
+        passed: relay.counts.passed + coap.relay.counts.passed,
+        lost: relay.counts.lost + coap.relay.counts.lost,
+      },
       rss: ground.most.rss,
       settling,
     };
@@ -119,9 +122,10 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
 }
 
 async function run(stage: Stage, plan: Plan, { say }: Watching): Promise<Summary["settling"]> {
-  const { relay } = stage;
-  relay.loss = plan.loss;
-  relay.mostLosses = plan.mostLosses ?? Number.POSITIVE_INFINITY;
+  for (const relay of [stage.relay, stage.coap.relay]) {
+    relay.loss = plan.loss;
+    relay.mostLosses = plan.mostLosses ?? Number.POSITIVE_INFINITY;
+  }
   const traffic = startTraffic(stage);
   if (plan.troubles.length === 0) await acked(stage, plan.acks);
   for (const trouble of plan.troubles) {
@@ -177,7 +181,7 @@ function lackingAt(stage: Stage, parties: readonly string[]): readonly string[] 
     ...parties.flatMap((party) =>
       missingAt(book, party).map((one) => `${party}: ${one.id} (${whenOf(stage, one)})`),
     ),
-    ...["keeper", "sub4", "sub5", "roam4", "roam5"].flatMap((party) =>
+    ...["keeper", "observer", "sub4", "sub5", "roam4", "roam5"].flatMap((party) =>
       staleAt(book, party, calmSinceOf(stage, party)).map((fault) => `${party}: ${fault}`),
     ),
   ];

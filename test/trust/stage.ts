@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { filterMatches } from "@nomq/core";
 import { type TestFolder, testFolder } from "../../packages/gateway/test/launch.ts";
 import { type Book, openBook } from "./book.ts";
+import { type CoapStage, openCoapStage } from "./coap-stage.ts";
 import { freePorts, type Ground, openGround, siteKey } from "./ground.ts";
 import { type MqttParty, openMqttParty } from "./mqtt-party.ts";
 import { type BoardParty, type NodeParty, openBoardParty, openNodeParty } from "./nomq-parties.ts";
@@ -16,6 +17,8 @@ export const FILTERS: Readonly<Record<string, readonly string[]>> = {
   counter: ["x/#"],
   keeper: ["r/#"],
   board: ["s/node", "s/pub5"],
+  actuator: ["s/#"],
+  observer: ["r/#"],
   sub4: ["t/#", "x/#", "r/#", "s/#", "q/#"],
   sub5: ["t/#", "x/#", "r/#", "s/#", "q/#"],
   roam4: ["t/#", "x/#", "r/#"],
@@ -23,20 +26,26 @@ export const FILTERS: Readonly<Record<string, readonly string[]>> = {
   sleeper: ["b/#"],
 };
 
+/** Every channel with a state. */
+const RETAINED: readonly string[] = ["node", "pub4", "pub5", "coap", "sensor"].flatMap((party) =>
+  [0, 1, 2].map((at) => `r/${party}/${at}`),
+);
+
 /** Every channel that NoMQ carries, for names do not. */
 const CHANNELS: readonly string[] = [
-  ...["node", "pub4", "pub5", "board"].flatMap((party) => [
+  ...["node", "pub4", "pub5", "coap", "board"].flatMap((party) => [
     `t/${party}/1`,
     `t/${party}/2`,
     `t/${party}/probe1`,
     `t/${party}/probe2`,
     `x/${party}`,
   ]),
-  ...["node", "pub4", "pub5"].flatMap((party) => [0, 1, 2].map((at) => `r/${party}/${at}`)),
+  ...RETAINED,
   "s/node",
   "s/pub5",
   "q/node",
   "q/pub5",
+  "q/coap",
 ];
 
 /** Whether a party must get what is published on a channel. */
@@ -50,7 +59,9 @@ export interface Stage extends AsyncDisposable {
   readonly disk: SmallDisk | undefined;
   readonly book: Book;
   readonly ground: Ground;
+  /** In front of NoMQ. */
   readonly relay: Relay;
+  readonly coap: CoapStage;
   readonly nodes: Readonly<Record<"node" | "counter" | "keeper", NodeParty>>;
   readonly board: BoardParty;
   readonly mqtt: Readonly<Record<MqttName, MqttParty>>;
@@ -83,7 +94,8 @@ export interface StageOptions {
  * another that fails as often waits for it.
  */
 export function patienceFor({ loss }: Relay): number {
-  return loss > 0 ? 400_000 : 60_000;
+  // Less than the 60 s after which observers and sensors are asked and told anew: what was forgotten must not heal by that.
+  return loss > 0 ? 400_000 : 30_000;
 }
 
 /** Opens everybody and starts the gateway; all are connected when it resolves. */
@@ -102,6 +114,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
     keeper: await relay.open(),
     board: await relay.open(),
   };
+  const coap = stack.use(await openCoapStage({ seed, book, port: ports.coap, channels: RETAINED }));
   const nomq = {
     listen: [`udp://127.0.0.1:${ports.nomq}`],
     keys: [siteKey],
@@ -117,6 +130,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
   const text = [
     `nomq: ${JSON.stringify(nomq)}`,
     `mqtt: ${JSON.stringify({ listen: [`mqtt://127.0.0.1:${ports.mqtt}`] })}`,
+    `coap: ${JSON.stringify(coap.section)}`,
     "log: { format: json, level: info }\n",
   ].join("\n");
   const ground = stack.use(
@@ -144,6 +158,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
     );
   }
   await Promise.all(Object.values(mqtt).map((party) => party.ready()));
+  await coap.open();
   const kept = stack.move();
   let boards = 0;
   return {
@@ -153,6 +168,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
     book,
     ground,
     relay,
+    coap,
     nodes,
     board,
     mqtt,

@@ -76,23 +76,32 @@ type Running = { readonly isOver: boolean; readonly isHeld: boolean };
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function lanesOf({ nodes, mqtt }: Stage): readonly Lane[] {
-  const by = (party: "node" | "pub4" | "pub5"): Lane["publish"] =>
-    party === "node" ? (sent) => nodes.node.publish(sent) : (sent) => mqtt[party].publish(sent);
-  const events = (["node", "pub4", "pub5"] as const).flatMap((party) =>
+/** Who publishes at QoS 1 and 2. */
+const PUBLISHERS = ["node", "pub4", "pub5", "coap"] as const;
+
+/** How a party publishes. */
+export function publishAs(stage: Stage, party: (typeof PUBLISHERS)[number]): Lane["publish"] {
+  if (party === "node") return (sent) => stage.nodes.node.publish(sent);
+  return party === "coap" ? (sent) => stage.coap.publish(sent) : (sent) => stage.mqtt[party].publish(sent);
+}
+
+function lanesOf(stage: Stage): readonly Lane[] {
+  const by = (party: (typeof PUBLISHERS)[number]): Lane["publish"] => publishAs(stage, party);
+  const events = PUBLISHERS.flatMap((party) =>
     ([1, 2] as const).map((qos): Lane => {
       const channel = `t/${party}/${qos}`;
-      const window = party === "node" ? 1 : 4;
+      // Whoever has several open at once by UDP has no order.
+      const window = party === "node" || party === "coap" ? 1 : 4;
       return { letter: () => ({ party, channel, qos }), publish: by(party), window, pace: PACE_MS };
     }),
   );
   // What arrives once: a node's transfers are known by their ids, of MQTT those of QoS 2.
-  const counted = (["node", "pub4", "pub5"] as const).map((party): Lane => {
+  const counted = PUBLISHERS.map((party): Lane => {
     const qos = (random: Prng): 1 | 2 => (party === "node" && random.chance(0.5) ? 1 : 2);
     const letter = (random: Prng): Letter => ({ party, channel: `x/${party}`, qos: qos(random) });
     return { letter, publish: by(party), window: 1, pace: PACE_MS };
   });
-  const retained = (["node", "pub4", "pub5"] as const).flatMap((party) =>
+  const retained = PUBLISHERS.flatMap((party) =>
     [0, 1, 2].map((at): Lane => {
       const letter = (random: Prng): Letter => ({
         party,
@@ -104,9 +113,10 @@ function lanesOf({ nodes, mqtt }: Stage): readonly Lane[] {
       return { letter, publish: by(party), window: 1, pace: 4 * PACE_MS };
     }),
   );
-  const slow = (["node", "pub5"] as const).map((party): Lane => {
-    const qos = party === "node" ? 2 : 1;
-    const letter = (): Letter => ({ party, channel: `s/${party}`, qos });
+  const slow = (["node", "pub5", "coap"] as const).map((party): Lane => {
+    const qos = (random: Prng): 1 | 2 =>
+      party === "node" || (party === "coap" && random.chance(0.5)) ? 2 : 1;
+    const letter = (random: Prng): Letter => ({ party, channel: `s/${party}`, qos: qos(random) });
     return { letter, publish: by(party), window: 1, pace: SLOW_MS };
   });
   const brief: Lane = {
@@ -118,11 +128,16 @@ function lanesOf({ nodes, mqtt }: Stage): readonly Lane[] {
     window: 1,
     pace: SLOW_MS,
   };
-  const unsafe = (["node", "pub5"] as const).map((party): Lane => {
+  const unsafe = (["node", "pub5", "coap"] as const).map((party): Lane => {
     const letter = (): Letter => ({ party, channel: `q/${party}`, qos: 0 });
     return { letter, publish: by(party), window: 1, pace: PACE_MS };
   });
-  return [...events, ...counted, ...retained, ...slow, ...unsafe, brief];
+  const sensed = [0, 1, 2].map((at): Lane => {
+    const letter = (): Letter => ({ party: "sensor", channel: `r/sensor/${at}`, qos: 1, retain: true });
+    const publish = (sent: Sent): Promise<void> => Promise.resolve(stage.coap.change(sent));
+    return { letter, publish, window: 1, pace: 4 * PACE_MS };
+  });
+  return [...events, ...counted, ...retained, ...slow, ...unsafe, ...sensed, brief];
 }
 
 async function runLane(

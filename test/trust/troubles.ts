@@ -1,11 +1,14 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { peekHeader } from "@nomq/core";
+import { type CoapEndpoint, openCoapEndpoint } from "../real/coap-endpoint.ts";
+import { decodeCoap, EMPTY, OPTION } from "../real/coap-wire.ts";
 import type { Sent } from "./book.ts";
 import { unbalanced } from "./checks.ts";
 import type { Recorded, Way } from "./relay.ts";
 import { LITTLE } from "./small-disk.ts";
 import type { Stage } from "./stage.ts";
+import { publishAs } from "./traffic.ts";
 
 /** What happens to the gateway after so many acknowledgements, and so many milliseconds later. */
 export interface Trouble {
@@ -28,13 +31,18 @@ export async function cause(stage: Stage, { is, forMs }: Trouble): Promise<void>
 }
 
 async function kill(stage: Stage, how: { forMs: number; isReplayed: boolean }): Promise<void> {
-  const { ground, relay } = stage;
+  const { ground, relay, coap } = stage;
   stage.kills.push(await ground.kill());
   relay.isShut = how.isReplayed;
+  coap.relay.isShut = how.isReplayed;
   await pause(how.forMs);
   await ground.start();
-  if (how.isReplayed) await replay(stage);
+  if (how.isReplayed) {
+    await replay(stage);
+    await replayCoap(stage);
+  }
   relay.isShut = false;
+  coap.relay.isShut = false;
 }
 
 /** What no datagram of before the kill may bring about: an answer. What it delivers is found by the checks at the end. */
@@ -66,6 +74,40 @@ async function replay(stage: Stage): Promise<void> {
   if (answered.length > 0) book.fail(new Error(`replayed datagrams were answered: ${answered.join(", ")}`));
 }
 
+/**
+ * Every transfer of QoS 2 once more: from its own address it is known by its message id (RFC 7252 section 4.5), from
+ * any other by its `?id=`. That it is delivered once is found by the checks at the end. Others may be sent again by
+ * whoever likes: nothing in plain CoAP tells a repeat from a new request.
+ */
+async function replayCoap(stage: Stage): Promise<void> {
+  const { coap, ground } = stage;
+  const recorded = coap.relay.takeRecorded();
+  await using stranger = await coap.relay.open();
+  await using ping = await openCoapEndpoint(ground.ports.coap);
+  let sent = 0;
+  for (const { datagram, way } of recorded) {
+    const queries = queriesOf(datagram);
+    if (!queries.includes("qos=2")) continue;
+    way.inject(datagram);
+    if (queries.some((each) => each.startsWith("id="))) stranger.inject(datagram);
+    sent += 1;
+    // Answered after what came before it: a socket holds so many.
+    if (sent % 50 === 0) await pong(ping);
+  }
+  await pong(ping);
+  stage.replayed += sent;
+}
+
+function queriesOf(datagram: Buffer): readonly string[] {
+  const { options } = decodeCoap(datagram);
+  return options.filter(([number]) => number === OPTION.uriQuery).map(([, value]) => value.toString());
+}
+
+async function pong(endpoint: CoapEndpoint): Promise<void> {
+  const { messageId } = endpoint.send({ code: EMPTY });
+  await endpoint.next((packet) => packet.type === "RST" && packet.messageId === messageId);
+}
+
 /** Each datagram once more from its own address and from another, in portions that a socket holds. */
 async function shoot(
   recorded: readonly Recorded[],
@@ -88,7 +130,7 @@ async function hang(stage: Stage, forMs: number): Promise<void> {
   const { ground, book } = stage;
   await ground.tell("SIGUSR2", '"hangs"');
   const probes = probe(stage);
-  await flows(stage, ["node", "pub5"]);
+  await flows(stage, ["node", "pub5", "coap"]);
   await pause(forMs);
   const early = probes.filter(({ is }) => is === "acked").map(({ id }) => id);
   if (early.length > 0) throw new Error(`acknowledged while the store hung: ${early.join(", ")}`);
@@ -111,10 +153,13 @@ async function fill(stage: Stage, { is, forMs }: Pick<Trouble, "is" | "forMs">):
     missing: () => "the store's reserve",
   });
   disk.fill(is === "no room at all" ? 0 : LITTLE);
-  const refused = (): number => book.sent.filter((one) => one.is === "refused").length;
-  const before = refused();
-  await book.until(() => refused() > before, { missing: () => "a refusal on the full disk" });
-  await flows(stage, ["pub5"]);
+  const refused = (by: (party: string) => boolean): number =>
+    book.sent.filter((one) => one.is === "refused" && by(one.party)).length;
+  for (const by of [(party: string) => party !== "coap", (party: string) => party === "coap"]) {
+    const before = refused(by);
+    await book.until(() => refused(by) > before, { missing: () => "a refusal on the full disk" });
+  }
+  await flows(stage, ["pub5", "coap"]);
   await pause(forMs);
   if (is === "kill while full") {
     stage.kills.push(await ground.kill());
@@ -128,7 +173,7 @@ async function fill(stage: Stage, { is, forMs }: Pick<Trouble, "is" | "forMs">):
 }
 
 /** QoS 0 arrives; each may be lost, as right after a start, so another follows. */
-async function flows(stage: Stage, parties: readonly ("node" | "pub5")[]): Promise<void> {
+async function flows(stage: Stage, parties: readonly ("node" | "pub5" | "coap")[]): Promise<void> {
   const { book } = stage;
   const sent: Sent[] = [];
   const send = (): void => {
@@ -152,17 +197,18 @@ async function flows(stage: Stage, parties: readonly ("node" | "pub5")[]): Promi
 
 /** One message from each publisher, on a channel that nothing else is sent on. */
 function probe(stage: Stage): readonly Sent[] {
-  const probes = (["node", "pub4", "pub5"] as const).flatMap((party) =>
+  const probes = (["node", "pub4", "pub5", "coap"] as const).flatMap((party) =>
     ([1, 2] as const).map((qos) => stage.book.send({ party, channel: `t/${party}/probe${qos}`, qos })),
   );
   for (const sent of probes) void publish(stage, sent);
   return probes;
 }
 
-function publish({ nodes, mqtt, book }: Stage, sent: Sent): Promise<void> {
-  const work =
-    sent.party === "node"
-      ? nodes.node.publish(sent)
-      : mqtt[sent.party === "pub4" ? "pub4" : "pub5"].publish(sent);
-  return work.catch((error: unknown) => book.fail(error instanceof Error ? error : new Error(String(error))));
+async function publish(stage: Stage, sent: Sent): Promise<void> {
+  const party = (["node", "pub4", "coap"] as const).find((each) => each === sent.party) ?? "pub5";
+  try {
+    await publishAs(stage, party)(sent);
+  } catch (error) {
+    stage.book.fail(error instanceof Error ? error : new Error(String(error)));
+  }
 }
