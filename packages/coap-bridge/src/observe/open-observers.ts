@@ -8,6 +8,7 @@ import { DEFAULT_OBSERVE_LIMITS, OBSERVERS_ATTACHMENT } from "./observers.ts";
 import { createOrderNumbers, ORDER_MODULUS } from "./order-numbers.ts";
 import { createRegistering } from "./registering.ts";
 import { createRelationBook } from "./relation-book.ts";
+import { createRelationRecords } from "./relation-records.ts";
 import { createRestored } from "./restored.ts";
 import { createRoster } from "./roster.ts";
 import { createSpeaker } from "./speaker.ts";
@@ -89,8 +90,10 @@ function assemble(
     finish: (relation, code, reason) => book.finish(relation, code, reason),
     over: (relation) => book.over(relation),
   });
-  const book = createRelationBook({ roster, channels, kept, speaker, monotonic: () => clock.monotonic() });
-  const registering = createRegistering({ port, limits, show, channels, roster, book, kept, speaker });
+  const records = createRelationRecords(port.sessionLog);
+  const shared = { roster, channels, kept, speaker, records };
+  const book = createRelationBook({ ...shared, monotonic: () => clock.monotonic() });
+  const registering = createRegistering({ ...shared, port, limits, show, book });
   const restored = createRestored({ roster, channels, speaker, book }, past.relations);
   return { channels, speaker, book, registering, restored, roster, ledger, kept };
 }

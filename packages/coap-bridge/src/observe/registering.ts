@@ -6,6 +6,7 @@ import type { ObservedChannels } from "./observed-channels.ts";
 import type { ObserveLimits, Registration, Show, Shown, Wish } from "./observers.ts";
 import { Relation } from "./relation.ts";
 import type { RelationBook } from "./relation-book.ts";
+import type { RelationRecords } from "./relation-records.ts";
 import type { Roster } from "./roster.ts";
 import type { Speaker } from "./speaker.ts";
 
@@ -19,6 +20,7 @@ export interface RegisteringOptions {
   readonly book: RelationBook;
   readonly kept: KeptRelations;
   readonly speaker: Speaker;
+  readonly records: RelationRecords;
 }
 
 /** Takes registrations. */
@@ -36,7 +38,7 @@ const STORE_WAIT_MS = 5_000;
 
 /** Makes it; one registration of an endpoint and token at a time is in force. */
 export function createRegistering(options: RegisteringOptions): Registering {
-  const { port, limits, show, channels, roster, book, kept, speaker } = options;
+  const { port, limits, show, channels, roster, book, kept, speaker, records } = options;
   const unregistered = new Map<string, number>();
   const wishes = createWishes();
   let registered = 0;
@@ -65,10 +67,15 @@ export function createRegistering(options: RegisteringOptions): Registering {
     const before = roster.find(from.key, token);
     const observed = channels.open(channel);
     observed.opening += 1;
-    if (before !== undefined) book.end(before, "replaced");
+    const isRenewal = before?.isRecorded === true && before.channel === observed;
+    if (before !== undefined) {
+      if (isRenewal) before.isRecorded = false;
+      book.end(before, "replaced");
+    }
     const facts = { remoteKey: from.key, token: token.slice(), channel: observed, as, confirmable, all };
     const relation = new Relation({ ...facts, transfer, wish: wishes(registration) }, speaker);
     relation.remote = from;
+    relation.isRecorded = isRenewal;
     roster.add(relation);
     return relation;
   };
@@ -88,6 +95,7 @@ export function createRegistering(options: RegisteringOptions): Registering {
     channel.relations.add(relation);
     for (const other of roster.movedFrom(relation)) book.end(other, "moved");
     registered += 1;
+    records.began(relation);
     kept.note(relation);
     return shown;
   };

@@ -5,6 +5,7 @@ import { createFanOut } from "./fan-out.ts";
 import type { KeptRelations } from "./kept-relations.ts";
 import type { ObservedChannel, ObservedChannels } from "./observed-channels.ts";
 import type { Relation } from "./relation.ts";
+import type { RelationRecords } from "./relation-records.ts";
 import type { Roster } from "./roster.ts";
 import type { Speaker } from "./speaker.ts";
 
@@ -14,6 +15,7 @@ export interface RelationBookOptions {
   readonly channels: Pick<ObservedChannels, "leave">;
   readonly kept: KeptRelations;
   readonly speaker: Pick<Speaker, "drop" | "step">;
+  readonly records: RelationRecords;
   readonly monotonic: () => number;
 }
 
@@ -40,7 +42,7 @@ export interface RelationBook {
 
 /** Makes the book of a roster. */
 export function createRelationBook(options: RelationBookOptions): RelationBook {
-  const { roster, channels, kept, speaker, monotonic } = options;
+  const { roster, channels, kept, speaker, records, monotonic } = options;
   const ended = new Map<string, number>();
   // Thousands may end at once: others get their turns between.
   const chores = createFanOut<() => void>((run) => run(), monotonic);
@@ -49,6 +51,7 @@ export function createRelationBook(options: RelationBookOptions): RelationBook {
     if (!roster.remove(relation)) return false;
     ended.set(reason, (ended.get(reason) ?? 0) + 1);
     relation.channel.relations.delete(relation);
+    records.ended(relation, reason);
     speaker.drop(relation, reason);
     channels.leave(relation.channel);
     return true;

@@ -47,6 +47,8 @@ export class Relation {
   keptTold: number | undefined;
   /** Under which it fetches further blocks. */
   readonly transfer: string | undefined;
+  /** Its beginning is in the session log. */
+  isRecorded = false;
   /** The notification that is out and unacknowledged. */
   said: Telling | undefined;
   outgoing: Outgoing | undefined;

@@ -33,6 +33,7 @@ export function createRestored(options: RestoredOptions, past: readonly KeptRela
     relation.format = facts.format;
     relation.told = facts.told;
     relation.keptTold = facts.told;
+    relation.isRecorded = true;
     roster.add(relation);
     channel.relations.add(relation);
     const others = waiting.get(channel);

@@ -209,6 +209,23 @@ describe("an end", () => {
     expect(world.observers.counts()).toMatchObject({ observers: 2 });
   });
 
+  test("the session log tells who observes what, and why it ended; not of one that registers again", async () => {
+    await using world = await createWorld();
+    await world.publish("y", "1");
+    await world.register(ANN, "a", "x", { as: "addr:192.0.2.1" });
+    await world.register(ANN, "a", "x", { as: "addr:192.0.2.1" });
+    await world.register(ANN, "a", "y", { as: "addr:192.0.2.1", confirmable: false });
+    await world.register(BEN, "b", "y", { accept: 50 });
+    await world.restart("kill");
+    world.observers.cancel(ANN, new TextEncoder().encode("a"));
+    expect(world.records).toEqual([
+      "subscription.added addr:192.0.2.1 192.0.2.1:1001 x 1",
+      "subscription.removed addr:192.0.2.1 192.0.2.1:1001 x 1 replaced",
+      "subscription.added addr:192.0.2.1 192.0.2.1:1001 y 0",
+      "subscription.removed addr:192.0.2.1 192.0.2.1:1001 y 0 cancelled",
+    ]);
+  });
+
   test("a stop leaves no timer behind, and may come twice", async () => {
     const world = await createWorld();
     await world.register(ANN, "a", "x");

@@ -1,4 +1,4 @@
-import type { Access, Bridge, Draft, Hub, Message, Port } from "@nomq/core";
+import type { Access, Bridge, Draft, Hub, Message, Port, SessionEntry } from "@nomq/core";
 import { createHub, createMemoryStore, createStatusFeed } from "@nomq/core";
 import {
   createFakeClock,
@@ -75,6 +75,8 @@ export interface World extends AsyncDisposable {
   /** The same, answered as by observers that are well. */
   hear(): Promise<Said[]>;
   /** `cut`: killed while a commit was open, which is lost. */
+  /** What the session log heard: `noun.verb who address filter qos reason`. */
+  readonly records: string[];
   restart(how: "stop" | "kill" | "cut"): Promise<void>;
 }
 
@@ -121,9 +123,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const { limits = {}, show = toyShow, begun = () => undefined, access, reaches } = options;
   const clock = createFakeClock();
   let store = createFaultyStore(createMemoryStore({ clock }));
+  const records: string[] = [];
+  const sessionLog = {
+    record: ({ what, who, details = {} }: SessionEntry) =>
+      void records.push([what, who, ...Object.values(details)].join(" ")),
+  };
   const start = async (): Promise<Run> => {
     const net = createToyMessaging(reaches);
-    const hub = createHub({ clock, store, ...(access === undefined ? {} : { access }) });
+    const hub = createHub({ clock, store, sessionLog, ...(access === undefined ? {} : { access }) });
     let port: Port | undefined;
     const bridge = observersBridge((given) => {
       port = given;
@@ -158,6 +165,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   };
   return {
     clock,
+    records,
     take,
     get store() {
       return store;
