@@ -87,7 +87,7 @@ function keptAtEnd(book: Book): ReadonlyMap<string, Kept> {
 /**
  * Where a party's last value of a channel is not the one that is kept. What was sent after `calmSince` must have come
  * last of all. Before, of repeats nothing is learnt: after a crash, what had no stored outcome comes again first
- * (design.md section 4.8), and then the last value may have been there already.
+ * (docs/hub.md), and then the last value may have been there already.
  */
 export function staleAt(book: Book, party: string, calmSince: number): readonly string[] {
   const kept = keptAtEnd(book);

@@ -17,7 +17,7 @@ export interface Roster {
   endpoints(): number;
 }
 
-/** Whether a principal is one peer and not an address or anybody (design.md section 6). */
+/** Whether a principal is one peer and not an address or anybody (docs/access.md). */
 const isOnePeer = (who: Principal): boolean => who.startsWith("coap:") || who.startsWith("cert:");
 
 /** Makes an empty one. */

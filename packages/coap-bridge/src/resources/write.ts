@@ -197,11 +197,14 @@ export function createWriter(options: WriterOptions): Writer {
     return publish(writing, one).then(
       (receipt) => {
         leave();
-        if (receipt.at !== "refused") tell(draft, receipt, isDelete);
-        const whole = ended(writing, one, { receipt, existed: current !== "none" });
-        if (whole instanceof Promise) return whole.finally(left);
-        left();
-        return whole;
+        let whole: Whole | Promise<Whole> | undefined;
+        try {
+          if (receipt.at !== "refused") tell(draft, receipt, isDelete);
+          whole = ended(writing, one, { receipt, existed: current !== "none" });
+          return whole instanceof Promise ? whole.finally(left) : whole;
+        } finally {
+          if (!(whole instanceof Promise)) left();
+        }
       },
       (error: unknown) => {
         leave();

@@ -111,7 +111,7 @@ describe("what a channel says", () => {
     expect(texts(await world.hear())).toEqual(["state", "state"]);
   });
 
-  test("design.md §5: a cleared value is an empty 2.05, and the relation goes on", async () => {
+  test("a cleared value is an empty 2.05, and the relation goes on", async () => {
     await using world = await createWorld();
     await world.publish("x", "1");
     await world.register(ANN, "a", "x");
