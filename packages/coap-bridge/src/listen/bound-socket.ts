@@ -13,6 +13,9 @@ import {
 /** With the 208 KB of most systems, bursts of acknowledgements are lost. */
 const RECEIVE_BUFFER = 4 * 1024 * 1024;
 
+/** So often at most, in milliseconds, a send is asked whether it left: a call back from each costs a tenth of an answer. */
+const ASK_EVERY_MS = 10;
+
 /** How a socket is bound. */
 export interface Binding extends Endpoint {
   /** Others of this user may bind the port as well, if they say so too: for multicast groups, and beside them. Default false. */
@@ -65,6 +68,7 @@ function wrap(socket: Socket, { host, clock, log }: Binding): BoundSocket {
   let isClosed = false;
   let receiver: ((datagram: Uint8Array, from: RemoteInfo) => void) | undefined;
   const left = leaving(watch, { fails, log });
+  let askFrom = Number.NEGATIVE_INFINITY;
 
   socket.on("error", (error) => {
     log.warn("UDP socket error", { port, code: codeOf(error) });
@@ -85,7 +89,13 @@ function wrap(socket: Socket, { host, clock, log }: Binding): BoundSocket {
     family: host === "::" ? "dual" : isIP(host) === 6 ? "ipv6" : "ipv4",
     send(datagram, to, at) {
       if (isClosed) return;
+      const now = clock.monotonic();
       try {
+        if (now < askFrom) {
+          socket.send(datagram, to, at);
+          return;
+        }
+        askFrom = now + ASK_EVERY_MS;
         socket.send(datagram, to, at, left);
       } catch (error) {
         left(error);

@@ -1,5 +1,6 @@
 import { isValidChannel } from "@nomq/core";
 import { type CoapOption, OptionNumber } from "./coap-message.ts";
+import { KnownPaths } from "./known-paths.ts";
 
 /** The longest Uri-Path option in bytes (RFC 7252 section 5.10): no channel with a longer level has a path. */
 export const MAX_SEGMENT_BYTES = 255;
@@ -56,19 +57,27 @@ export function createUriPaths(prefix = ""): UriPaths {
     if (isReserved || !isValidChannel(channel) || levels.some(isNoSegment)) return undefined;
     return [...before, ...levels];
   };
+  const known = new KnownPaths<PathTarget>();
+  const read = (options: readonly CoapOption[]): PathTarget => {
+    const levels = levelsOf(options);
+    if (levels === undefined) return NOT_UTF8;
+    const isUnder = before.every((level, at) => levels[at] === level) && levels.length > before.length;
+    if (!isUnder || levels[0] === WELL_KNOWN) return { is: "elsewhere", segments: levels };
+    const own = before.length === 0 ? levels : levels.slice(before.length);
+    for (const level of own) {
+      if (level.includes("/")) return SLASH;
+      if (level === "." || level === "..") return DOTS;
+    }
+    const channel = own.join("/");
+    return isValidChannel(channel) ? { is: "channel", channel } : INVALID;
+  };
   return {
     target(options) {
-      const levels = levelsOf(options);
-      if (levels === undefined) return NOT_UTF8;
-      const isUnder = before.every((level, at) => levels[at] === level) && levels.length > before.length;
-      if (!isUnder || levels[0] === WELL_KNOWN) return { is: "elsewhere", segments: levels };
-      const own = before.length === 0 ? levels : levels.slice(before.length);
-      for (const level of own) {
-        if (level.includes("/")) return SLASH;
-        if (level === "." || level === "..") return DOTS;
-      }
-      const channel = own.join("/");
-      return isValidChannel(channel) ? { is: "channel", channel } : INVALID;
+      const found = known.get(options);
+      if (found !== undefined) return found;
+      const target = read(options);
+      if (target.is === "channel") known.set(options, target);
+      return target;
     },
     segments: (channel) => textSegments(channel)?.map((level) => Buffer.from(level)),
     href: (channel) => {
