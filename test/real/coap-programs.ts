@@ -159,7 +159,7 @@ async function isUp(port: number, program: Program): Promise<boolean> {
 }
 
 /** A port below those that the kernel gives to clients: nobody else gets it by chance while nothing listens. */
-async function freeUdpPort(): Promise<number> {
+export async function freeUdpPort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
     const socket = createSocket("udp4");
