@@ -1,8 +1,9 @@
-import type { Attachment, Clock, Delivery, Message, Outcome, Port } from "@nomq/core";
+import type { Attachment, Delivery, Message, Outcome, Port } from "@nomq/core";
 import { formatOfMessage, secondsLeft } from "../mapping.ts";
 import { type Exchange, exchange } from "./agent-exchange.ts";
 import type { ActuatorSettings } from "./client-options.ts";
 import type { ClientTallies } from "./counters.ts";
+import { createDeadline } from "./deadline.ts";
 import type { Lookup } from "./lookup.ts";
 import { MAX_BODY_BYTES } from "./read-body.ts";
 import type { Wire } from "./request.ts";
@@ -71,7 +72,8 @@ export function createActuator(settings: ActuatorSettings, tallies: ClientTallie
     }
     unwritten.delete(id);
     const cleared = retain && payload.length === 0;
-    const { signal, cancel } = untilExpiry(delivery, using.wire.clock);
+    // A message that has expired is not written, however often it was to be repeated.
+    const { signal, cancel } = createDeadline(using.wire.clock, delivery.signal, delivery.expiresInMs);
     const call = { ...delivery, qos, cleared, signal };
     const { outcome, isUntaken } = await write(using, message, call).finally(cancel);
     if (outcome.is === "delivered") using.told(message);
@@ -110,17 +112,6 @@ export function createActuator(settings: ActuatorSettings, tallies: ClientTallie
 }
 
 const refused = (reason: string): WriteEnd => ({ outcome: { is: "refused", reason }, isUntaken: true });
-
-/** A message that has expired is not written, however often it was to be repeated. */
-function untilExpiry(
-  { signal, expiresInMs }: Delivery,
-  clock: Clock,
-): { readonly signal: AbortSignal; readonly cancel: () => void } {
-  if (expiresInMs === undefined) return { signal, cancel: () => undefined };
-  const expiry = new AbortController();
-  const cancel = clock.after(expiresInMs, () => expiry.abort());
-  return { signal: AbortSignal.any([signal, expiry.signal]), cancel };
-}
 
 /** A cleared value is deleted; a content type without a number goes without (docs/mapping.md). */
 function written(

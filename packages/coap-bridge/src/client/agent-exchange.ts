@@ -1,12 +1,13 @@
 import { Agent, type CoapRequestParams, type OutgoingMessage } from "coap";
 import { createDownload } from "../blocks/download.ts";
 import type { Remote } from "../messaging/messaging.ts";
-import { type BlockOption, decodeBlock } from "../wire/block-option.ts";
+import type { BlockOption } from "../wire/block-option.ts";
 import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, codeText, Response } from "../wire/code.ts";
-import { findOption } from "../wire/option-value.ts";
+import { blockBeside, blockOf, uploadFault } from "./agent-blocks.ts";
 import { type AgentSocket, createAgentSocket } from "./agent-socket.ts";
 import type { CoapTarget } from "./coap-url.ts";
+import { createDeadline, OPERATION_MS } from "./deadline.ts";
 import { isCut, MAX_BLOCKS, MAX_BODY_BYTES } from "./read-body.ts";
 import { newToken, request, type Wire } from "./request.ts";
 
@@ -38,13 +39,6 @@ export type Exchanged =
   | { readonly is: "broken"; readonly reason: string }
   | { readonly is: "aborted"; readonly sent: boolean };
 
-/** Bodies above 1,024 bytes go block-wise (RFC 7959 section 2.2). */
-const BLOCK_SZX = 6;
-/** What the Agent's encoder puts into one datagram, and what of it is neither path nor query nor payload. */
-const DATAGRAM_BYTES = 1_280;
-const OTHER_BYTES = 64;
-/** Header of an option of up to 255 bytes. */
-const OPTION_BYTES = 3;
 /** So often a representation may change while it is read. */
 const RESTARTS = 2;
 const CHANGED = "changing";
@@ -59,8 +53,22 @@ const isChanged = (done: Exchanged): boolean => done.is === "broken" && done.rea
  * address, twice, out of step or of two representations. Never rejects.
  */
 export async function exchange(wire: Wire, what: Exchange, signal: AbortSignal): Promise<Exchanged> {
-  const szx = blockFor(what);
+  const { target, below = [] } = what;
+  const szx = blockBeside(target.host, [...target.path, ...below, ...target.query]);
   if (szx === undefined) return { is: "broken", reason: "path-too-long" };
+  const deadline = createDeadline(wire.clock, signal, OPERATION_MS);
+  const done = await inBlocks(wire, what, { signal: deadline.signal, szx });
+  deadline.cancel();
+  const isOver = done.is === "aborted" && !signal.aborted;
+  return isOver ? { is: "broken", reason: "too-slow" } : done;
+}
+
+interface Trying {
+  readonly signal: AbortSignal;
+  readonly szx: number;
+}
+
+async function inBlocks(wire: Wire, what: Exchange, { signal, szx }: Trying): Promise<Exchanged> {
   let first = await new AgentExchange(wire, what, { signal, szx }).run();
   for (let left = RESTARTS; left > 0 && what.method === "GET" && isChanged(first); left -= 1) {
     first = await new AgentExchange(wire, what, { signal, szx }).run();
@@ -68,16 +76,6 @@ export async function exchange(wire: Wire, what: Exchange, signal: AbortSignal):
   const smaller = smallerBlock(first, what, szx);
   // RFC 7959 section 2.9.3: a 4.13 that names a smaller block asks for the body in such ones.
   return smaller === undefined ? first : new AgentExchange(wire, what, { signal, szx: smaller }).run();
-}
-
-/** The largest blocks that go beside path and query in one datagram; undefined: none do. */
-function blockFor({ target, below = [] }: Exchange): number | undefined {
-  const parts = [...target.path, ...below, ...target.query];
-  const named = parts.reduce((sum, { length }) => sum + length + OPTION_BYTES, target.host.length);
-  for (let szx = BLOCK_SZX; szx >= 0; szx -= 1) {
-    if (named + OTHER_BYTES + (16 << szx) <= DATAGRAM_BYTES) return szx;
-  }
-  return undefined;
 }
 
 function smallerBlock(first: Exchanged, { payload }: Exchange, szx: number): number | undefined {
@@ -104,11 +102,7 @@ class AgentExchange {
   #wasSent = false;
   #isOver = false;
 
-  constructor(
-    wire: Wire,
-    what: Exchange,
-    { signal, szx }: { readonly signal: AbortSignal; readonly szx: number },
-  ) {
+  constructor(wire: Wire, what: Exchange, { signal, szx }: Trying) {
     this.#wire = wire;
     this.#what = what;
     this.#signal = signal;
@@ -272,18 +266,6 @@ class AgentExchange {
     this.#isOver = true;
     this.#done.resolve(how);
   }
-}
-
-/** RFC 7959 section 2.3: each answer names the block it answers, in blocks of ours or smaller ones. */
-function uploadFault(uploaded: BlockOption, response: CoapMessage): string | undefined {
-  const block = blockOf(response.options, OptionNumber.block1);
-  if (block === undefined) return uploaded.more ? "answered before the last block" : undefined;
-  return block.num === uploaded.num && block.szx <= uploaded.szx ? undefined : "block-out-of-step";
-}
-
-function blockOf(options: readonly CoapOption[], number: number): BlockOption | undefined {
-  const option = findOption(options, number);
-  return option === undefined ? undefined : decodeBlock(option.value);
 }
 
 const formatValue = (format: number): Buffer =>

@@ -1,4 +1,4 @@
-import type { Message, Port } from "@nomq/core";
+import { codeOf, type Message, type Port } from "@nomq/core";
 import { createActuator } from "./actuator.ts";
 import { type ClientOptions, clientSettings } from "./client-options.ts";
 import { type ClientSocket, type OpenTransport, openClientSocket, systemRandom } from "./client-socket.ts";
@@ -60,7 +60,11 @@ export function createClient(options: ClientOptions, parts: ClientParts = {}): C
       ...(open === undefined ? {} : { open }),
       ...(used === undefined ? {} : { port: used }),
     });
-    if (socket.port !== used) await remember(port, { seed, port: socket.port });
+    if (socket.port === used) return socket;
+    // Not waited for: without it a restart costs sensors a second relation for a while, and a store may be full.
+    remember(port, { seed, port: socket.port }).catch((error: unknown) =>
+      log.warn("the CoAP client's port cannot be remembered", { error: codeOf(error) }),
+    );
     return socket;
   };
   const run = async (port: Port, known: Remembered): Promise<void> => {

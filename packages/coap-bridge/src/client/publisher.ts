@@ -12,7 +12,7 @@ export interface SensorValue {
 /** Hands the states of one sensor to the hub: one at a time, the newest of those that wait. */
 export interface Publisher {
   offer(value: SensorValue): void;
-  /** Nothing is handed on any more; resolves when the hub has answered what is under way. */
+  /** Nothing is handed on any more; what is under way is not waited for. */
   stop(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const backOff: BackOff = createBackOff(FIRST_RETRY_MS, LONGEST_RETRY_MS, random);
   let next: SensorValue | undefined;
   let running: Promise<void> | undefined;
-  let stopped = false;
+  const ended = new AbortController();
   let cancelWait: (() => void) | undefined;
 
   const publish = (value: SensorValue): Promise<Receipt> => {
@@ -61,7 +61,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
         ...(expiresAt === undefined ? {} : { ttlMs: Math.max(0, expiresAt - port.clock.monotonic()) }),
       },
       "*",
-      options.attachment === undefined ? {} : { attachment: options.attachment },
+      {
+        signal: ended.signal,
+        ...(options.attachment === undefined ? {} : { attachment: options.attachment }),
+      },
     );
   };
   /**
@@ -99,10 +102,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     cancelWait = undefined;
   };
   const run = async (): Promise<void> => {
-    while (next !== undefined && !stopped) {
+    while (next !== undefined && !ended.signal.aborted) {
       const value = next;
       next = undefined;
-      if (!(await mustWait(value)) || stopped) continue;
+      if (!(await mustWait(value)) || ended.signal.aborted) continue;
       await wait();
       next ??= value;
     }
@@ -110,13 +113,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
   return {
     offer(value) {
-      if (stopped) return;
+      if (ended.signal.aborted) return;
       if (next !== undefined) options.superseded();
       next = value;
       running ??= run();
     },
     async stop() {
-      stopped = true;
+      ended.abort();
       cancelWait?.();
       await running;
     },

@@ -4,6 +4,7 @@ import { type BlockOption, encodeBlock } from "../wire/block-option.ts";
 import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, codeText, Method, Response } from "../wire/code.ts";
 import { size2Of } from "./answer-options.ts";
+import { createDeadline, OPERATION_MS } from "./deadline.ts";
 import { newToken, type Reply, request, type Wire } from "./request.ts";
 import type { Turns } from "./turns.ts";
 
@@ -41,6 +42,7 @@ export async function readBody(
   const to = first.from;
   const giveBack = await parts.turns.take(to.key, signal);
   if (giveBack === undefined) return { is: "failed", reason: "aborted" };
+  const deadline = createDeadline(parts.wire.clock, signal, OPERATION_MS);
   try {
     for (let blocks = 1; step.is === "more"; blocks += 1) {
       if (blocks >= MAX_BLOCKS) return { is: "failed", reason: "too-large" };
@@ -50,12 +52,13 @@ export async function readBody(
         token: newToken(parts.wire.random),
         options: asking(parts.base, step.ask),
       };
-      const reply = await request(parts.wire, get, signal);
+      const reply = await request(parts.wire, get, deadline.signal);
       if (reply.is !== "answered" || reply.response.code !== Response.content) return failed(reply);
       step = download.take(reply.response);
     }
     return ended(step);
   } finally {
+    deadline.cancel();
     giveBack();
   }
 }
@@ -87,6 +90,7 @@ export function isCut(options: readonly CoapOption[], body: Uint8Array): boolean
 }
 
 function failed(reply: Reply): ReadBody {
+  if (reply.is === "aborted") return { is: "failed", reason: "too-slow" };
   if (reply.is !== "answered") return { is: "failed", reason: reply.is };
   const { code } = reply.response;
   return { is: "failed", reason: `block-answered-${codeText(code)}`, code };

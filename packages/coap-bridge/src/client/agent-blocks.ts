@@ -1,0 +1,33 @@
+import { type BlockOption, decodeBlock } from "../wire/block-option.ts";
+import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { findOption } from "../wire/option-value.ts";
+
+/** Bodies above 1,024 bytes go block-wise (RFC 7959 section 2.2). */
+const BLOCK_SZX = 6;
+/** What the Agent's encoder puts into one datagram, and what of it is neither path nor query nor payload. */
+const DATAGRAM_BYTES = 1_280;
+const OTHER_BYTES = 64;
+/** Header of an option of up to 255 bytes. */
+const OPTION_BYTES = 3;
+
+/** The largest blocks that go beside path and query in one datagram; undefined: none do. */
+export function blockBeside(host: string, named: readonly Uint8Array[]): number | undefined {
+  const bytes = named.reduce((sum, { length }) => sum + length + OPTION_BYTES, host.length);
+  for (let szx = BLOCK_SZX; szx >= 0; szx -= 1) {
+    if (bytes + OTHER_BYTES + (16 << szx) <= DATAGRAM_BYTES) return szx;
+  }
+  return undefined;
+}
+
+/** RFC 7959 section 2.3: each answer names the block it answers, in blocks of ours or smaller ones. */
+export function uploadFault(uploaded: BlockOption, response: CoapMessage): string | undefined {
+  const block = blockOf(response.options, OptionNumber.block1);
+  if (block === undefined) return uploaded.more ? "answered before the last block" : undefined;
+  return block.num === uploaded.num && block.szx <= uploaded.szx ? undefined : "block-out-of-step";
+}
+
+/** A block option of an answer. */
+export function blockOf(options: readonly CoapOption[], number: number): BlockOption | undefined {
+  const option = findOption(options, number);
+  return option === undefined ? undefined : decodeBlock(option.value);
+}
