@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { expect, test } from "vitest";
 import { describeWithPeers } from "./peers.ts";
+import { coapClient } from "./real/coap-programs.ts";
 import { launchGateway } from "./real/gateway.ts";
 import { openModelDevice } from "./real/model-device.ts";
 import { vectorKey } from "./real/vectors.ts";
@@ -49,5 +50,33 @@ describeWithPeers("mosquitto_pub at listeners of one gateway", ["mosquitto-clien
       for (const port of [delivered, stored, accepted])
         expect(await publish(port, "no/one")).toBe(codes.lonely);
     }
+  });
+});
+
+describeWithPeers("coap-client at listeners of one gateway", ["libcoap3-bin"], () => {
+  test("CON: the codes of each point; a NON waits for no receiver", async () => {
+    await using silent = await openModelDevice(vectorKey, ["cmd/valve"]);
+    silent.loseReplies(3);
+    silent.loseReplies(6);
+    await using gateway = await launchGateway({
+      nomq: { devices: [{ name: "valve", address: silent.address, key: "site", subscribe: ["cmd/#"] }] },
+      coap: {
+        listen: [
+          { url: "coap://127.0.0.1:0", ack: "delivered", ackTimeout: "500ms" },
+          "coap://127.0.0.1:0",
+          { url: "coap://127.0.0.1:0", ack: "accepted" },
+        ],
+      },
+    });
+    const [delivered = 0, stored = 0, accepted = 0] = gateway.coapPorts;
+    const publish = async (port: number, uri: string, more: readonly string[] = []): Promise<string> =>
+      (await coapClient(port, uri, { method: "post", body: "open", more })).code;
+    expect(await publish(stored, "cmd/valve")).toBe("2.04");
+    expect(await publish(accepted, "cmd/valve")).toBe("2.04");
+    expect(await publish(delivered, "cmd/valve")).toBe("5.04");
+    expect(await publish(delivered, "cmd/valve?qos=2")).toBe("5.04");
+    for (const port of [delivered, stored, accepted]) expect(await publish(port, "no/one")).toBe("2.04");
+    expect(await publish(stored, "cmd/$SYS?qos=3")).toBe("4.00");
+    expect(await publish(stored, "cmd/valve", ["-N"])).toBe("2.04");
   });
 });

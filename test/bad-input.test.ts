@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { describeWithPeers } from "./peers.ts";
+import { openCoapEndpoint } from "./real/coap-endpoint.ts";
+import { decodeCoap, encodeCoap, GET, PUT, uriOptions } from "./real/coap-wire.ts";
 import { type Gateway, launchGateway, type Rejected } from "./real/gateway.ts";
 import { publish, type Subscriber, subscribe } from "./real/mosquitto.ts";
 import { channelId, EPOCH_2000, type Outgoing, randomId, seal, unixSeconds } from "./real/seal.ts";
@@ -13,6 +15,15 @@ const good = (message: string): Outgoing => ({
   sessionId: randomId(),
   timestamp: unixSeconds(),
 });
+
+const isWhole = (datagram: Buffer): boolean => {
+  try {
+    decodeCoap(datagram);
+    return true;
+  } catch {
+    return false;
+  }
+};
 
 interface Bench extends AsyncDisposable {
   readonly gateway: Gateway;
@@ -134,6 +145,29 @@ describeWithPeers("bad datagrams into the real binary", ["mosquitto-clients"], (
 });
 
 describe("where peers are missing too", () => {
+  test("bad datagrams to the CoAP port are counted, answered to nobody else, and hinder no good one", async () => {
+    await using gateway = await launchGateway();
+    await using endpoint = await openCoapEndpoint(gateway.coapPort);
+    const good = encodeCoap({
+      ...{ type: "CON", code: PUT, messageId: 7, token: Buffer.of(1) },
+      ...{ options: uriOptions("a/b"), payload: Buffer.from("good") },
+    });
+    const version2 = Buffer.concat([Buffer.of(good.readUInt8(0) ^ 0xc0), good.subarray(1)]);
+    const bad = [version2, Buffer.alloc(1_200, 0xff)];
+    for (let length = 0; length < good.length; length += 1) {
+      // Cut off in its payload or before its marker it would be a message of its own.
+      if (good.indexOf(0xff) < length || isWhole(good.subarray(0, length))) continue;
+      bad.push(good.subarray(0, length));
+    }
+    for (const datagram of bad) endpoint.sendRaw(datagram);
+    expect(await endpoint.ask({ code: PUT, uri: "a/b", payload: "good" })).toMatchObject({ code: "2.01" });
+    expect(await endpoint.ask({ code: GET, uri: "a/b" })).toMatchObject({ payload: Buffer.from("good") });
+    expect(bad.length).toBeGreaterThan(8);
+    // The documented shape of /healthz.
+    const { coap } = (await gateway.ask("/healthz")) as { coap: { messaging: { malformed: number } } };
+    expect(coap.messaging.malformed).toBe(bad.length);
+  });
+
   test("the gateway lives on after bad datagrams", async () => {
     await using gateway = await launchGateway();
     await using device = await openDevice(vectorKey, gateway.nomqPort);

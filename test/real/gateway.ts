@@ -12,6 +12,8 @@ export interface Gateway extends AsyncDisposable {
   readonly mqttPorts: readonly number[];
   /** Of its first CoAP listener; NaN where it has none. */
   readonly coapPort: number;
+  /** Of all its CoAP listeners, in their order. */
+  readonly coapPorts: readonly number[];
   /** Path of its control socket. */
   readonly control: string;
   /** Everything it has printed: banner and log. */
@@ -62,6 +64,7 @@ export async function launchGateway(sections: GatewaySections = {}): Promise<Gat
     mqtt: { host: "127.0.0.1", port: program.port("mqtt", "mqtt") },
     mqttPorts: (program.listen["mqtt"] ?? []).map((url) => Number(/:(\d+)$/.exec(url)?.[1])),
     coapPort: program.port("coap"),
+    coapPorts: (program.listen["coap"] ?? []).map((url) => Number(/:(\d+)$/.exec(url)?.[1])),
     control: program.controlSocket,
     output: () => program.stdout() + program.stderr(),
     ask,

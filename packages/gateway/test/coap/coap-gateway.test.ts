@@ -101,6 +101,29 @@ describe("who may come", () => {
     expect(health).toMatchObject({ coap: { clientsRefused: { anonymous: 4 } } });
   });
 
+  test("the session log has who observes what, and how it ended", async () => {
+    await using it = await served(`${BARE}${LISTEN}`);
+    await using device = await openCoapClient(Number(/:(\d+)$/.exec(it.listen["coap"]?.[0] ?? "")?.[1]));
+    await device.ask({ method: "put", path: "house/temp", payload: Buffer.from("21") });
+    await device.observe({ path: "house/temp", tell: () => undefined });
+    await device.ask({ method: "delete", path: "house/temp" });
+    const entry = (what: string, more: object) =>
+      expect.objectContaining({
+        who: "addr:127.0.0.1",
+        what,
+        details: { address: "127.0.0.1", filter: "house/temp", qos: 1, ...more },
+      });
+    const log = async (): Promise<unknown> => (await it.client.get("/api/v1/log")).body;
+    await expect
+      .poll(log)
+      .toEqual(
+        expect.arrayContaining([
+          entry("subscription.added", {}),
+          entry("subscription.removed", { reason: "deleted" }),
+        ]),
+      );
+  });
+
   test("addr: rules tell addresses apart; what they refuse is 4.03, and said with the rule that would allow it", async () => {
     using folder = testFolder();
     const config =
