@@ -112,6 +112,33 @@ describeWithPeers("Debian's coap-server", ["libcoap3-bin"], () => {
   });
 });
 
+describeWithPeers("Debian's coap-server that loses a fifth of what it sends", ["libcoap3-bin"], () => {
+  test.runIf(process.env["NOMQ_LONG"])(
+    "TD_COAP_OBS_11, TD_COAP_CORE_15: it is observed, read and written to all the same",
+    async () => {
+      await using server = await startCoapServer(["-l", "20%"]);
+      await using running = await start({
+        observe: [{ url: server.url("time"), channel: "clock" }],
+        poll: [{ url: server.url("w/big"), channel: "big", every: 1_000 }],
+        send: [{ name: "all", from: "act/#", url: server.url("w") }],
+      });
+      const big = longText(3_000);
+      expect(await running.publish("act/big", big, { qos: 1 })).toBe("delivered");
+      await expect.poll(async () => textOf(await running.latest("big")), { timeout: 200_000 }).toBe(big);
+      const seen = new Set<string | undefined>([undefined]);
+      await expect
+        .poll(
+          async () => {
+            seen.add(textOf(await running.latest("clock")));
+            return seen.size;
+          },
+          { timeout: 100_000 },
+        )
+        .toBeGreaterThan(5);
+    },
+  );
+});
+
 describe("node-coap's server", () => {
   /** What one does with a request. */
   type Handler = Parameters<Server["on"]>[1];
