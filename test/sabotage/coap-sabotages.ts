@@ -22,7 +22,7 @@ export const COAP: readonly Sabotage[] = [
     file: `${SRC}/messaging/exchanges.ts`,
     find: "    if (this.#open.size === 0) return false;\n",
     replace: "    if (this.#open.size >= 0) return false;\n",
-    suites: [workspace("coap/separate.test.ts")],
+    suites: [coap("messaging/requests.test.ts")],
   },
   {
     name: "coap-skip-the-validator",
@@ -30,7 +30,7 @@ export const COAP: readonly Sabotage[] = [
     file: `${SRC}/wire/decode.ts`,
     find: "  if (payloadAt === -1) return undefined;\n",
     replace: "",
-    suites: [workspace("coap/core.test.ts")],
+    suites: [coap("messaging/codec.test.ts"), workspace("coap/core.test.ts")],
   },
   {
     name: "coap-alias-paths",
@@ -38,7 +38,7 @@ export const COAP: readonly Sabotage[] = [
     file: `${SRC}/wire/uri-path.ts`,
     find: '        if (level.includes("/")) return SLASH;\n',
     replace: "",
-    suites: [coap("uri-path.test.ts")],
+    suites: [coap("resources/uri-path.test.ts")],
   },
   {
     name: "coap-ignore-reset-of-non",
@@ -54,7 +54,7 @@ export const COAP: readonly Sabotage[] = [
     file: `${SRC}/resources/etag.ts`,
     find: '  return Buffer.from(id.slice(...RUN) + id.slice(NUMBER), "hex");\n',
     replace: '  return Buffer.from(id.slice(...RUN) + "0".repeat(id.slice(NUMBER).length), "hex");\n',
-    suites: [coap("resources.test.ts"), workspace("coap/core.test.ts")],
+    suites: [workspace("coap/core.test.ts")],
   },
   {
     name: "coap-answer-to-wrong-address",
@@ -68,9 +68,9 @@ export const COAP: readonly Sabotage[] = [
     name: "coap-skip-access-at-read",
     breaks: "who may not subscribe reads nothing",
     file: `${SRC}/server/serve.ts`,
-    find: '    if (!port.may(as, "subscribe", channel)) {\n',
-    replace: '    if (channel === "" && !port.may(as, "subscribe", channel)) {\n',
-    suites: [coap("resources.test.ts")],
+    find: '    if (!port.may(as, "subscribe", channel)) return',
+    replace: '    if (!port.may("*", "subscribe", channel)) return',
+    suites: [coap("resources/refusing.test.ts")],
   },
   {
     name: "coap-skip-access-at-notification",
@@ -78,7 +78,7 @@ export const COAP: readonly Sabotage[] = [
     file: `${SRC}/observe/speaker.ts`,
     find: 'port.may(relation.as, "subscribe", relation.channel.name);',
     replace: 'port.may("*", "subscribe", relation.channel.name);',
-    suites: [coap("observe/observers.test.ts")],
+    suites: [coap("observe/lasting.test.ts", "observe/notifying.test.ts")],
   },
   {
     name: "coap-drop-max-age",
@@ -86,7 +86,7 @@ export const COAP: readonly Sabotage[] = [
     file: `${SRC}/resources/representation.ts`,
     find: "  options.push({ number: OptionNumber.maxAge, value: uintValue(maxAge) });\n",
     replace: "  if (maxAge < 0) options.push({ number: OptionNumber.maxAge, value: uintValue(maxAge) });\n",
-    suites: [coap("resources.test.ts"), workspace("coap/core.test.ts")],
+    suites: [workspace("coap/core.test.ts")],
   },
   {
     name: "coap-order-numbers-restart",
@@ -94,7 +94,7 @@ export const COAP: readonly Sabotage[] = [
     file: `${SRC}/observe/order-numbers.ts`,
     find: "  let last = reserved ?? start;\n",
     replace: "  let last = reserved === undefined ? start : 0;\n",
-    suites: [coap("observe/observers.test.ts")],
+    suites: [coap("observe/lasting.test.ts")],
   },
   {
     name: "coap-forget-the-id",
@@ -102,6 +102,22 @@ export const COAP: readonly Sabotage[] = [
     file: `${SRC}/resources/transfers.ts`,
     find: "      if (id !== undefined) return {",
     replace: '      if (id === "") return {',
-    suites: [coap("resources.test.ts")],
+    suites: [coap("resources/writing.test.ts")],
+  },
+  {
+    name: "coap-forget-relations",
+    breaks: "observers are told of changes after a restart too",
+    file: `${SRC}/observe/restored.ts`,
+    find: "    channel.relations.add(relation);\n",
+    replace: "",
+    suites: [coap("observe/lasting.test.ts")],
+  },
+  {
+    name: "coap-forget-who-heard-no-end",
+    breaks: "who did not acknowledge the end of an observation learns after a restart that there is no value",
+    file: `${SRC}/observe/relation-book.ts`,
+    find: "    if (!leave(relation, reason)) return;\n",
+    replace: "    if (!leave(relation, reason)) return;\n    kept.forget(relation);\n",
+    suites: [coap("observe/lasting.test.ts")],
   },
 ];
