@@ -235,38 +235,6 @@ describe("ETSI TD_COAP_OBS, over the message layer", () => {
       }
     },
   );
-
-  test("a value without TTL is said again before its Max-Age of 60 s runs out", async () => {
-    await using world = await createNetworkWorld();
-    const ann = world.device(1);
-    await world.publish("obs/x", "0");
-    await ann.ask("get", "obs/x", OBSERVE);
-    await world.clock.advance(600_000);
-    const times = [0, ...notifications(ann).map(({ at }) => at)];
-    expect(times.length).toBeGreaterThan(10);
-    for (const [index, at] of times.slice(1).entries()) expect(at - (times[index] ?? 0)).toBeLessThan(60_000);
-  });
-
-  test("a value that expires is an empty 2.05 with Observe", async () => {
-    await using world = await createNetworkWorld();
-    const ann = world.device(1);
-    await world.publish("obs/x", "0", { ttlMs: 30_000 });
-    const first = await ann.ask("get", "obs/x", OBSERVE);
-    expect(first.option(OptionNumber.maxAge)).toEqual(uintValue(30));
-    await world.clock.advance(30_100);
-    expect(notifications(ann).at(-1)).toMatchObject({ code: "2.05", text: "" });
-    expect(notifications(ann).at(-1)?.observe).toBeDefined();
-    expect((await world.device(2).ask("get", "obs/x")).code).toBe("4.04");
-  });
-
-  test("an unknown channel is 4.04, and nobody observes it", async () => {
-    await using world = await createNetworkWorld();
-    expect(await world.device(1).ask("get", "no/such", OBSERVE)).toMatchObject({
-      code: "4.04",
-      observe: undefined,
-    });
-    expect(world.server.observers.counts().observers).toBe(0);
-  });
 });
 
 /** Fetches the blocks after the first, as RFC 7641 section 3.5 says: by GET without Observe. */

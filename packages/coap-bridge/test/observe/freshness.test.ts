@@ -30,6 +30,7 @@ describe("Max-Age", () => {
     expect(await world.hear()).toEqual([]);
     await world.clock.advance(1_100);
     expect(await world.hear()).toMatchObject([{ code: Response.content, text: "" }]);
+    expect(world.observers.counts().refreshes).toBe(0);
     expect((await world.register(BEN, "b", "x")).text).toBe("");
     await world.publish("x", "2");
     expect(texts(await world.hear())).toEqual(["2", "2"]);

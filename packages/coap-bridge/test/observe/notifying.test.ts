@@ -166,6 +166,27 @@ describe("what a channel says", () => {
     expect(world.observers.counts().observers).toBe(1);
   });
 
+  test("a change that the first answer had told already is not told again", async () => {
+    await using world = await createWorld();
+    const message = await world.put("x", "1");
+    expect((await world.register(ANN, "a", "x")).text).toBe("1");
+    // The bridge is told after the receipt, and somebody may have registered between.
+    world.observers.changed(message);
+    expect(await world.hear()).toEqual([]);
+  });
+
+  test("a value that comes while the store is asked for the one before stays", async () => {
+    await using world = await createWorld();
+    const old = await world.put("x", "1");
+    await world.register(ANN, "a", "x");
+    world.store.hang("everything");
+    await world.clock.advance(55_000);
+    world.observers.changed({ ...old, seq: old.seq + 1, payload: new TextEncoder().encode("2") });
+    world.store.heal();
+    expect(texts(await world.hear())).toEqual(["2"]);
+    expect((await world.register(BEN, "b", "x")).text).toBe("2");
+  });
+
   test("an older change never follows a newer one", async () => {
     await using world = await createWorld();
     await world.register(ANN, "a", "x");
