@@ -2,10 +2,12 @@ import { createFakeClock } from "@nomq/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AnsweredRequests, Said } from "../../src/messaging/answered-requests.ts";
+import { Answers } from "../../src/messaging/answers.ts";
 import type { Peer } from "../../src/messaging/peer.ts";
 import { PeerTable } from "../../src/messaging/peer-table.ts";
+import { SentMemory } from "../../src/messaging/sent-memory.ts";
 import { TimingWheel, WheelTimer } from "../../src/messaging/timing-wheel.ts";
-import { createArraySocket } from "./lab.ts";
+import { createArraySocket, hex } from "./lab.ts";
 
 const socket = createArraySocket();
 const runs = process.env["NOMQ_LONG"] ? 2000 : 100;
@@ -20,15 +22,15 @@ function peerAt(table: PeerTable, port: number): Peer {
   return peer;
 }
 
-describe("answered requests", () => {
-  const said = (code: number, tail?: Uint8Array) => ({
-    said: Said.piggybacked,
-    code,
-    token: Uint8Array.of(code),
-    messageId: code,
-    tail,
-  });
+const said = (code: number, tail?: Uint8Array) => ({
+  said: Said.piggybacked,
+  code,
+  token: Uint8Array.of(code),
+  messageId: code,
+  tail,
+});
 
+describe("answered requests", () => {
   test("the newest are found with their answers, however many came; older ones than room is for are not", () => {
     const table = peersOf(10);
     fc.assert(
@@ -72,6 +74,34 @@ describe("answered requests", () => {
       return answered.answer(answered.find({ peer, messageId, fingerprint: 0 }, 0)).tailWasLetGo;
     });
     expect(letGo).toEqual([...Array(10).fill(true), ...Array(10).fill(false)]);
+  });
+});
+
+describe("what was said", () => {
+  test("without its tail, a copy of a GET is served again and a copy of a PUT gets the code again", () => {
+    const answered = new AnsweredRequests(10, 0);
+    const answers = new Answers({ answered, sent: new SentMemory(), now: () => 0 });
+    const peer = peerAt(peersOf(1), 1);
+    peer.proven = true;
+    const tail = new Uint8Array(9);
+    answered.add({ peer, messageId: 5, fingerprint: 0 }, said(0x45, tail), 0);
+    const at = answered.find({ peer, messageId: 5, fingerprint: 0 }, 0);
+    expect(answers.repeat(peer, 5, { at, code: 1 })).toBe(false);
+    expect(socket.taken()).toEqual([]);
+    expect(answers.repeat(peer, 5, { at, code: 3 })).toBe(true);
+    expect(socket.taken().map(({ bytes }) => hex(bytes))).toEqual(["6145000545"]);
+  });
+
+  test("a NON of ours is not that of a remote that has the slot now", () => {
+    const table = peersOf(1);
+    const sent = new SentMemory();
+    const old = peerAt(table, 1);
+    sent.add(5, { peer: old, ended: () => undefined }, 0);
+    const successor = peerAt(table, 2);
+    expect(successor.slot).toBe(old.slot);
+    expect(sent.take(successor, 5)).toBeUndefined();
+    expect(sent.take(old, 5)?.peer).toBe(old);
+    expect(sent.take(old, 5)).toBeUndefined();
   });
 });
 

@@ -73,7 +73,8 @@ describe("RFC 7252 §4.2: a CON of ours", () => {
     );
     const [one, there] = lab.said();
     expect([one, there].map((each) => each && textOf(each))).toEqual(["one", "other"]);
-    const [two] = lab.ask(empty("ack", one?.messageId));
+    const [two, ...early] = lab.ask(empty("ack", one?.messageId));
+    expect(early).toEqual([]);
     expect(two && textOf(read(two.bytes))).toBe("two");
     const [three] = lab.ask(empty("rst", two && read(two.bytes).messageId));
     expect(three && textOf(read(three.bytes))).toBe("three");
