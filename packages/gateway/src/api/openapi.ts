@@ -8,7 +8,7 @@ type JsonObject = { readonly [key: string]: Json };
 
 const INFO = {
   title: "NoMQ Gateway",
-  description: "One network of NoMQ and MQTT devices. docs/api.md tells what each route is for.",
+  description: "One network of NoMQ, MQTT and CoAP devices. docs/api.md tells what each route is for.",
   license: { name: "MIT", identifier: "MIT" },
 };
 

@@ -11,7 +11,7 @@ import { UsageError } from "./usage-error.ts";
 /** Makes the command line. What a command needs is loaded when it runs, so that help is quick. */
 export function createProgram(finish: Finish): Command {
   const program = new Command("nomq")
-    .description("One network of NoMQ and MQTT devices: the gateway and its tools.")
+    .description("One network of NoMQ, MQTT and CoAP devices: the gateway and its tools.")
     .version(gatewayVersion())
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })

@@ -157,6 +157,32 @@ describe("who may come", () => {
   });
 });
 
+test("every notification is accounted for in the metrics", async () => {
+  await using it = await served(`${BARE}${LISTEN}`);
+  await using device = await openCoapClient(Number(/:(\d+)$/.exec(it.listen["coap"]?.[0] ?? "")?.[1]));
+  const told: string[] = [];
+  await device.ask({ method: "put", path: "a", payload: Buffer.from("0") });
+  for (const type of ["con", "non"] as const)
+    await device.observe({ path: "a", type, tell: ({ payload }) => void told.push(payload.toString()) });
+  for (const text of ["1", "2", "3"])
+    await it.client.publish({ channel: "a", payload: text, qos: 1, retain: true });
+  await expect.poll(() => told.filter((text) => text === "3")).toHaveLength(2);
+  const metrics = async (): Promise<string> => String((await it.client.get("/metrics")).body);
+  const sumOf = (text: string, name: string): number =>
+    [...text.matchAll(new RegExp(`^nomq_coap_${name}(?:\\{.*\\})? (\\d+)$`, "gm"))].reduce(
+      (sum, [, value]) => sum + Number(value),
+      0,
+    );
+  const balance = async (): Promise<readonly number[]> => {
+    const text = await metrics();
+    const [accepted, outcomes, pending] = ["accepted_total", "outcomes_total", "pending"].map((one) =>
+      sumOf(text, `notifications_${one}`),
+    );
+    return [accepted ?? 0, (outcomes ?? 0) + (pending ?? 0), sumOf(text, "observers")];
+  };
+  await expect.poll(balance).toEqual([6, 6, 2]);
+});
+
 test("a section that asks for nothing makes no bridge", async () => {
   await using it = await served(BARE);
   expect(Object.keys(it.gateway.health().bridges)).toEqual([]);
