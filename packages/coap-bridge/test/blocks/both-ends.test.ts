@@ -6,7 +6,7 @@ import { type CoapMessage, OptionNumber } from "../../src/wire/coap-message.ts";
 import { codes, send } from "./sending.ts";
 import { block, bodyOf, createToyServer, etag, type ToyServer } from "./toy-server.ts";
 
-const runs = { numRuns: process.env["NOMQ_LONG"] ? 5000 : 150, seed: 7959 };
+const runs = { numRuns: process.env["NOMQ_LONG"] ? 2500 : 150, seed: 7959 };
 const szx = fc.integer({ min: 0, max: 6 });
 
 /** Follows a download to its end, each answer given `copies` times; what `before` each request does is the test's. */
