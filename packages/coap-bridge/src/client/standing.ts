@@ -1,5 +1,5 @@
 import type { Port } from "@nomq/core";
-import type { Freshness, SensorState } from "./sensor-state.ts";
+import { type Freshness, NOT_IN_TIME, type SensorState } from "./sensor-state.ts";
 
 /** How a sensor stands, said to those who look after it: state, log, session log. */
 export interface Standing {
@@ -23,6 +23,7 @@ export function createStanding(
   let reason: string | undefined = "no answer yet";
   let since = port.clock.now();
   let trouble: string | undefined;
+  let isTroubleSaid = false;
 
   const record = (what: string, details: Readonly<Record<string, string>> = {}): void =>
     port.sessionLog.record({ who: "coap", what, details: { ...where, ...details } });
@@ -32,8 +33,14 @@ export function createStanding(
       port.log.warn("sensor gone: its channel is cleared", { ...where, reason: why });
     }
     if (before === "gone") record("sensor.back");
-    if (state === "stale") port.log.warn("sensor stale", { ...where, reason: why });
-    if (state === "fresh" && before !== "waiting") port.log.info("sensor fresh again", where);
+    if (state === "fresh" && (before === "gone" || isTroubleSaid)) port.log.info("sensor well again", where);
+  };
+  /** Being asked again after its Max-Age is a quiet sensor's way of life: only what comes of it in vain is said. */
+  const sayTrouble = (): void => {
+    const isNews = trouble !== undefined && trouble !== NOT_IN_TIME && !isTroubleSaid;
+    if (!isNews || state === "fresh" || state === "gone") return;
+    isTroubleSaid = true;
+    port.log.warn("no value from a sensor", { ...where, state, reason: trouble });
   };
   const become = (next: Freshness, why?: string): void => {
     const before = state;
@@ -43,15 +50,18 @@ export function createStanding(
     state = next;
     since = port.clock.now();
     say(before, why);
+    if (next === "fresh") isTroubleSaid = false;
   };
   return {
     become,
     troubled(why) {
       trouble = why;
       if (state !== "fresh") reason = why;
+      sayTrouble();
     },
     outlived() {
-      if (state === "fresh") become("stale", trouble ?? "nothing within its Max-Age");
+      if (state === "fresh") become("stale", trouble ?? NOT_IN_TIME);
+      sayTrouble();
     },
     readAs(next) {
       if (next === mode) return;

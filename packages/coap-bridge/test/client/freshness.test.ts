@@ -64,3 +64,23 @@ describe("freshness", () => {
     }
   });
 });
+
+test("a quiet sensor is no news; one that was asked in vain is said once, and once when it is well again", async () => {
+  const said: string[] = [];
+  const note = (text: string): void => void said.push(text);
+  await using world = await createWorld({
+    client: observing(),
+    prepare: willing(),
+    log: { debug: () => undefined, info: note, warn: note, error: note },
+  });
+  await world.clock.advance(300_000);
+  expect(world.peer.requests.length).toBeGreaterThan(3);
+  expect(said).toEqual([]);
+  const { serve } = world.peer;
+  world.peer.serve = () => undefined;
+  await world.clock.advance(600_000);
+  expect(said).toEqual(["no value from a sensor"]);
+  world.peer.serve = serve;
+  await world.clock.advance(400_000);
+  expect(said).toEqual(["no value from a sensor", "sensor well again"]);
+});

@@ -2,10 +2,12 @@ import {
   createHub,
   createMemoryStore,
   type Hub,
+  type Log,
   type Message,
   type Port,
   type SessionEntry,
   type Store,
+  silentLog,
   type Transport,
 } from "@nomq/core";
 import {
@@ -40,6 +42,7 @@ export interface World extends AsyncDisposable {
 export interface WorldOptions {
   readonly client: ClientOptions;
   readonly store?: Store;
+  readonly log?: Log;
   readonly resolve?: (name: string) => Promise<readonly string[]>;
   readonly seed?: number;
   /** Default: at once. */
@@ -54,7 +57,12 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   const network = createMemoryNetwork({ clock });
   const recorded: SessionEntry[] = [];
   const sessionLog = { record: (entry: SessionEntry) => void recorded.push(entry) };
-  const hub = createHub({ store: options.store ?? createMemoryStore(), clock, sessionLog });
+  const hub = createHub({
+    store: options.store ?? createMemoryStore(),
+    clock,
+    sessionLog,
+    log: options.log ?? silentLog,
+  });
   await hub.start();
   const port = hub.port("coap");
   const heard: Message[] = [];

@@ -1,4 +1,4 @@
-import type { CoapBridge, CoapCounts, SensorState } from "@nomq/coap-bridge";
+import { type CoapBridge, type CoapCounts, NOT_IN_TIME, type SensorState } from "@nomq/coap-bridge";
 import type { BridgeStatus } from "@nomq/core";
 
 /** Sensors that are named; the counts have all. */
@@ -20,13 +20,17 @@ export function coapHealthOf(bridge: Pick<CoapBridge, "counts" | "sensors">): Co
   return { ...bridge.counts(), notFresh };
 }
 
-/** The status of the bridge; one that says it is well while a sensor is stale or gone is degraded. */
+/**
+ * The status of the bridge; one that says it is well while a sensor is gone, or stale and asked in vain, is degraded. A
+ * sensor that tells of changes only is stale for some seconds each time its Max-Age is over.
+ */
 export function withSensors(status: BridgeStatus, health: CoapHealth): BridgeStatus {
-  const bad = health.notFresh.filter(({ state }) => state === "stale" || state === "gone");
+  const bad = health.notFresh.filter(
+    ({ state, reason }) => state === "gone" || (state === "stale" && reason !== NOT_IN_TIME),
+  );
   const [first] = bad;
   if (first === undefined || status.state !== "ready") return status;
-  const { stale, gone } = health.client.sensors;
-  const more = stale + gone > 1 ? ` (and ${stale + gone - 1} more)` : "";
+  const more = bad.length > 1 ? ` (and ${bad.length - 1} more)` : "";
   const why = first.reason === undefined ? "" : `: ${first.reason}`;
   const reason = `the sensor ${first.url} is ${first.state}${why}${more}`;
   return { state: "degraded", reason, since: first.since };
