@@ -30,7 +30,8 @@ describe.each(PLACES)("$name", ({ open }) => {
       await place.publish({ channel: "core/01", text: "21.5", retain: true, contentType: "text/plain" });
       const got = await coapClient(place.port, "core/01");
       expect([got.code, got.body.toString()]).toEqual(["2.05", "21.5"]);
-      expect(got.trace.map(({ type }) => type)).toEqual(["CON", "ACK"]);
+      // A busy machine may answer separately behind that.
+      expect(got.trace.slice(0, 2).map(({ type }) => type)).toEqual(["CON", "ACK"]);
       expect(got.options).toContain("Content-Format:text/plain");
       expect(optionsNamed(got.options, "Max-Age")).toHaveLength(1);
       expect(optionsNamed(got.options, "ETag")).toHaveLength(1);
@@ -95,9 +96,8 @@ describe.each(PLACES)("$name", ({ open }) => {
     test("TD_COAP_CORE_10: a token comes back as it was, eight bytes too", async () => {
       await place.publish({ channel: "core/10", text: "21.5", retain: true });
       const got = await coapClient(place.port, "core/10", { more: ["-T", "eight by"] });
-      const [asked, answered] = got.trace.map(({ token }) => token);
-      expect(asked).toMatch(/^[0-9a-f]{16}$/);
-      expect(answered).toBe(asked);
+      const tokens = new Set(got.trace.filter(({ code }) => code !== EMPTY).map(({ token }) => token));
+      expect([...tokens]).toEqual([expect.stringMatching(/^[0-9a-f]{16}$/)]);
     });
 
     test("TD_COAP_CORE_13: several Uri-Path options are the levels of one channel", async () => {
@@ -183,24 +183,18 @@ describe.each(PLACES)("$name", ({ open }) => {
   });
 
   test("TD_COAP_CORE_12: no token, none back", async () => {
-    const asked = raw.send({ code: GET, uri: "core/12", token: Buffer.alloc(0) });
-    const answer = await raw.next(({ messageId }) => messageId === asked.messageId);
-    expect(answer).toMatchObject({ type: "ACK", code: "4.04", token: Buffer.alloc(0) });
+    const answer = await raw.ask({ code: GET, uri: "core/12", token: Buffer.alloc(0) });
+    expect(answer).toMatchObject({ code: "4.04", token: Buffer.alloc(0) });
   });
 
   test("TD_COAP_CORE_15: a lost answer comes again byte for byte, and nothing is done twice", async () => {
-    const first = await raw.ask({ code: POST, uri: "core/15/again", payload: "on" });
-    for (let copy = 0; copy < 3; copy += 1) {
-      const before = raw.received.length;
-      raw.send({
-        code: POST,
-        uri: "core/15/again",
-        payload: "on",
-        ...{ messageId: first.messageId, token: first.token },
-      });
-      await expect.poll(() => raw.received.length).toBe(before + 1);
-      expect(raw.received.at(-1)).toEqual(first);
+    const { messageId, token } = raw.send({ code: POST, uri: "core/15/again", payload: "on" });
+    const acks = () => raw.received.filter((packet) => packet.messageId === messageId);
+    for (let copy = 1; copy <= 4; copy += 1) {
+      await expect.poll(() => acks().length).toBe(copy);
+      raw.send({ code: POST, uri: "core/15/again", payload: "on", messageId, token });
     }
+    expect(new Set(acks().map((ack) => JSON.stringify(ack))).size).toBe(1);
     await place.publish({ channel: "core/15/again", text: "end" });
     await expect.poll(() => seenOn("core/15/again").map(({ text }) => text)).toEqual(["on", "end"]);
   });
