@@ -1,5 +1,5 @@
 import type { Attachment, Outcome } from "@nomq/core";
-import { createInterest } from "./interest.ts";
+import { createInterest, type Interest } from "./interest.ts";
 import { createKeptRelations, type KeptState, readKept } from "./kept-relations.ts";
 import { createObservedChannels } from "./observed-channels.ts";
 import { createObserverLedger } from "./observer-ledger.ts";
@@ -28,7 +28,8 @@ export async function openObservers(options: ObserversOptions): Promise<Observer
   let attachment: Attachment | undefined;
   const names = new Set(past.relations.map(({ channel }) => channel));
   const change: Attachment["change"] = async (filters) => attachment?.change(filters);
-  const parts = assemble(options, { past, interest: createInterest({ change }, names) });
+  const isDrained = (): boolean => attachment?.ledger().pending === 0;
+  const parts = assemble(options, { past, isDrained, interest: createInterest({ change }, names) });
   const { channels, book } = parts;
   attachment = await port.attach({
     name: OBSERVERS_ATTACHMENT,
@@ -56,11 +57,18 @@ export async function openObservers(options: ObserversOptions): Promise<Observer
   return { ...observersOf(parts), stop };
 }
 
+/** What comes from the hub. */
+interface Given {
+  readonly past: KeptState;
+  readonly interest: Interest;
+  readonly isDrained: () => boolean;
+}
+
 type Parts = ReturnType<typeof assemble>;
 
 function assemble(
   { port, show, begun = () => undefined, limits: given }: ObserversOptions,
-  { past, interest }: { readonly past: KeptState; readonly interest: ReturnType<typeof createInterest> },
+  { past, interest, isDrained }: Given,
 ) {
   const { clock } = port;
   const limits = { ...DEFAULT_OBSERVE_LIMITS, ...given };
@@ -94,7 +102,7 @@ function assemble(
   const shared = { roster, channels, kept, speaker, records };
   const book = createRelationBook({ ...shared, monotonic: () => clock.monotonic() });
   const registering = createRegistering({ ...shared, port, limits, show, book });
-  const restored = createRestored({ roster, channels, speaker, book }, past.relations);
+  const restored = createRestored({ roster, channels, speaker, book, isDrained }, past.relations);
   return { channels, speaker, book, registering, restored, roster, ledger, kept };
 }
 

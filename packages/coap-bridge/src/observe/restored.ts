@@ -12,6 +12,8 @@ export interface RestoredOptions {
   readonly channels: ObservedChannels;
   readonly speaker: Speaker;
   readonly book: RelationBook;
+  /** Whether the hub has handed over all that waited from the earlier run. */
+  readonly isDrained: () => boolean;
 }
 
 /** Relations of an earlier run. */
@@ -24,7 +26,7 @@ export interface Restored {
 
 /** Puts relations of an earlier run in their places; they wait for `begin`. */
 export function createRestored(options: RestoredOptions, past: readonly KeptRelation[]): Restored {
-  const { roster, channels, speaker, book } = options;
+  const { roster, channels, speaker, book, isDrained } = options;
   const waiting = new Map<ObservedChannel, Relation[]>();
   for (const { channel: name, accept, szx, ...facts } of past) {
     const channel = channels.open(name);
@@ -43,8 +45,8 @@ export function createRestored(options: RestoredOptions, past: readonly KeptRela
 
   const open = (channel: ObservedChannel, relation: Relation): void => {
     // Who asked for all gets what waits in the order it came; the newest must not run ahead of it.
-    const hasMissed = !relation.all && !relation.hasMore && (channel.value?.seq ?? 0) !== relation.told;
-    if (hasMissed) {
+    const mayTell = !relation.hasMore && (!relation.all || isDrained());
+    if (mayTell && (channel.value?.seq ?? 0) !== relation.told) {
       relation.seq = Math.max(relation.seq, channel.valueSeq);
       speaker.offer(relation, channels.present(channel));
     }

@@ -52,6 +52,17 @@ describe.each(["stop", "kill"] as const)("after a %s", (how) => {
     expect(texts(await world.hear())).toEqual(["1"]);
   });
 
+  test.each([false, true])("who missed a change is told the newest value (all: %s)", async (all) => {
+    await using world = await createWorld();
+    await world.register(ANN, "a", "x", { all });
+    for (const value of ["1", "2"]) await world.publish("x", value);
+    await world.take();
+    await world.restart(how);
+    expect(texts(await world.hear())).toEqual(["2"]);
+    await world.clock.advance(10_000);
+    expect(await world.hear()).toEqual([]);
+  });
+
   test("the format is still that of the beginning", async () => {
     await using world = await createWorld();
     await world.publish("x", "1");
