@@ -62,7 +62,7 @@ const CONVERSIONS: ReadonlyMap<number, ReadonlyMap<number, Convert>> = new Map([
 
 /**
  * The payload in another format, if that loses nothing: what comes out, converted back, is the same value. Undefined
- * where it would not be, for payloads that are not what their type says, and for those above 64 KiB.
+ * where it would not be, for payloads that are not what their type says, and for those above 8 KiB.
  */
 export function convert(payload: Uint8Array, { from, to }: Conversion): Uint8Array | undefined {
   if (payload.length > MOST_CONVERTED_BYTES) return undefined;
@@ -95,8 +95,10 @@ function cborToText(payload: Uint8Array): Uint8Array | undefined {
 }
 
 function jsonToCbor(payload: Uint8Array): Uint8Array | undefined {
-  if (!isUtf8(payload) || !areNumbersExact(decoder.decode(payload))) return undefined;
+  if (!isUtf8(payload)) return undefined;
   const value: unknown = decodeJson(payload, DATA);
+  // Only of what is well-formed: looking for the ends of strings that have none takes time.
+  if (!areNumbersExact(decoder.decode(payload))) return undefined;
   const converted = encodeCbor(value, KEEP_ORDER);
   return isDeepStrictEqual(decodeCbor(converted, CBOR), value) ? converted : undefined;
 }
@@ -144,7 +146,11 @@ function areNumbersExact(jsonText: string): boolean {
   return true;
 }
 
+/** No double needs as many. */
+const MOST_DIGITS = 40;
+
 function isExact(token: string): boolean {
+  if (token.length > MOST_DIGITS) return false;
   const value = Number(token);
   if (!Number.isFinite(value) || Object.is(value, -0)) return false;
   return decimalOf(token) === decimalOf(String(value));

@@ -3,6 +3,10 @@ import type { IncomingRequest } from "../messaging/messaging.ts";
 
 /** How long a message id of an endpoint names one message (RFC 7252 section 4.8.2, EXCHANGE_LIFETIME). */
 const LIFETIME_MS = 247_000;
+/** So many names are kept; the oldest go first, as they do at the hub. */
+const MOST = 100_000;
+/** Names whose time is over go together. */
+const AT_ONCE_MS = 1_000;
 /** Names of one kind in a bridge's own state. */
 const STATE = "transfer/";
 
@@ -43,19 +47,22 @@ export function createTransfers(port: Pick<Port, "release" | "remember" | "state
     timer = undefined;
     const now = clock.monotonic();
     const over = due.findIndex(({ at }) => at > now);
-    const gone = due.splice(0, over === -1 ? due.length : over);
+    release(due.splice(0, over === -1 ? due.length : over));
+    wait();
+  };
+  const release = (gone: readonly { readonly name: string }[]): void => {
     for (const { name } of gone) port.release(name);
     // A store that does not take it is asked again with the next run's.
     void port.remember(gone.map(({ name }) => ({ key: keyOf(name) }))).catch(() => undefined);
-    wait();
   };
   const wait = (): void => {
     const [first] = due;
     if (first === undefined || timer !== undefined || isClosed) return;
-    timer = clock.after(first.at - clock.monotonic(), forget);
+    timer = clock.after(Math.max(first.at - clock.monotonic(), AT_ONCE_MS), forget);
   };
   const live = (name: string): void => {
     due.push({ name, at: clock.monotonic() + LIFETIME_MS });
+    if (due.length > MOST) release(due.splice(0, due.length - MOST + MOST / 100));
     wait();
   };
 

@@ -98,8 +98,12 @@ export function contentTypeOf(format: number): string | undefined {
   return TYPES.get(format) ?? `coap/${format}`;
 }
 
+/** Longer media types have no number; looking into them would take time that whoever made them up decides about. */
+const MOST_CHARACTERS = 128;
+
 /** The Content-Format of a media type, whatever its case and spaces; undefined: it has no number. */
 export function contentFormatOf(contentType: string): number | undefined {
+  if (contentType.length > MOST_CHARACTERS) return undefined;
   const name = normal(contentType);
   const known = FORMATS.get(name);
   if (known !== undefined) return known;

@@ -65,7 +65,7 @@ const bytes = (value: Uint8Array | number | string): Uint8Array =>
 let lastId = 0;
 
 /** The request as the message layer hands it on. */
-function requestOf(method: keyof typeof Method | number, ask: Ask): Omit<IncomingRequest, "from"> {
+export function requestOf(method: keyof typeof Method | number, ask: Ask): Omit<IncomingRequest, "from"> {
   const levels = typeof ask.path === "string" ? ask.path.split("/") : ask.path;
   const options = [
     ...levels.map((level) => ({ number: OptionNumber.uriPath, value: bytes(level) })),
