@@ -99,7 +99,8 @@ export async function openAckBench(ack: AckPoint, ackTimeout: number): Promise<A
           return nomqPublisher(portOf(nomq.addresses()), asked);
         case "coap":
           return coapPublisher(portOf(coap.addresses()), asked);
-        default:
+        case "mqtt5":
+        case "mqtt3.1.1":
           return mqttPublisher(portOf(mqtt.addresses()), { ...asked, version: speaker === "mqtt5" ? 5 : 4 });
       }
     },
