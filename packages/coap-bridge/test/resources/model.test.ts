@@ -124,7 +124,8 @@ class Model {
 
   /** The ETag of a value is whatever it is, but no value before had it. */
   async #set(name: string, value: Omit<Value, "etag">): Promise<void> {
-    this.#old = this.#values.get(name)?.etag ?? this.#old;
+    // A value that never was has none: an empty If-Match stands for any.
+    this.#old = this.#values.get(name)?.etag || this.#old;
     if (value.text === "") {
       this.#values.delete(name);
       return;
