@@ -31,6 +31,5 @@ export * from "./time-service/time-reply.ts";
 export * from "./time-service/time-service.ts";
 export * from "./transport.ts";
 export { createFailureWatch, type FailureWatch, type FailureWatchUse } from "./udp/failures.ts";
-export { type Families, joinGroups } from "./udp/multicast.ts";
 export { openReopeningTransport, type ReopeningOptions } from "./udp/reopening-transport.ts";
 export * from "./udp/udp-transport.ts";

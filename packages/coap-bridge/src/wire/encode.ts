@@ -21,7 +21,7 @@ export function encodeMessage(
   const tokenEnd = HEADER_BYTES + token.length;
   // Every byte is written below.
   const datagram = Buffer.allocUnsafe(tail === undefined ? tokenEnd : tokenEnd + tail.length);
-  writeHeader(datagram, (type << 4) | token.length, code, messageId);
+  writeHeader(datagram, (type << 12) | (token.length << 8) | code, messageId);
   for (let at = 0; at < token.length; at += 1) datagram[HEADER_BYTES + at] = token[at] ?? 0;
   if (tail !== undefined) datagram.set(tail, tokenEnd);
   return datagram;
@@ -30,13 +30,14 @@ export function encodeMessage(
 /** An empty message: an acknowledgement, a reset, or a CON as a ping (RFC 7252 section 4.1). */
 export function encodeEmpty(type: MessageType, messageId: number): Uint8Array {
   const datagram = Buffer.allocUnsafe(HEADER_BYTES);
-  writeHeader(datagram, type << 4, EMPTY, messageId);
+  writeHeader(datagram, (type << 12) | EMPTY, messageId);
   return datagram;
 }
 
-function writeHeader(datagram: Uint8Array, bits: number, code: Code, messageId: number): void {
-  datagram[0] = VERSION_BITS | bits;
-  datagram[1] = code;
+/** The first two bytes are given as one number, without the version. */
+function writeHeader(datagram: Uint8Array, start: number, messageId: number): void {
+  datagram[0] = VERSION_BITS | (start >> 8);
+  datagram[1] = start & 0xff;
   datagram[2] = messageId >> 8;
   datagram[3] = messageId & 0xff;
 }
