@@ -36,7 +36,7 @@ export const COAP: readonly Sabotage[] = [
     name: "coap-alias-paths",
     breaks: "a slash inside a segment is never the border of two levels",
     file: `${SRC}/wire/uri-path.ts`,
-    find: '        if (level.includes("/")) return SLASH;\n',
+    find: '      if (level.includes("/")) return SLASH;\n',
     replace: "",
     suites: [coap("resources/uri-path.test.ts")],
   },
