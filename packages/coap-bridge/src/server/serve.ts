@@ -128,7 +128,9 @@ export function createServe(options: ServeOptions): Serve {
     }
     try {
       const answered = get(request, channel, as);
-      return answered instanceof Promise ? answered.catch((error: unknown) => encoded(failed(error))) : answered;
+      return answered instanceof Promise
+        ? answered.catch((error: unknown) => encoded(failed(error)))
+        : answered;
     } catch (error) {
       return encoded(failed(error));
     }
