@@ -153,7 +153,7 @@ describe("where peers are missing too", () => {
       ...{ options: uriOptions("a/b"), payload: Buffer.from("good") },
     });
     const version2 = Buffer.concat([Buffer.of(good.readUInt8(0) ^ 0xc0), good.subarray(1)]);
-    const bad = [version2, Buffer.alloc(1_200, 0xff)];
+    const bad: Buffer[] = [version2, Buffer.alloc(1_200, 0xff)];
     for (let length = 0; length < good.length; length += 1) {
       // Cut off in its payload or before its marker it would be a message of its own.
       if (good.indexOf(0xff) < length || isWhole(good.subarray(0, length))) continue;

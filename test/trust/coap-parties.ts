@@ -134,7 +134,7 @@ class Observer implements CoapObserverParty {
     await Promise.all(this.#ready);
   }
 
-  /** Asks again until there is a relation: a channel that nobody knows is 4.04. */
+  /** Asks again until there is a relation: a channel that nobody knows is 4.04, and none can be kept on a full disk. */
   async #register(relation: Relation): Promise<void> {
     while (!this.#isEnded && this.#line !== undefined) {
       const options = [...uriOptions(`${relation.channel}?qos=1`), [OPTION.observe, uint(0)] as const];
@@ -145,7 +145,8 @@ class Observer implements CoapObserverParty {
         this.#hear(relation, answer);
         return;
       }
-      if (answer.code !== "4.04") this.faults.push(`${relation.channel} refused ${answer.code}`);
+      if (!/^(4\.04|2\.05|5\.03)$/.test(answer.code))
+        this.faults.push(`${relation.channel} refused ${answer.code}`);
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }

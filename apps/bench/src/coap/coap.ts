@@ -1,4 +1,5 @@
 import { measureFanOut } from "./fan-out.ts";
+import { measureFloods } from "./floods-measured.ts";
 import { measureObserverMemory } from "./observer-memory.ts";
 import { measureRequests } from "./requests-measured.ts";
 
@@ -11,5 +12,6 @@ export async function benchCoap(): Promise<boolean> {
   const requests = await measureRequests();
   const fanOut = await measureFanOut(requests.echoMicros);
   const memory = await measureObserverMemory();
-  return [requests.isWell, fanOut, memory].every(Boolean);
+  const floods = await measureFloods();
+  return [requests.isWell, fanOut, memory, floods].every(Boolean);
 }

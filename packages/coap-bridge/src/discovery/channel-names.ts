@@ -16,13 +16,18 @@ export interface ChannelNames {
 /** Makes an empty list of at most `most` names, the oldest of which go first as they do in the hub. */
 export function createChannelNames(most = 200_000): ChannelNames {
   let names: string[] = [];
+  // The hub tells a name again that it had forgotten.
+  const held = new Set<string>();
   let before = 0;
   let dropped = 0;
   const stopping = new AbortController();
 
   const add = (name: string): void => {
+    if (held.has(name)) return;
+    held.add(name);
     names.push(name);
     if (names.length - dropped <= most) return;
+    held.delete(names[dropped] ?? "");
     dropped += 1;
     // Moving the rest up is worth it only now and then.
     if (dropped < most / 2) return;

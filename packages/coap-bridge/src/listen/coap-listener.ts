@@ -136,11 +136,7 @@ class Listener {
     const context = { clock, log: this.#log };
     try {
       if (!hasGroups || !isEverywhere(at.host)) return await bind({ ...at, ...context });
-      // Sockets of groups share the port with this one, which needs a mark that others could have as well: whether
-      // they do is seen by one that has none.
-      const probe = await bind({ ...at, ...context });
-      await probe[Symbol.asyncDispose]();
-      return await bind({ ...at, ...context, port: probe.local.port, shared: true });
+      return await this.#bindBesideGroups({ ...at, ...context });
     } catch (error) {
       if (at.host === "::" && NO_IPV6.has(codeOf(error)))
         return this.#bind({ ...at, host: "0.0.0.0" }, hasGroups);
@@ -148,6 +144,23 @@ class Listener {
         throw new NomqError("port-in-use", `${url} is taken by another program`, { cause: error });
       }
       throw new NomqError("listen-failed", `${url} cannot be bound (${codeOf(error)})`, { cause: error });
+    }
+  }
+
+  /**
+   * Sockets of groups share the port with this one, which needs a mark that others could have as well: whether they do
+   * is seen by one that has none. Where the system has no such mark (macOS, Windows), there are no groups.
+   */
+  async #bindBesideGroups(binding: Binding): Promise<BoundSocket> {
+    const { bind = bindSocket } = this.#options;
+    const probe = await bind(binding);
+    await probe[Symbol.asyncDispose]();
+    const at = { ...binding, port: probe.local.port };
+    try {
+      return await bind({ ...at, shared: true });
+    } catch (error) {
+      if (codeOf(error) !== "ENOTSUP") throw error;
+      return await bind(at);
     }
   }
 

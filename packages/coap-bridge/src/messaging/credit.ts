@@ -24,11 +24,20 @@ export function mustProve(peer: Peer, { type, code, token, tail }: Outgoing): bo
   return !fits(peer, times * (HEADER_BYTES + token.length + (tail?.length ?? 0)));
 }
 
-/** Sends a CON once more, if it may go. */
-export function transmitAgain({ peer, outgoing, datagram, repetitions }: Sending): void {
+/** Whether it is a request of ours. */
+const isOwnRequest = (outgoing: Outgoing): boolean => classOf(outgoing.code) === 0 && outgoing !== PING;
+
+/** Sends what a message of ours has been encoded to, if it may go. */
+export function transmitFirst({ peer, outgoing, datagram }: Sending): void {
   if (datagram === undefined || outgoing === undefined) return;
-  const isRequest = classOf(outgoing.code) === 0 && outgoing !== PING;
+  if (isOwnRequest(outgoing)) peer.transmitOwn(datagram);
+  else peer.transmit(datagram);
+}
+
+/** Sends a CON once more, likewise. */
+export function transmitAgain(sending: Sending): void {
+  const { peer, outgoing, datagram, repetitions } = sending;
   const reserve = repetitions === 0 ? SHORT_CHALLENGE_BYTES : CHALLENGE_BYTES;
-  const needed = datagram.length + (outgoing === PING ? reserve : 0);
-  if (isRequest || fits(peer, needed)) peer.transmit(datagram);
+  const needed = (datagram?.length ?? 0) + reserve;
+  if (outgoing !== PING || fits(peer, needed)) transmitFirst(sending);
 }

@@ -1,6 +1,6 @@
 import { MessageType } from "../wire/coap-message.ts";
 import { classOf } from "../wire/code.ts";
-import { mustProve, PING, transmitAgain } from "./credit.ts";
+import { mustProve, PING, transmitAgain, transmitFirst } from "./credit.ts";
 import type { Outgoing, SentOutcome } from "./messaging.ts";
 import { PING_AGAIN_MS } from "./parameters.ts";
 import type { Peer } from "./peer.ts";
@@ -172,11 +172,10 @@ export class Lines implements SendingLine {
   }
 
   #sendOnce(sending: Sending, outgoing: Outgoing): void {
-    const { peer } = sending;
     sending.load(outgoing);
     sending.state = "sent";
     this.#use.sent.add(sending.messageId, sending, this.#use.now());
-    if (sending.datagram !== undefined) peer.transmit(sending.datagram);
+    transmitFirst(sending);
     sending.datagram = undefined;
     this.#tell(sending.ended, "sent");
   }
@@ -187,7 +186,7 @@ export class Lines implements SendingLine {
     sending.load(outgoing);
     peer.flying = sending;
     peer.pins += 1;
-    if (sending.datagram !== undefined) peer.transmit(sending.datagram);
+    transmitFirst(sending);
     this.#use.wheel.arm(sending, sending.nextTimeout(this.#use.random) ?? 0);
   }
 

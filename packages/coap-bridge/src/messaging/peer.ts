@@ -75,9 +75,17 @@ export class Peer implements Remote {
     return taken;
   }
 
-  /** Hands a datagram to the network; it counts against what an unproven remote may get. */
+  /** Hands a datagram to the network; what an unproven remote may not get any more is lost, as on any network. */
   transmit(datagram: Uint8Array): void {
-    if (!this.proven) this.credit -= datagram.length;
+    if (!this.proven) {
+      if (this.credit < datagram.length) return;
+      this.credit -= datagram.length;
+    }
+    this.transmitOwn(datagram);
+  }
+
+  /** The same for requests of ours, which nobody made us send. */
+  transmitOwn(datagram: Uint8Array): void {
     this.at.socket.send(datagram, this.port, this.at.address);
   }
 }

@@ -45,7 +45,8 @@ const PREFIX = "observe/relation/";
 const NUMBERS = "observe/numbers";
 /** Changes of one write: more would hold up the event loop. */
 const MOST_CHANGES = 2_000;
-const encoder = new TextEncoder();
+// Small buffers share their memory: thousands of these are held by a store that is memory.
+const bytesOf = (text: string): Uint8Array => Buffer.from(text);
 const decoder = new TextDecoder();
 
 const keyOf = ({ remoteKey, token }: Relation): string =>
@@ -106,7 +107,7 @@ function isBody(value: unknown): value is Body {
 function bodyOf(relation: Relation): Uint8Array {
   const { channel, as, confirmable, all, wish, format, transfer, told } = relation;
   const body = { channel: channel.name, as, confirmable, all, ...wish, format, transfer, told };
-  return encoder.encode(JSON.stringify(body));
+  return bytesOf(JSON.stringify(body));
 }
 
 /** Makes the writer. A write that fails is told to those who wait for it, and tried again with the next. */
@@ -118,9 +119,9 @@ export function createKeptRelations(
   let next: Promise<void> | undefined;
 
   const changeOf = ([key, what]: [string, Relation | number | undefined]): StateChange => {
-    const bytes = encoder.encode(key);
+    const bytes = bytesOf(key);
     if (what === undefined) return { key: bytes };
-    return { key: bytes, value: typeof what === "number" ? encoder.encode(String(what)) : bodyOf(what) };
+    return { key: bytes, value: typeof what === "number" ? bytesOf(String(what)) : bodyOf(what) };
   };
   const write = async (): Promise<void> => {
     const before = running;

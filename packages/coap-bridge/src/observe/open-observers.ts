@@ -111,6 +111,7 @@ function observersOf(parts: Parts): Omit<Observers, "stop"> {
   return {
     register: (registration) => registering.register(registration),
     cancel(from, token) {
+      book.silence(from.key, token);
       const relation = roster.find(from.key, token);
       if (relation !== undefined) book.end(relation, "cancelled");
     },

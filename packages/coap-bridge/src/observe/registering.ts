@@ -67,6 +67,7 @@ export function createRegistering(options: RegisteringOptions): Registering {
     const before = roster.find(from.key, token);
     const observed = channels.open(channel);
     observed.opening += 1;
+    book.silence(from.key, token);
     const isRenewal = before?.isRecorded === true && before.channel === observed;
     if (before !== undefined) {
       if (isRenewal) before.isRecorded = false;
@@ -131,7 +132,10 @@ export function createRegistering(options: RegisteringOptions): Registering {
       channel.opening -= 1;
       if (relation.state.is === "gone") channels.leave(channel);
     }
-    if (relation.final !== undefined) return { code: relation.final };
+    if (relation.final !== undefined) {
+      book.end(relation, "refused");
+      return { code: relation.final };
+    }
     if (relation.state.is === "gone") return answerOf(showFirst(registration, channel.value));
     const shown = join(relation, registration);
     await save();

@@ -4,7 +4,7 @@ import { Response } from "../wire/code.ts";
 import { createFanOut } from "./fan-out.ts";
 import type { KeptRelations } from "./kept-relations.ts";
 import type { ObservedChannel, ObservedChannels } from "./observed-channels.ts";
-import type { Relation } from "./relation.ts";
+import { type Relation, tokenKey } from "./relation.ts";
 import type { RelationRecords } from "./relation-records.ts";
 import type { Roster } from "./roster.ts";
 import type { Speaker } from "./speaker.ts";
@@ -28,6 +28,8 @@ export interface RelationBook {
    * stays written down: who has not heard the end is told after a restart how things are.
    */
   finish(relation: Relation, code: Code, reason: string): void;
+  /** The client takes up or gives up the token: a last notification of the relation before is not for it any more. */
+  silence(remoteKey: string, token: Uint8Array): void;
   /** The last notification has arrived, or never will. */
   over(relation: Relation): void;
   /** The peer has answered nothing within MAX_TRANSMIT_WAIT: all its relations end (RFC 7641 section 4.5). */
@@ -39,6 +41,9 @@ export interface RelationBook {
   ended(): Readonly<Record<string, number>>;
   stop(): void;
 }
+
+const keyOf = ({ remoteKey, tokenKey }: Pick<Relation, "remoteKey" | "tokenKey">): string =>
+  `${remoteKey}\0${tokenKey}`;
 
 /** Makes the book of a roster. */
 export function createRelationBook(options: RelationBookOptions): RelationBook {
@@ -56,7 +61,12 @@ export function createRelationBook(options: RelationBookOptions): RelationBook {
     channels.leave(relation.channel);
     return true;
   };
+  /** Those that are still saying their last word. */
+  const closing = new Map<string, Relation>();
+
   const forget = (relation: Relation): void => {
+    const key = keyOf(relation);
+    if (closing.get(key) === relation) closing.delete(key);
     // Another may have come with the same token: what is written down is its own.
     if (roster.find(relation.remoteKey, relation.token) === undefined) kept.forget(relation);
   };
@@ -71,11 +81,16 @@ export function createRelationBook(options: RelationBookOptions): RelationBook {
   const finish = (relation: Relation, code: Code, reason: string): void => {
     if (!leave(relation, reason)) return;
     relation.final = code;
+    closing.set(keyOf(relation), relation);
     speaker.step(relation, { on: "news" });
   };
   return {
     end,
     finish,
+    silence(remoteKey, token) {
+      const last = closing.get(keyOf({ remoteKey, tokenKey: tokenKey(token) }));
+      if (last !== undefined) end(last, "replaced");
+    },
     over: forget,
     lost(relation, reason) {
       end(relation, reason);

@@ -11,7 +11,7 @@ export interface Roster {
   of(remoteKey: string): readonly Relation[];
   /** Those of the same peer on the same channel from other endpoints: it has moved. Only who has an identity is known. */
   movedFrom(relation: Relation): readonly Relation[];
-  all(): IterableIterator<Relation>;
+  all(): Iterable<Relation>;
   count(): number;
   countOf(remoteKey: string): number;
   endpoints(): number;
@@ -22,36 +22,45 @@ const isOnePeer = (who: Principal): boolean => who.startsWith("coap:") || who.st
 
 /** Makes an empty one. */
 export function createRoster(): Roster {
-  const byEndpoint = new Map<string, Map<string, Relation>>();
+  // Nearly every endpoint has one relation, none has many: a list costs a quarter of a map.
+  const byEndpoint = new Map<string, Relation[]>();
   const byPeer = new Map<Principal, Set<Relation>>();
-  const relations = new Set<Relation>();
+  let count = 0;
   return {
-    find: (remoteKey, token) => byEndpoint.get(remoteKey)?.get(tokenKey(token)),
+    find(remoteKey, token) {
+      const key = tokenKey(token);
+      return byEndpoint.get(remoteKey)?.find((relation) => relation.tokenKey === key);
+    },
     add(relation) {
-      relations.add(relation);
-      const mine = byEndpoint.get(relation.remoteKey) ?? new Map<string, Relation>();
-      byEndpoint.set(relation.remoteKey, mine.set(relation.tokenKey, relation));
+      count += 1;
+      const mine = byEndpoint.get(relation.remoteKey);
+      if (mine === undefined) byEndpoint.set(relation.remoteKey, [relation]);
+      else mine.push(relation);
       if (!isOnePeer(relation.as)) return;
       byPeer.set(relation.as, (byPeer.get(relation.as) ?? new Set()).add(relation));
     },
     remove(relation) {
-      if (!relations.delete(relation)) return false;
-      const mine = byEndpoint.get(relation.remoteKey);
-      mine?.delete(relation.tokenKey);
-      if (mine?.size === 0) byEndpoint.delete(relation.remoteKey);
+      const mine = byEndpoint.get(relation.remoteKey) ?? [];
+      const at = mine.indexOf(relation);
+      if (at === -1) return false;
+      count -= 1;
+      if (mine.length === 1) byEndpoint.delete(relation.remoteKey);
+      else mine.splice(at, 1);
       const peers = byPeer.get(relation.as);
       peers?.delete(relation);
       if (peers?.size === 0) byPeer.delete(relation.as);
       return true;
     },
-    of: (remoteKey) => [...(byEndpoint.get(remoteKey)?.values() ?? [])],
+    of: (remoteKey) => [...(byEndpoint.get(remoteKey) ?? [])],
     movedFrom: ({ as, channel, remoteKey }) =>
       [...(byPeer.get(as) ?? [])].filter(
         (other) => other.channel === channel && other.remoteKey !== remoteKey,
       ),
-    all: () => relations.values(),
-    count: () => relations.size,
-    countOf: (remoteKey) => byEndpoint.get(remoteKey)?.size ?? 0,
+    *all() {
+      for (const mine of byEndpoint.values()) yield* mine;
+    },
+    count: () => count,
+    countOf: (remoteKey) => byEndpoint.get(remoteKey)?.length ?? 0,
     endpoints: () => byEndpoint.size,
   };
 }

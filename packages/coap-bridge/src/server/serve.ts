@@ -126,7 +126,14 @@ export function createServe(options: ServeOptions): Serve {
         return received.is === "answer" ? encoded(received.answer) : received.answer.then(encoded);
       }
     }
-    return get(request, channel, as);
+    try {
+      const answered = get(request, channel, as);
+      return answered instanceof Promise
+        ? answered.catch((error: unknown) => encoded(failed(error)))
+        : answered;
+    } catch (error) {
+      return encoded(failed(error));
+    }
   };
   const write = (admitted: Admitted, channel: string): ReturnType<Serve> => {
     const { request, as, settings } = admitted;

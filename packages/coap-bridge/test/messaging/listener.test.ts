@@ -2,10 +2,10 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { isIPv4 } from "node:net";
 import { networkInterfaces } from "node:os";
-import { systemClock } from "@nomq/core";
+import { silentLog, systemClock } from "@nomq/core";
 import { createFakeClock } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
-import type { Binding, BoundSocket } from "../../src/listen/bound-socket.ts";
+import { type Binding, type BoundSocket, bindSocket } from "../../src/listen/bound-socket.ts";
 import { openCoapListener, parseCoapListen } from "../../src/listen/coap-listener.ts";
 import type { CoapSocket } from "../../src/listen/coap-socket.ts";
 import { createMessaging } from "../../src/messaging/create-messaging.ts";
@@ -196,6 +196,24 @@ describe("RFC 7252 §8, §12.8: groups", () => {
     await send("3", address);
     await last;
     expect(arrived.toSorted()).toEqual(["0 true", "1 false", "2 true", "3 false"]);
+  });
+
+  test("a system where sockets cannot share a port has no groups, and listens all the same", async () => {
+    const refused = Object.assign(new Error("not supported"), { code: "ENOTSUP" });
+    const bind = (binding: Binding): Promise<BoundSocket> =>
+      binding.shared === true ? Promise.reject(refused) : bindSocket(binding);
+    const said: string[] = [];
+    const log = { ...silentLog, info: (text: string) => said.push(text) };
+    const groups = ["224.0.1.187"];
+    await using listener = await openCoapListener({
+      url: "coap://0.0.0.0:0",
+      groups,
+      clock: systemClock,
+      bind,
+      log,
+    });
+    expect(listener.local.port).toBeGreaterThan(0);
+    expect(said).toEqual(["a multicast group cannot be joined"]);
   });
 
   test("a group that cannot be joined hinders nothing", async () => {

@@ -143,6 +143,19 @@ describe("what a channel says", () => {
     expect(world.observers.counts()).toMatchObject({ observers: 0, channels: 0, ended: { deleted: 2 } });
   });
 
+  test("who registers again with the token of a relation that is ending is not told that end", async () => {
+    await using world = await createWorld();
+    await world.register(ANN, "a", "x");
+    await world.put("x", "1");
+    await world.remove("x");
+    await world.put("x", "2");
+    expect((await world.register(ANN, "a", "x")).text).toBe("2");
+    world.net.repeat();
+    await world.put("x", "3");
+    expect(texts(await world.hear())).toEqual(["1", "3"]);
+    expect(world.observers.counts().observers).toBe(1);
+  });
+
   test("DELETE while a notification is in flight: the end takes its place", async () => {
     await using world = await createWorld();
     await world.register(ANN, "a", "x");

@@ -40,7 +40,7 @@ describe("the life of a relation", () => {
           expect(stepRelation(state, { on: "lost" }).state).toEqual({ is: "gone" });
         }
       }),
-      { numRuns: process.env["NOMQ_LONG"] ? 50_000 : 1_000 },
+      { numRuns: process.env["NOMQ_LONG"] ? 20_000 : 1_000 },
     );
   });
 

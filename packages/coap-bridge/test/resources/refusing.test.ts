@@ -54,6 +54,17 @@ describe("refusals", () => {
     expect(served.counters.read().messagesRefused).toEqual({ "store-failed": 1 });
   });
 
+  test("what nobody foresaw is 5.00 and says nothing, is counted and logged", async () => {
+    await using served = await serveHub();
+    await served.hub[Symbol.asyncDispose]();
+    const plain = await served.ask("get", { path: "a" });
+    const accepting = await served.ask("get", { path: "a", options: [[OptionNumber.accept, 50]] });
+    const conditional = { path: "a", payload: "1", options: [[ifMatch, ""]] as const };
+    const written = await served.ask("put", conditional);
+    for (const told of [plain, accepting, written]) expect(told).toMatchObject({ code: "5.00", text: "" });
+    expect(served.counters.read().failures).toEqual({ unforeseen: 3 });
+  });
+
   test("a full receiver is 5.03, and its name is not said", async () => {
     await using served = await serveHub();
     await served.port.attach({

@@ -12,20 +12,19 @@ export interface CoapHealth extends CoapCounts {
 
 /** The CoAP side now. */
 export function coapHealthOf(bridge: Pick<CoapBridge, "counts" | "sensors">): CoapHealth {
-  const notFresh = bridge
-    .sensors()
-    .filter(({ state }) => state !== "fresh")
-    .toSorted((one, other) => one.since - other.since)
-    .slice(0, MOST_SENSORS);
-  return { ...bridge.counts(), notFresh };
+  return { ...bridge.counts(), notFresh: notFreshOf(bridge.sensors()).slice(0, MOST_SENSORS) };
 }
+
+/** Those for longest first. */
+const notFreshOf = (sensors: readonly SensorState[]): readonly SensorState[] =>
+  sensors.filter(({ state }) => state !== "fresh").toSorted((one, other) => one.since - other.since);
 
 /**
  * The status of the bridge; one that says it is well while a sensor is gone, or stale and asked in vain, is degraded. A
  * sensor that tells of changes only is stale for some seconds each time its Max-Age is over.
  */
-export function withSensors(status: BridgeStatus, health: CoapHealth): BridgeStatus {
-  const bad = health.notFresh.filter(
+export function withSensors(status: BridgeStatus, sensors: readonly SensorState[]): BridgeStatus {
+  const bad = notFreshOf(sensors).filter(
     ({ state, reason }) => state === "gone" || (state === "stale" && reason !== NOT_IN_TIME),
   );
   const [first] = bad;

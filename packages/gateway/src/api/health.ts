@@ -77,7 +77,7 @@ export function healthOf(sources: HealthSources): Health {
   const coap = speaker && coapHealthOf(speaker);
   const statusOf = (bridge: Bridge): BridgeStatus => {
     const status = withStill(bridge.name, bridge.status(), still);
-    return bridge.name === speaker?.name && coap !== undefined ? withSensors(status, coap) : status;
+    return bridge.name === speaker?.name ? withSensors(status, speaker.sensors()) : status;
   };
   const bridges = Object.fromEntries(sources.bridges.map((bridge) => [bridge.name, statusOf(bridge)]));
   const nomq = sources.nomq()?.counts();

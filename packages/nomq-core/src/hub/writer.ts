@@ -241,13 +241,10 @@ export class Writer {
       });
       if (step.isAlone === true) break;
     }
-    if (this.first === this.steps.length) {
-      this.steps.length = 0;
-      this.first = 0;
-    } else if (this.first > 4_096) {
-      this.steps = this.steps.slice(this.first);
-      this.first = 0;
-    }
+    if (this.first === this.steps.length) this.steps.length = 0;
+    else if (this.first > 4_096) this.steps = this.steps.slice(this.first);
+    else return taken;
+    this.first = 0;
     return taken;
   }
 
