@@ -30,14 +30,17 @@ export type IqAnswer =
     }
   /** No answer in time while online. It may or may not have been done. */
   | { readonly is: "unanswered" }
-  /** The stream died of this very stanza, twice: it is not sent again. */
+  /**
+   * The stream died of this very stanza, twice, or certainly would (too large, a character that XML cannot hold): it is
+   * not sent again.
+   */
   | { readonly is: "poison"; readonly reason: string }
   /** The link was stopped, or the caller gave up. */
   | { readonly is: "aborted" };
 
 /** What a request asks for. */
 export interface RequestOptions extends AbortOptions {
-  /** Ahead of what waits: pings, subscriptions after a new session. */
+  /** Ahead of what waits, but for what is sent again: pings, subscriptions after a new session. */
   readonly first?: boolean;
   /** Default 15,000 ms of being online. */
   readonly timeoutMs?: number;
@@ -52,11 +55,14 @@ export interface Link extends AsyncDisposable {
   /** Connects in the background; an absent server is a state, not a rejection. */
   start(): void;
   state(): LinkState;
-  /** Calls back on every change, with `online` only once requests may be sent; answers how to stop that. */
+  /**
+   * Calls back on every change, with `online` only once requests may be sent: those made in that call go ahead of what
+   * waits if they are `first`. Answers how to stop that.
+   */
   onState(changed: (state: LinkState) => void): () => void;
   /** Sends an iq (its `id` is the link's) and resolves with its answer; the answer's `from` is checked. Never rejects. */
   request(iq: Element, options?: RequestOptions): Promise<IqAnswer>;
-  /** Messages, presences and iqs of others, in order. */
+  /** Messages and presences, in order. Iqs of others the link answers itself: yes to pings, no to the rest. */
   onStanza(receive: (stanza: Element) => void): () => void;
   counts(): LinkCounts;
 }

@@ -5,4 +5,5 @@ declare module "@xmpp/client" {
     attributes?: Readonly<Record<string, string | undefined>>,
     ...children: readonly unknown[]
   ) => unknown;
+  export const client: (options: { readonly service: string; readonly domain: string }) => unknown;
 }
