@@ -64,7 +64,8 @@ export function createLink(options: LinkOptions): Link {
     stream = openStream({
       ...{ clock, times, onOnline: up, onStanza: receive, onEnd: down },
       maxStanza: options.maxReceived ?? 16_777_216,
-      onAsk: () => void desk.request(pingOf(options.domain), { first: true, timeoutMs: times.deadAfterMs }),
+      // Not by the desk: it must go out when the window is full.
+      onAsk: () => stream?.send([pingOf(options.domain)]),
       who: {
         ...{ service, domain: options.domain, resource: options.resource },
         ...{ username: options.username, password: options.password, tls: options.tls ?? {} },

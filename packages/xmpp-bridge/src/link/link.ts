@@ -1,5 +1,6 @@
 import type { AbortOptions } from "@nomq/core";
 import type { Element } from "../stream/element.ts";
+import type { SlowAnswers } from "./rate-watch.ts";
 
 /** Where the link stands. `since` and `retryAt` are Unix milliseconds. */
 export type LinkState =
@@ -80,4 +81,6 @@ export interface LinkCounts {
   readonly open: number;
   /** Requests that wait for the window or the link. */
   readonly waiting: number;
+  /** There once the server was found to answer far more slowly than was asked of it, for ten seconds: a limit of its. */
+  readonly slow?: SlowAnswers;
 }

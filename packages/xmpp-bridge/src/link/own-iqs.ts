@@ -1,9 +1,11 @@
 import { element } from "../stream/build.ts";
 import { type Element, Namespace } from "../stream/element.ts";
 
-/** A request to see whether the server lives, XEP-0199 section 4.2. */
-export const pingOf = (domain: string): Element =>
-  element("iq", { type: "get", to: domain }, [element("ping", { xmlns: Namespace.ping })]);
+/** A request to see whether the server lives, XEP-0199 section 4.2; any answer is a sign of life. */
+export const pingOf = (domain: string): string =>
+  element("iq", { type: "get", id: "ping", to: domain }, [
+    element("ping", { xmlns: Namespace.ping }),
+  ]).toString();
 
 /** Our answer to an iq of somebody's: yes to a ping, no to everything else (RFC 6120 section 8.4). */
 export function answerTo(iq: Element): string {

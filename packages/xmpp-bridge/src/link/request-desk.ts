@@ -3,6 +3,7 @@ import type { CancelTimer, Clock, Log } from "@nomq/core";
 import type { Element } from "../stream/element.ts";
 import type { StreamEnd } from "../stream/stream-end.ts";
 import type { IqAnswer, LinkCounts, RequestOptions } from "./link.ts";
+import { createRateWatch, type SlowAnswers } from "./rate-watch.ts";
 import { createRequests } from "./requests.ts";
 import { unsendable } from "./sendable.ts";
 
@@ -27,8 +28,11 @@ export interface RequestDesk {
   pump(): void;
   down(end: StreamEnd): void;
   close(): void;
-  counts(): Pick<LinkCounts, "unanswered" | "poisoned" | "open" | "waiting">;
+  counts(): Pick<LinkCounts, "unanswered" | "poisoned" | "open" | "waiting" | "slow">;
 }
+
+/** Who hands in the next request with each answer uses a little less than the window. */
+const BUSY = 0.75;
 
 const TIMEOUT_MS = 15_000;
 
@@ -42,6 +46,9 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
   let isClosed = false;
   let isPumping = false;
   let cancel: CancelTimer | undefined;
+  /** A request has less time than those that the timer was set for. */
+  let isSooner = false;
+  const rate = createRateWatch();
 
   const pump = (): void => {
     isPumping = false;
@@ -49,19 +56,25 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
     const texts = requests.take(clock.monotonic());
     if (texts.length === 0) return;
     options.write(texts);
-    cancel ??= clock.after(0, watch);
+    if (cancel === undefined || isSooner) arm();
   };
   const soon = (): void => {
     if (isPumping || !isOnline) return;
     isPumping = true;
     queueMicrotask(pump);
   };
-  const watch = (): void => {
+  const arm = (): void => {
+    cancel?.();
     cancel = undefined;
-    if (!isOnline) return;
+    isSooner = false;
     const now = clock.monotonic();
     const next = requests.expire(now);
     if (next !== undefined) cancel = clock.after(Math.max(next - now, 1), watch);
+  };
+  const watch = (): void => {
+    cancel = undefined;
+    if (!isOnline) return;
+    arm();
     soon();
   };
   const rest = (): void => {
@@ -76,6 +89,7 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
     if (isClosed || signal?.aborted) return Promise.resolve({ is: "aborted" });
     const id = `${run}${(made++).toString(36)}`;
     iq.attrs["id"] = id;
+    isSooner ||= timeoutMs < TIMEOUT_MS;
     const text = iq.toString();
     const reason = unsendable(text, maxSent);
     if (reason !== undefined) return Promise.resolve({ is: "poison", reason });
@@ -96,19 +110,23 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
   return {
     request: (iq, how = {}) => take(iq, how),
     answer(stanza) {
-      if (!requests.answer(stanza)) log.debug("an XMPP answer that nobody waits for");
+      const busy = requests.counts.open + requests.counts.waiting >= window * BUSY;
+      const answered = requests.answer(stanza);
+      if (answered === undefined) log.debug("an XMPP answer that nobody waits for");
+      else told(rate.answered(clock.monotonic(), answered.text.length, busy), log);
       soon();
     },
     up(resumed) {
       isOnline = true;
       if (!resumed) return requests.replay();
       requests.resumed(clock.monotonic());
-      cancel ??= clock.after(0, watch);
+      arm();
       return 0;
     },
     pump,
     down(end) {
       rest();
+      rate.reset();
       requests.lost({ blamed: end.blamed === true, reason: end.reason });
     },
     close() {
@@ -118,7 +136,8 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
     },
     counts: () => {
       const { unanswered, poisoned, open, waiting } = requests.counts;
-      return { unanswered, poisoned, open, waiting };
+      const slow = rate.found();
+      return { unanswered, poisoned, open, waiting, ...(slow === undefined ? {} : { slow }) };
     },
   };
 }
@@ -129,3 +148,12 @@ const FULL: IqAnswer = {
   condition: "resource-constraint",
   text: "too many requests wait for the connection",
 };
+
+function told(slow: SlowAnswers | undefined, log: Log): void {
+  if (slow === undefined) return;
+  log.warn(
+    "the XMPP server takes requests slowly: as packaged, Prosody lets 10 kB/s of a client through and ejabberd 3 kB/s; " +
+      "if it is that, raise its limit for this account (docs/xmpp.md)",
+    { answersPerSecond: slow.answersPerSecond, bytesPerSecond: slow.bytesPerSecond },
+  );
+}

@@ -25,8 +25,8 @@ export interface Requests {
   add(entry: Entry, first: boolean): boolean;
   /** What may be sent now, in order. */
   take(now: number): readonly string[];
-  /** Takes an answer; false: nobody asked, or not of whom it comes. */
-  answer(stanza: Element): boolean;
+  /** Takes an answer, and answers with its request; undefined: nobody asked, or not of whom it comes. */
+  answer(stanza: Element): Entry | undefined;
   /** The stream is gone and its session may come back: what is open stays so. Blamed: it is sorted out by itself. */
   lost(lost: Lost): void;
   /** A new session: what was open is sent again, in order, before the rest. Answers how many. */
@@ -42,7 +42,6 @@ export interface Requests {
   readonly counts: {
     unanswered: number;
     poisoned: number;
-    answered: number;
     readonly open: number;
     readonly waiting: number;
   };
@@ -55,7 +54,7 @@ interface Tracked extends Entry {
   aborted: boolean;
 }
 
-/** The limits of {@link Requests}. `isOwn`: whose answers need no `from`. */
+/** The limits of {@link Requests}. */
 export interface RequestLimits {
   readonly window: number;
   readonly maxWaiting: number;
@@ -69,7 +68,7 @@ export function createRequests(limits: RequestLimits): Requests {
   const lanes = { again: [] as Tracked[], first: [] as Tracked[], rest: [] as Tracked[] };
   const lanesInOrder = [lanes.again, lanes.first, lanes.rest];
   const waiting = (): number => lanes.again.length + lanes.first.length + lanes.rest.length;
-  const tally = { unanswered: 0, poisoned: 0, answered: 0 };
+  const tally = { unanswered: 0, poisoned: 0 };
   const end = (tracked: Tracked, answer: IqAnswer): void => {
     open.delete(tracked.id);
     if (!tracked.aborted) tracked.settle(answer);
@@ -113,10 +112,9 @@ export function createRequests(limits: RequestLimits): Requests {
     },
     answer(stanza) {
       const tracked = open.get(stanza.attrs["id"] ?? "");
-      if (tracked === undefined || !limits.isFrom(stanza.attrs["from"], tracked.to)) return false;
-      this.counts.answered += 1;
+      if (tracked === undefined || !limits.isFrom(stanza.attrs["from"], tracked.to)) return undefined;
       end(tracked, answerOf(stanza));
-      return true;
+      return tracked;
     },
     lost({ blamed, reason }) {
       if (!blamed) return;

@@ -1,0 +1,57 @@
+/** How fast a server answers while it has always something to do. */
+export interface SlowAnswers {
+  readonly answersPerSecond: number;
+  /** Of the requests that it answered. */
+  readonly bytesPerSecond: number;
+}
+
+/** Looks out for servers that take requests no faster than a limit of theirs. */
+export interface RateWatch {
+  /** An answer came. `busy`: the window was in use. Answers the rate once, when it is sure. */
+  answered(now: number, bytes: number, busy: boolean): SlowAnswers | undefined;
+  /** The connection broke: what was counted says nothing any more. */
+  reset(): void;
+  /** The last rate that was too slow. */
+  found(): SlowAnswers | undefined;
+}
+
+/** So long it must go on, milliseconds: servers let bursts through. */
+const SUSTAINED_MS = 10_000;
+
+/** Servers without a limit answer some hundred times a second and more; packaged limits let 23 and 45 through. */
+const SLOW_PER_SECOND = 80;
+
+/** Watches one link, over all of its sessions. */
+export function createRateWatch(): RateWatch {
+  let since: number | undefined;
+  let answers = 0;
+  let total = 0;
+  let found: SlowAnswers | undefined;
+  return {
+    answered(now, bytes, busy) {
+      if (found !== undefined) return undefined;
+      if (!busy || since === undefined) {
+        since = busy ? now : undefined;
+        answers = 0;
+        total = 0;
+        return undefined;
+      }
+      answers += 1;
+      total += bytes;
+      const seconds = (now - since) / 1000;
+      if (seconds * 1000 < SUSTAINED_MS) return undefined;
+      if (answers / seconds < SLOW_PER_SECOND) {
+        found = {
+          answersPerSecond: Math.round(answers / seconds),
+          bytesPerSecond: Math.round(total / seconds),
+        };
+      }
+      since = undefined;
+      return found;
+    },
+    reset: () => {
+      since = undefined;
+    },
+    found: () => found,
+  };
+}
