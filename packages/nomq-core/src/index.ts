@@ -6,6 +6,7 @@ export * from "./clock.ts";
 export * from "./errors.ts";
 export { AgedMap } from "./hub/aged-map.ts";
 export type { HubLimits } from "./hub/core.ts";
+export { Heap } from "./hub/heap.ts";
 export { DEFAULT_HISTORY, type HistoryRule, historyRuleFor } from "./hub/history-rules.ts";
 export { createHub, type HubOptions } from "./hub/hub.ts";
 export { messageBytes } from "./hub/lane.ts";

@@ -1,0 +1,128 @@
+import type { IqAnswer } from "../link/link.ts";
+import { nodeOfChannel } from "../nodes/node-name.ts";
+import type { ReadyNode } from "../nodes/nodes.ts";
+import { itemPayload } from "../payload/item.ts";
+import type { Element } from "../stream/element.ts";
+import type { NodeItem } from "./expiries.ts";
+import { isSameState } from "./same-state.ts";
+import type { Endings, PublisherUse, Sending } from "./sending.ts";
+import { itemIq, payloadIn, publishIq, retractIq, STATE_ITEM } from "./stanzas.ts";
+import { type Verdict, verdictOf } from "./verdict.ts";
+
+/** What is asked of the service for one message. The requests leave in the order of these calls. */
+export interface Requests {
+  /** Takes the channel's state back. */
+  clear(sending: Sending): void;
+  publish(sending: Sending, node: ReadyNode): void;
+  /** Publishes the state again, for the event of this message may push it out. */
+  renewState(sending: Sending, node: ReadyNode): Promise<void>;
+  /** Whether the state that the message sets lies on the node already. */
+  isThere(sending: Sending, node: ReadyNode): Promise<boolean | Verdict>;
+}
+
+/** Messages of QoS 0 under way of which nobody waits for the answer. */
+const MOST_UNAWAITED = 32;
+
+/** Makes them. */
+export function createRequests(use: PublisherUse, ends: Endings): Requests {
+  const { port, link, pubsub, gateway, known, expiries, ownRetracts, tell } = use;
+  let unawaited = 0;
+
+  const payloadOf = (message: Sending["message"], expiresInMs: number | undefined): Element | "too-large" =>
+    itemPayload(message, { gateway, ...(expiresInMs === undefined ? {} : { expiresInMs }) });
+  /** At QoS 0 nobody waits for the server, as long as few are under way. */
+  const publishUnawaited = (sending: Sending, iq: Element, item: NodeItem): void => {
+    unawaited += 1;
+    void link.request(iq).then((answer) => {
+      unawaited -= 1;
+      const verdict = verdictOf(answer);
+      if (verdict.is !== "done") ends.unheard(sending, verdict);
+    });
+    ends.taken(sending, item);
+  };
+  const publishAwaited = (sending: Sending, iq: Element, item: NodeItem & { undo: () => void }): void => {
+    const { call, message } = sending;
+    const heard = (answer: IqAnswer): void => {
+      const verdict = verdictOf(answer);
+      if (!call.isOpen) return;
+      if (verdict.is === "done") {
+        ends.taken(sending, item);
+        return;
+      }
+      if (verdict.is === "refused") item.undo();
+      if (message.retain) known.stateFound(message.channel);
+      ends.failed(sending, verdict);
+    };
+    void link.request(iq, { signal: call.signal }).then(heard);
+  };
+
+  return {
+    clear(sending) {
+      const { call, message } = sending;
+      const item = { node: nodeOfChannel(message.channel), item: STATE_ITEM };
+      const undo = expiries.plan(item, undefined);
+      known.stateGone(message.channel);
+      ownRetracts.sent(item.node, STATE_ITEM);
+      const iq = retractIq({ pubsub, ...item }, true);
+      void link.request(iq, { signal: call.signal }).then((answer) => {
+        const verdict = verdictOf(answer);
+        if (!call.isOpen) return;
+        // What is not there is cleared.
+        if (verdict.is === "done" || verdict.is === "missing") {
+          ends.taken(sending, item);
+          return;
+        }
+        undo();
+        known.stateFound(message.channel);
+        ends.failed(sending, verdict);
+      });
+    },
+    publish(sending, { node }) {
+      const { call, message, expiresInMs } = sending;
+      const { channel, id, qos, retain } = message;
+      const payload = payloadOf(message, expiresInMs);
+      if (payload === "too-large") {
+        call.settle({ is: "refused", reason: "too-large" });
+        return;
+      }
+      const item = { node, item: retain ? STATE_ITEM : id };
+      const undo = expiries.plan(item, expiresInMs);
+      if (retain) known.stateSent(channel);
+      else known.eventSent(channel);
+      const iq = publishIq({ pubsub, ...item }, payload);
+      if (qos === 0 && !retain && unawaited < MOST_UNAWAITED) publishUnawaited(sending, iq, item);
+      else publishAwaited(sending, iq, { ...item, undo });
+    },
+    async renewState({ call, message }, { node, renews }) {
+      const { channel } = message;
+      const value = await port.latest(channel, "*");
+      if (!call.isOpen) return;
+      const left = value?.expiresAt === undefined ? undefined : value.expiresAt - port.clock.now();
+      const payload = value === undefined || (left ?? 1) <= 0 ? undefined : payloadOf(value, left);
+      if (payload === undefined || payload === "too-large") {
+        known.stateGone(channel);
+        return;
+      }
+      const place = { pubsub, node, item: STATE_ITEM };
+      if (!renews) {
+        ownRetracts.sent(node, STATE_ITEM);
+        void link.request(retractIq(place, false));
+      }
+      expiries.plan(place, left);
+      known.stateSent(channel);
+      tell.renewed();
+      void link.request(publishIq(place, payload)).then((answer) => {
+        if (verdictOf(answer).is !== "done") known.stateFound(channel);
+      });
+    },
+    async isThere({ call, message }, { node }) {
+      const iq = itemIq({ pubsub, node, item: STATE_ITEM });
+      const answer = await link.request(iq, { signal: call.signal });
+      if (answer.is === "result") {
+        return isSameState(payloadIn(answer.stanza, STATE_ITEM), message, gateway);
+      }
+      const verdict = verdictOf(answer);
+      return verdict.is === "missing" ? false : verdict;
+    },
+  };
+}
