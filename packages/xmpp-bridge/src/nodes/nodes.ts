@@ -35,6 +35,27 @@ export type PubsubService =
   /** The link went, or no answer came: to be asked again. */
   | { readonly is: "unknown"; readonly reason: string };
 
+/** A node of ours that is not as it should be; for the bridge's health. */
+export interface NodeProblem {
+  readonly node: string;
+  /** `forbidden`, `max_items: 100 instead of 251`, … */
+  readonly reason: string;
+  /** Unix milliseconds. */
+  readonly since: number;
+}
+
+/** Counts since the start, but `known`. */
+export interface NodeCounts {
+  /** Nodes known now. */
+  readonly known: number;
+  readonly created: number;
+  /** Nodes that were there and set up otherwise. */
+  readonly configured: number;
+  /** Nodes that were gone after a new session, and were made again. */
+  readonly rebuilt: number;
+  readonly failed: number;
+}
+
 /** The nodes that are ours: made, set up and known. What `publishing` uses of it. */
 export interface Nodes {
   /** A new session has begun: asks who the service is. Own nodes are checked again when they are next used. */
@@ -45,4 +66,12 @@ export interface Nodes {
   prepare(channel: string, keeping: Keeping, options?: AbortOptions): Promise<ReadyNode | FailedNode>;
   /** The server said that the channel's node is not there, or is set up otherwise. */
   forget(channel: string): void;
+  /**
+   * Looks at every known node that has not been used in this session, a few at a time; resolves with the channels whose
+   * nodes were gone and have been made again, empty. Ends early when the session is lost.
+   */
+  recheck(options?: AbortOptions): Promise<readonly string[]>;
+  /** What is wrong with nodes now, at most a hundred. */
+  problems(): readonly NodeProblem[];
+  counts(): NodeCounts;
 }

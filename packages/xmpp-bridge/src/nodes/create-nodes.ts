@@ -1,0 +1,175 @@
+import { type AbortOptions, AgedMap, type Clock, type Log } from "@nomq/core";
+import type { Link } from "../link/link.ts";
+import { nodeOfChannel } from "./node-name.ts";
+import type { FailedNode, Keeping, NodeProblem, Nodes, ReadyNode } from "./nodes.ts";
+import { eachOf } from "./pool.ts";
+import { checkNode, type Prepared, prepareNode, type Server } from "./prepare-node.ts";
+import { requestsTo } from "./pubsub-request.ts";
+import { askService } from "./service.ts";
+import type { NodeAccess } from "./wanted-config.ts";
+
+/** What own nodes need. */
+export interface NodesOptions {
+  readonly link: Link;
+  /** The address of the pubsub service. */
+  readonly pubsub: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Items kept on nodes with events. Default 250. */
+  readonly history?: number;
+  readonly access?: NodeAccess;
+  /** Nodes known at once; the oldest is asked for again when it is next used. Default 100,000. */
+  readonly mostNodes?: number;
+}
+
+/** Checked at a time after a new session, so that publishing keeps most of the window. */
+const RECHECKED_AT_ONCE = 4;
+const MOST_PROBLEMS = 100;
+
+interface Known {
+  readonly channel: string;
+  ready: ReadyNode | undefined;
+  /** In which session that was. */
+  session: number;
+  /** It was gone when last looked at, and has been made again. */
+  isRebuilt: boolean;
+  /** Preparations under way and waiting, one after the other. */
+  last: Promise<ReadyNode | FailedNode> | undefined;
+}
+
+/** Makes {@link Nodes}; asks nobody anything yet. */
+export function createNodes(options: NodesOptions): Nodes {
+  const { link, pubsub, clock, log, history = 250, access = {}, mostNodes = 100_000 } = options;
+  const requests = requestsTo(pubsub);
+  const known = new AgedMap<string, Known>();
+  const problems = new AgedMap<string, NodeProblem>();
+  const counts = { created: 0, configured: 0, rebuilt: 0, failed: 0 };
+  let session = 0;
+  let kind: "prosody" | "ejabberd" | "other" = "other";
+  let server: Omit<Server, "ask"> = { requests, defaults: undefined, learnt: { rung: 0 } };
+
+  const entryOf = (channel: string): Known => {
+    const found = known.get(channel);
+    if (found !== undefined) return found;
+    const made: Known = { channel, ready: undefined, session: -1, isRebuilt: false, last: undefined };
+    known.set(channel, made);
+    const oldest = known.oldest();
+    if (known.size > mostNodes && oldest !== undefined) known.delete(oldest);
+    return made;
+  };
+  const tell = (node: string, reason: string | undefined): void => {
+    if (reason === undefined) {
+      problems.delete(node);
+      return;
+    }
+    if (problems.get(node)?.reason !== reason) {
+      problems.set(node, { node, reason, since: clock.now() });
+      log.warn("XMPP node is not as it should be", { node: node.slice(0, 300), reason });
+    }
+    const oldest = problems.oldest();
+    if (problems.size > MOST_PROBLEMS && oldest !== undefined) problems.delete(oldest);
+  };
+  const settle = (entry: Known, node: string, result: Prepared): ReadyNode | FailedNode => {
+    if (result.is === "failed") {
+      entry.ready = undefined;
+      counts.failed += 1;
+      const { answer } = result;
+      if (answer.is === "error")
+        tell(
+          node,
+          answer.text === undefined ? answer.condition : `${answer.condition}: ${answer.text.slice(0, 500)}`,
+        );
+      return { is: "failed", node, answer };
+    }
+    if (result.did !== "nothing") counts[result.did] += 1;
+    tell(node, result.deviation);
+    const { keeping, items } = result;
+    entry.ready = { is: "ready", node, keeping, items, renews: kind === "prosody" };
+    return entry.ready;
+  };
+  const work = async (
+    entry: Known,
+    keeping: Keeping,
+    { signal }: AbortOptions,
+  ): Promise<ReadyNode | FailedNode> => {
+    const node = nodeOfChannel(entry.channel);
+    const current = session;
+    if (isEnough(entry, keeping, current) && entry.ready !== undefined) return entry.ready;
+    const wasThere = entry.ready !== undefined && entry.session !== current;
+    const asking: Server = {
+      ...server,
+      ask: (iq) => link.request(iq, signal === undefined ? {} : { signal }),
+    };
+    const wish = {
+      channel: entry.channel,
+      node,
+      keeping: wider(keeping, entry.ready?.keeping),
+      history,
+      access,
+    };
+    const result = await (entry.ready === undefined ? prepareNode(asking, wish) : checkNode(asking, wish));
+    entry.isRebuilt = wasThere && result.is === "ready" && result.did === "created";
+    if (entry.isRebuilt) counts.rebuilt += 1;
+    // A session that began meanwhile may be another server's: the next use looks again.
+    entry.session = current;
+    return settle(entry, node, result);
+  };
+  const isEnough = (entry: Known, keeping: Keeping, now: number): boolean =>
+    entry.ready !== undefined &&
+    entry.session === now &&
+    (keeping === "state" || entry.ready.keeping === "history");
+  const prepare = (
+    channel: string,
+    keeping: Keeping,
+    asked: AbortOptions = {},
+  ): Promise<ReadyNode | FailedNode> => {
+    const entry = entryOf(channel);
+    const before = entry.last;
+    const mine =
+      before === undefined ? work(entry, keeping, asked) : before.then(() => work(entry, keeping, asked));
+    entry.last = mine;
+    void mine.then(() => {
+      if (entry.last === mine) entry.last = undefined;
+    });
+    return mine;
+  };
+
+  return {
+    prepare,
+    async begin(asked = {}) {
+      session += 1;
+      const found = await askService({ link, requests }, asked);
+      if (found.service.is === "there") kind = found.service.kind;
+      server = { requests, defaults: found.defaults ?? server.defaults, learnt: { rung: 0 } };
+      return found.service;
+    },
+    ready(channel, keeping) {
+      const entry = known.get(channel);
+      if (entry === undefined || entry.last !== undefined || !isEnough(entry, keeping, session))
+        return undefined;
+      return entry.ready;
+    },
+    forget(channel) {
+      const entry = known.get(channel);
+      if (entry !== undefined) entry.session = -1;
+    },
+    async recheck(asked = {}) {
+      const current = session;
+      const rebuilt: string[] = [];
+      const stale = [...known.values()].filter(
+        (each) => each.ready !== undefined && each.session !== current,
+      );
+      const goesOn = (): boolean => session === current && asked.signal?.aborted !== true;
+      await eachOf(stale, { most: RECHECKED_AT_ONCE, goesOn }, async (entry) => {
+        if (entry.session === current) return;
+        await prepare(entry.channel, entry.ready?.keeping ?? "state", asked);
+        if (entry.isRebuilt) rebuilt.push(entry.channel);
+      });
+      return rebuilt;
+    },
+    problems: () => [...problems.values()],
+    counts: () => ({ known: known.size, ...counts }),
+  };
+}
+
+const wider = (one: Keeping, other: Keeping | undefined): Keeping => (other === "history" ? other : one);

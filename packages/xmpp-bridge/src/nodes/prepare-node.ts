@@ -1,0 +1,195 @@
+import type { IqAnswer } from "../link/link.ts";
+import { type Element, Namespace } from "../stream/element.ts";
+import { settleAffiliations } from "./affiliations.ts";
+import {
+  differences,
+  formIn,
+  itemsIn,
+  type NodeConfig,
+  offeredOf,
+  type ServerForm,
+  submission,
+} from "./config-form.ts";
+import type { Keeping } from "./nodes.ts";
+import type { PubsubRequests } from "./pubsub-request.ts";
+import { ESSENTIAL, type NodeAccess, wantedConfig } from "./wanted-config.ts";
+
+/** An answer other than the result asked for. */
+export type Refusal = Exclude<IqAnswer, { readonly is: "result" }>;
+
+/** What is asked for. */
+export interface Preparation {
+  readonly channel: string;
+  readonly node: string;
+  readonly keeping: Keeping;
+  readonly history: number;
+  readonly access: NodeAccess;
+}
+
+/** How it came out. */
+export type Prepared =
+  | {
+      readonly is: "ready";
+      readonly keeping: Keeping;
+      readonly items: number;
+      readonly did: "created" | "configured" | "nothing";
+      /** What the server has otherwise than wanted; absent: nothing. */
+      readonly deviation?: string;
+    }
+  | { readonly is: "failed"; readonly answer: Refusal };
+
+/** Asks the server, and knows what it has refused before: thousands of nodes then cost one refusal. */
+export interface Server {
+  readonly requests: PubsubRequests;
+  ask(iq: Element): Promise<IqAnswer>;
+  /** The form of new nodes, where it was told. */
+  readonly defaults: ServerForm | undefined;
+  readonly learnt: {
+    /** From which rung of {@link rungs} on it takes forms. */
+    rung: number;
+  };
+}
+
+/** Conditions with which servers turn down a form, or one field of it. */
+const FORM_REFUSED: ReadonlySet<string> = new Set([
+  "bad-request",
+  "conflict",
+  "feature-not-implemented",
+  "not-acceptable",
+  "resource-constraint",
+]);
+
+/** The same configuration with ever less in it, for servers that know a field not, or allow fewer items. */
+function rungs(config: NodeConfig): readonly NodeConfig[] {
+  const { max_items: items, ...without } = config;
+  // Not `max`: read back it says no number, and one must know when `current` is evicted.
+  const fewer = FEWER_ITEMS.map((max) => ({
+    ...without,
+    max_items: String(Math.min(max, Number(items ?? 0))),
+  }));
+  return [config, ...(items === undefined ? FEWER_ITEMS.map(() => config) : fewer), without];
+}
+
+/** Tried where a server allows no longer history. */
+const FEWER_ITEMS = [100, 20];
+
+/** Makes a node or, where it is there, sets it up; reads back what came of it. */
+export async function prepareNode(server: Server, wish: Preparation): Promise<Prepared> {
+  const made = await createNode(server, wish);
+  if (made.is === "result") return await readBack(server, wish, "created");
+  if (made.is === "error" && made.condition === "conflict") return await checkNode(server, wish, "stop");
+  return { is: "failed", answer: made };
+}
+
+/** Looks at a node that was there before; `create`: makes it if it is gone. */
+export async function checkNode(
+  server: Server,
+  wish: Preparation,
+  whenGone: "create" | "stop" = "create",
+): Promise<Prepared> {
+  const answer = await server.ask(server.requests.configuration(wish.node));
+  if (answer.is === "error") {
+    if (answer.condition === "item-not-found" && whenGone === "create")
+      return await prepareNode(server, wish);
+    // Somebody else's: whether we may publish there, its server says at the first item. Nothing is known of its room.
+    if (["forbidden", "not-allowed"].includes(answer.condition))
+      return { is: "ready", keeping: wish.keeping, items: 1, did: "nothing", deviation: "not-owner" };
+  }
+  if (answer.is !== "result") return { is: "failed", answer };
+  const form = configurationIn(answer.stanza);
+  if (form === undefined) return unkept("no form");
+  const wanted = wantedConfig(wish.channel, { ...wish, keeping: keepingOf(wish.keeping, form) });
+  const changes = offeredOf(differences(wanted, form), form);
+  if (Object.keys(changes).length > 0) {
+    const changed = await configureNode(server, wish.node, changes);
+    if (changed.is !== "result") return { is: "failed", answer: changed };
+    return await readBack(server, wish, "configured");
+  }
+  return await finish(server, { wish, form, did: "nothing" });
+}
+
+async function createNode(server: Server, wish: Preparation): Promise<IqAnswer> {
+  const wanted = wantedConfig(wish.channel, wish);
+  const config = server.defaults === undefined ? wanted : offeredOf(wanted, server.defaults);
+  const { requests } = server;
+  const forms = [...rungs(config).map((each) => submission(each)), undefined];
+  return await descend(server, forms, (form) => requests.create(wish.node, form));
+}
+
+async function configureNode(server: Server, node: string, changes: NodeConfig): Promise<IqAnswer> {
+  const forms = rungs(changes).map((each) => submission(each));
+  return await descend(server, forms, (form) => server.requests.configure(node, form));
+}
+
+/** Tries one form after the other, from where the server began to take them. */
+async function descend<Form>(
+  server: Server,
+  forms: readonly Form[],
+  iq: (form: Form) => Element,
+): Promise<IqAnswer> {
+  let answer: IqAnswer = { is: "aborted" };
+  for (let at = Math.min(server.learnt.rung, forms.length - 1); at < forms.length; at += 1) {
+    // Below the length: `at` is looked at.
+    answer = await server.ask(iq(forms[at] as Form));
+    if (answer.is === "result") server.learnt.rung = at;
+    // A plain conflict says that the node is there; with `precondition-not-met` the form was meant.
+    const isForm = answer.is === "error" && answer.type !== "wait" && FORM_REFUSED.has(answer.condition);
+    if (!isForm || (answer.is === "error" && answer.condition === "conflict" && answer.pubsub === undefined))
+      return answer;
+  }
+  return answer;
+}
+
+async function readBack(server: Server, wish: Preparation, did: "created" | "configured"): Promise<Prepared> {
+  const answer = await server.ask(server.requests.configuration(wish.node));
+  if (answer.is !== "result") return { is: "failed", answer };
+  const form = configurationIn(answer.stanza);
+  if (form === undefined) return unkept("no form");
+  if (did === "configured") return await finish(server, { wish, form, did });
+  // Made with less than wanted: what the node's own form offers may still be set.
+  const missing = offeredOf(differences(wantedConfig(wish.channel, wish), form), form);
+  if (Object.keys(missing).length === 0) return await finish(server, { wish, form, did });
+  const changed = await configureNode(server, wish.node, missing);
+  if (changed.is !== "result") return await finish(server, { wish, form, did });
+  const again = await server.ask(server.requests.configuration(wish.node));
+  if (again.is !== "result") return { is: "failed", answer: again };
+  return await finish(server, { wish, form: configurationIn(again.stanza) ?? form, did });
+}
+
+interface Outcome {
+  readonly wish: Preparation;
+  readonly form: ServerForm;
+  readonly did: "created" | "configured" | "nothing";
+}
+
+async function finish(server: Server, { wish, form, did }: Outcome): Promise<Prepared> {
+  const keeping = keepingOf(wish.keeping, form);
+  const wanted = wantedConfig(wish.channel, { ...wish, keeping });
+  const left = Object.entries(differences(wanted, form));
+  const said = left
+    .map(([name, value]) => `${name}: ${form.values.get(name)} instead of ${value}`)
+    .join(", ");
+  if (left.some(([name]) => ESSENTIAL.has(name))) return unkept(said);
+  const affiliated = await settleAffiliations(server, {
+    node: wish.node,
+    access: wish.access,
+    isNew: did === "created",
+  });
+  if (affiliated !== undefined) return { is: "failed", answer: affiliated };
+  const items = itemsIn(form) ?? (keeping === "state" ? 1 : wish.history + 1);
+  return { is: "ready", keeping, items, did, ...(said === "" ? {} : { deviation: said.slice(0, 500) }) };
+}
+
+/** A node that holds more than one item holds events: it never goes back. */
+function keepingOf(wanted: Keeping, form: ServerForm): Keeping {
+  const items = itemsIn(form);
+  return wanted === "history" || (items !== undefined && items <= 1) ? wanted : "history";
+}
+
+const unkept = (text: string): Prepared => ({
+  is: "failed",
+  answer: { is: "error", type: "cancel", condition: "configuration-not-kept", text: text.slice(0, 500) },
+});
+
+const configurationIn = (stanza: Element): ServerForm | undefined =>
+  formIn(stanza.getChild("pubsub", Namespace.pubsubOwner)?.getChild("configure"));

@@ -1,0 +1,84 @@
+import { element } from "../stream/build.ts";
+import { type Element, Namespace } from "../stream/element.ts";
+
+/** Paging of long answers (XEP-0059). */
+const RSM = "http://jabber.org/protocol/rsm";
+
+/** Requests to one pubsub service (XEP-0060), without the id, which is the link's. */
+export interface PubsubRequests {
+  create(node: string, form?: Element): Element;
+  /** The configuration of a node of ours. */
+  configuration(node: string): Element;
+  configure(node: string, form: Element): Element;
+  /** The form that new nodes begin with. */
+  defaults(): Element;
+  affiliations(node: string): Element;
+  affiliate(node: string, affiliations: readonly Affiliation[]): Element;
+  /** All subscriptions of our account. */
+  subscriptions(): Element;
+  subscribe(node: string, jid: string): Element;
+  unsubscribe(node: string, subscription: { readonly jid: string; readonly subid?: string }): Element;
+  /** Items that the node keeps: one of them, or the youngest `most`, or all. */
+  items(node: string, which?: { readonly id?: string; readonly most?: number }): Element;
+  /** What the service, or a node of it, says of itself (XEP-0030). */
+  info(node?: string): Element;
+  /** The nodes of the service, or a page of them. */
+  list(page?: { readonly most: number; readonly after?: string }): Element;
+}
+
+/** What somebody may do at a node. */
+export interface Affiliation {
+  readonly jid: string;
+  readonly affiliation: "member" | "none" | "outcast" | "owner" | "publisher";
+}
+
+/** Requests to the service at that address. */
+export function requestsTo(service: string): PubsubRequests {
+  const iq = (type: "get" | "set", child: Element): Element => element("iq", { type, to: service }, [child]);
+  const pubsub = (type: "get" | "set", children: readonly Element[]): Element =>
+    iq(type, element("pubsub", { xmlns: Namespace.pubsub }, children));
+  const owner = (type: "get" | "set", child: Element): Element =>
+    iq(type, element("pubsub", { xmlns: Namespace.pubsubOwner }, [child]));
+  return {
+    create: (node, form) =>
+      pubsub("set", [
+        element("create", { node }),
+        ...(form === undefined ? [] : [element("configure", {}, [form])]),
+      ]),
+    configuration: (node) => owner("get", element("configure", { node })),
+    configure: (node, form) => owner("set", element("configure", { node }, [form])),
+    defaults: () => owner("get", element("default")),
+    affiliations: (node) => owner("get", element("affiliations", { node })),
+    affiliate: (node, list) => owner("set", element("affiliations", { node }, list.map(affiliationElement))),
+    subscriptions: () => pubsub("get", [element("subscriptions")]),
+    subscribe: (node, jid) => pubsub("set", [element("subscribe", { node, jid })]),
+    unsubscribe: (node, { jid, subid }) => pubsub("set", [element("unsubscribe", { node, jid, subid })]),
+    items: (node, { id, most } = {}) => {
+      const wanted = id === undefined ? [] : [element("item", { id })];
+      return pubsub("get", [element("items", { node, max_items: most?.toString() }, wanted)]);
+    },
+    info: (node) => iq("get", element("query", { xmlns: Namespace.discoInfo, node })),
+    list: (page) =>
+      iq(
+        "get",
+        element("query", { xmlns: Namespace.discoItems }, page === undefined ? [] : [pageElement(page)]),
+      ),
+  };
+}
+
+const affiliationElement = ({ jid, affiliation }: Affiliation): Element =>
+  element("affiliation", { jid, affiliation });
+
+function pageElement({ most, after }: { readonly most: number; readonly after?: string }): Element {
+  const max = element("max", {}, [String(most)]);
+  return element("set", { xmlns: RSM }, after === undefined ? [max] : [max, element("after", {}, [after])]);
+}
+
+/** Of a page: where the next one begins; undefined: it was the last, or the service knows no pages. */
+export function nextPageOf(query: Element): string | undefined {
+  const last = query.getChild("set", RSM)?.getChild("last")?.getText();
+  return last === "" ? undefined : last;
+}
+
+/** The feature of services that answer in pages. */
+export const PAGES_FEATURE: string = RSM;
