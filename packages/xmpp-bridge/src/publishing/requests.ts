@@ -1,7 +1,7 @@
 import type { IqAnswer } from "../link/link.ts";
+import { type ItemToSend, itemOfMessage } from "../mapping.ts";
 import { nodeOfChannel } from "../nodes/node-name.ts";
 import type { ReadyNode } from "../nodes/nodes.ts";
-import { itemPayload } from "../payload/item.ts";
 import type { Element } from "../stream/element.ts";
 import type { NodeItem } from "./expiries.ts";
 import { isSameState } from "./same-state.ts";
@@ -25,11 +25,11 @@ const MOST_UNAWAITED = 32;
 
 /** Makes them. */
 export function createRequests(use: PublisherUse, ends: Endings): Requests {
-  const { port, link, pubsub, gateway, known, expiries, ownRetracts, tell } = use;
+  const { port, link, pubsub, gateway, known, expiries, sent, tell } = use;
   let unawaited = 0;
 
-  const payloadOf = (message: Sending["message"], expiresInMs: number | undefined): Element | "too-large" =>
-    itemPayload(message, { gateway, ...(expiresInMs === undefined ? {} : { expiresInMs }) });
+  const itemOf = (message: Sending["message"], expiresInMs: number | undefined): ItemToSend =>
+    itemOfMessage(message, { gateway, ...(expiresInMs === undefined ? {} : { expiresInMs }) });
   /** At QoS 0 nobody waits for the server, as long as few are under way. */
   const publishUnawaited = (sending: Sending, iq: Element, item: NodeItem): void => {
     unawaited += 1;
@@ -62,7 +62,7 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
       const item = { node: nodeOfChannel(message.channel), item: STATE_ITEM };
       const undo = expiries.plan(item, undefined);
       known.stateGone(message.channel);
-      ownRetracts.sent(item.node, STATE_ITEM);
+      sent(item);
       const iq = retractIq({ pubsub, ...item }, true);
       void link.request(iq, { signal: call.signal }).then((answer) => {
         const verdict = verdictOf(answer);
@@ -79,16 +79,17 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
     },
     publish(sending, { node }) {
       const { call, message, expiresInMs } = sending;
-      const { channel, id, qos, retain } = message;
-      const payload = payloadOf(message, expiresInMs);
+      const { channel, qos, retain } = message;
+      const { id, payload } = itemOf(message, expiresInMs);
       if (payload === "too-large") {
         call.settle({ is: "refused", reason: "too-large" });
         return;
       }
-      const item = { node, item: retain ? STATE_ITEM : id };
+      const item = { node, item: id };
       const undo = expiries.plan(item, expiresInMs);
       if (retain) known.stateSent(channel);
       else known.eventSent(channel);
+      sent({ ...item, payload: message.payload });
       const iq = publishIq({ pubsub, ...item }, payload);
       if (qos === 0 && !retain && unawaited < MOST_UNAWAITED) publishUnawaited(sending, iq, item);
       else publishAwaited(sending, iq, { ...item, undo });
@@ -98,18 +99,19 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
       const value = await port.latest(channel, "*");
       if (!call.isOpen) return;
       const left = value?.expiresAt === undefined ? undefined : value.expiresAt - port.clock.now();
-      const payload = value === undefined || (left ?? 1) <= 0 ? undefined : payloadOf(value, left);
-      if (payload === undefined || payload === "too-large") {
+      const payload = value === undefined || (left ?? 1) <= 0 ? undefined : itemOf(value, left).payload;
+      if (value === undefined || payload === undefined || payload === "too-large") {
         known.stateGone(channel);
         return;
       }
       const place = { pubsub, node, item: STATE_ITEM };
       if (!renews) {
-        ownRetracts.sent(node, STATE_ITEM);
+        sent({ node, item: STATE_ITEM });
         void link.request(retractIq(place, false));
       }
       expiries.plan(place, left);
       known.stateSent(channel);
+      sent({ node, item: STATE_ITEM, payload: value.payload });
       tell.renewed();
       void link.request(publishIq(place, payload)).then((answer) => {
         if (verdictOf(answer).is !== "done") known.stateFound(channel);

@@ -1,10 +1,10 @@
 import type { Delivery, Message, Port } from "@nomq/core";
 import type { Link } from "../link/link.ts";
 import type { Nodes } from "../nodes/nodes.ts";
+import type { SentItem } from "../receiving/receiving.ts";
 import type { Expiries, NodeItem } from "./expiries.ts";
 import type { KnownNodes } from "./known-nodes.ts";
 import type { Lane, LaneCall } from "./lane.ts";
-import type { OwnRetracts } from "./own-retracts.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** What publishing tells. */
@@ -37,7 +37,8 @@ export interface PublisherUse {
   readonly gateway: string;
   readonly known: KnownNodes;
   readonly expiries: Expiries;
-  readonly ownRetracts: OwnRetracts;
+  /** Told of every item and retraction before it leaves: what comes back of it is no news. */
+  readonly sent: (item: SentItem) => void;
   readonly tell: PublisherEvents;
 }
 
