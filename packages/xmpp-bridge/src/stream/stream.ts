@@ -88,8 +88,14 @@ export function openStream(options: StreamOptions): Stream {
     await within("connecting", connection.connect());
     const negotiated = await negotiate(
       {
-        openStream: connection.openStream,
-        upgrade: () => within("TLS", connection.upgrade()),
+        openStream() {
+          queue.mustBeEmpty();
+          connection.openStream();
+        },
+        async upgrade() {
+          queue.mustBeEmpty();
+          await within("TLS", connection.upgrade());
+        },
         send: (element) => connection.write([element]),
         next: () => within("negotiating", queue.next()),
       },
@@ -201,6 +207,8 @@ interface Queue {
   push(element: Element): void;
   next(): Promise<Element>;
   fail(why: StreamFailure): void;
+  /** Throws otherwise: what came in clear, or before anybody was known, must not stand for what comes after. */
+  mustBeEmpty(): void;
   /** Hands over what waits, and from then on everything at once. */
   flow(receive: (element: Element) => void): void;
 }
@@ -230,6 +238,10 @@ function createQueue(): Queue {
       failure = why;
       asked?.reject(why);
       asked = undefined;
+    },
+    mustBeEmpty() {
+      if (waiting.length === 0) return;
+      throw new StreamFailure({ is: "unreadable", reason: "the server sent what was not its turn" });
     },
     flow(receive) {
       flowing = receive;
