@@ -1,0 +1,110 @@
+import type { Attachment, Message, Port } from "@nomq/core";
+import type { Counters } from "./counters.ts";
+import { createLink } from "./link/create-link.ts";
+import type { Link } from "./link/link.ts";
+import { createNodes } from "./nodes/create-nodes.ts";
+import { nodeOfChannel } from "./nodes/node-name.ts";
+import type { Nodes } from "./nodes/nodes.ts";
+import type { XmppSettings } from "./options.ts";
+import { MAX_PAYLOAD_BYTES } from "./payload/item.ts";
+import { createExpiries, type Expiries } from "./publishing/expiries.ts";
+import { createKnownNodes } from "./publishing/known-nodes.ts";
+import { createProblemNodes, type ProblemNodes } from "./publishing/problem-nodes.ts";
+import { createPublisher, type Publisher } from "./publishing/publisher.ts";
+import { retractExpired } from "./publishing/retract-expired.ts";
+import type { PublisherEvents } from "./publishing/sending.ts";
+import { restoreOwn } from "./remembered.ts";
+
+/** Requests sent and not answered: more only waits longer (measured on both servers). */
+const WINDOW = 32;
+
+/** What the bridge is made of between `attach` and `stop`. */
+export interface Parts {
+  readonly port: Port;
+  readonly link: Link;
+  readonly nodes: Nodes;
+  readonly attachment: Attachment;
+  readonly publisher: Publisher;
+  readonly expiries: Expiries;
+  /** Nodes whose items the service refuses. */
+  readonly refusing: ProblemNodes;
+}
+
+/** What the bridge hands to its parts. */
+export interface AssembleUse {
+  readonly settings: XmppSettings;
+  readonly counters: Counters;
+  /** Something that the status says may have changed. */
+  readonly changed: () => void;
+  /** A request was answered by somebody else than the service. */
+  readonly noService: (reason: string) => void;
+}
+
+/** The name of the attachment. */
+export const attachmentName = (pubsub: string): string => `xmpp:${pubsub}`;
+
+/** Makes the parts, restores what earlier runs wrote down and claims the peer, paused. Opens no socket. */
+export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
+  const { settings, counters } = use;
+  const { pubsub, history, outbox } = settings;
+  const { clock, log } = port;
+  const expiries: Expiries = createExpiries({
+    clock,
+    retract: (item) => retractExpired({ link, pubsub, counters, log, sent: () => undefined }, item),
+    remember: (changes) => port.remember(changes),
+    overflow: () => counters.count("unexpired"),
+  });
+  const gateway = await restoreOwn(port, expiries);
+  const link = createLink({ ...settings, resource: `nomq-${gateway}`, window: WINDOW, clock, log });
+  const nodes = createNodes({ link, pubsub, clock, log, history });
+  const refusing = createProblemNodes(() => clock.now());
+  const publisher = createPublisher({
+    ...{ port, link, nodes, pubsub, gateway, expiries, known: createKnownNodes() },
+    sent: () => undefined,
+    tell: teller(port, refusing, use),
+  });
+  const attachment = await port.attach({
+    name: attachmentName(pubsub),
+    as: "*",
+    filters: settings.publish,
+    durable: true,
+    retained: "deliver",
+    window: WINDOW,
+    ordered: true,
+    // Items say which gateway they are of: what comes back is told by that.
+    echoes: false,
+    maxPayload: MAX_PAYLOAD_BYTES,
+    ...(outbox === undefined ? {} : { outbox }),
+    deliver: publisher.deliver,
+  });
+  attachment.pause("not started");
+  return { port, link, nodes, attachment, publisher, expiries, refusing };
+}
+
+/** Counts what publishing tells, and says in the log what an operator must know. */
+function teller({ log }: Port, refusing: ProblemNodes, use: AssembleUse): PublisherEvents {
+  const { counters, changed, noService } = use;
+  return {
+    noService,
+    taken(channel) {
+      counters.count("taken");
+      if (refusing.taken(nodeOfChannel(channel))) changed();
+    },
+    refused(channel, reason) {
+      counters.add("refused", reason);
+      // What is wrong with one message says nothing of its node.
+      if (!reason.startsWith("poison") && reason !== "too-large")
+        refusing.refused(nodeOfChannel(channel), reason);
+      changed();
+    },
+    poison: ({ id, channel, origin }: Message, reason) =>
+      log.error("the XMPP stream died of a message, twice: it is not sent again", {
+        ...{ id, origin, reason },
+        channel: channel.slice(0, 300),
+      }),
+    again: (reason) => counters.add("again", reason),
+    unheard: (reason) => counters.add("unheard", reason),
+    unchanged: () => counters.count("unchanged"),
+    renewed: () => counters.count("renewed"),
+  };
+}

@@ -1,0 +1,62 @@
+import type { BridgeStatus } from "@nomq/core";
+import type { LinkCounts, LinkState } from "./link/link.ts";
+import type { NodeProblem } from "./nodes/nodes.ts";
+import type { ServiceState } from "./publishing/service-watch.ts";
+
+/** What a status is made of. */
+export interface StatusParts {
+  readonly service: string;
+  readonly pubsub: string;
+  readonly state: ServiceState;
+  readonly nodes: readonly NodeProblem[];
+  readonly receiving: readonly string[];
+  readonly slow: LinkCounts["slow"];
+}
+
+/** What goes up to `/healthz`. */
+export type StatusNow = Pick<BridgeStatus, "state" | "reason">;
+
+/** Longest node name said. */
+const MOST_NAME = 100;
+
+/** How the bridge is, in one line that names what to do something about. */
+export function statusOf(parts: StatusParts): StatusNow {
+  const { state, pubsub } = parts;
+  switch (state.is) {
+    case "offline":
+      return offline(parts.service, state.link);
+    case "asking":
+      return { state: "reconnecting", reason: `asking ${pubsub}` };
+    case "absent":
+      return { state: "degraded", reason: `pubsub service ${pubsub}: ${state.reason}` };
+    case "there": {
+      const [reason] = problems(parts);
+      return reason === undefined ? { state: "ready" } : { state: "degraded", reason };
+    }
+  }
+}
+
+function offline(service: string, link: Exclude<LinkState, { readonly is: "online" }>): StatusNow {
+  switch (link.is) {
+    case "connecting":
+      return { state: "reconnecting", reason: `connecting to ${service}` };
+    case "waiting":
+      return { state: link.fatal ? "degraded" : "reconnecting", reason: `${service}: ${link.reason}` };
+    case "closed":
+      return { state: "closed" };
+  }
+}
+
+/** The worst first: what is not published, what is not received, what is slow. */
+function problems({ nodes, receiving, slow }: StatusParts): readonly string[] {
+  const found: string[] = [];
+  const [node] = nodes;
+  if (node !== undefined) {
+    const more = nodes.length > 1 ? ` and ${nodes.length - 1} more` : "";
+    found.push(`node ${JSON.stringify(node.node.slice(0, MOST_NAME))}${more}: ${node.reason}`);
+  }
+  found.push(...receiving);
+  if (slow !== undefined)
+    found.push(`rate-limited: the server takes ${slow.answersPerSecond} requests a second (docs/xmpp.md)`);
+  return found;
+}

@@ -1,0 +1,129 @@
+import type { AbortOptions, Bridge, CancelTimer, Port } from "@nomq/core";
+import { createStatusFeed, isValidFilter, NomqError, systemClock } from "@nomq/core";
+import { assemble, type Parts } from "./assemble.ts";
+import { createCounters, type XmppCounts } from "./counters.ts";
+import { type XmppBridgeOptions, xmppSettings } from "./options.ts";
+import { createServiceWatch, type ServiceState, type ServiceWatch } from "./publishing/service-watch.ts";
+import { statusOf } from "./status.ts";
+
+/** The XMPP side of a hub. */
+export interface XmppBridge extends Bridge {
+  /** What it has published, received and refused since it was made, and how its connection is. */
+  counts(): XmppCounts;
+}
+
+/** What a bridge holds between `attach` and `stop`. */
+interface Attached extends Parts {
+  readonly watch: ServiceWatch;
+}
+
+/** What nobody tells of is looked at so often. */
+const LOOK_MS = 5_000;
+
+/**
+ * Makes the XMPP side of a hub: a client of one pubsub service, whose nodes are the channels. Throws `config-invalid` or
+ * `not-available-yet`; opens nothing before `start`.
+ */
+export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
+  const settings = xmppSettings(options);
+  const { pubsub, service } = settings;
+  const counters = createCounters();
+  let attached: Attached | undefined;
+  let isStarted = false;
+  let stopping: Promise<void> | undefined;
+  let cancelLook: CancelTimer | undefined;
+  const feed = createStatusFeed(() => (attached?.port.clock ?? systemClock).now());
+
+  const say = (): void => {
+    if (attached === undefined || !isStarted) return;
+    const { link, nodes, refusing, watch } = attached;
+    const { slow } = link.counts();
+    const problems = [...nodes.problems(), ...refusing.list()];
+    const parts = { service, pubsub, state: watch.state(), nodes: problems, receiving: [], slow };
+    const { state, reason } = statusOf(parts);
+    if (state !== "closed") feed.set(state, reason);
+  };
+  const look = (): void => {
+    say();
+    cancelLook = attached?.port.clock.after(LOOK_MS, look);
+  };
+  const moved = (state: ServiceState): void => {
+    say();
+    if (attached === undefined) return;
+    const { attachment, expiries, publisher } = attached;
+    if (state.is === "there") {
+      expiries.resume();
+      attachment.resume();
+      return;
+    }
+    expiries.pause();
+    attachment.pause(feed.current().reason ?? state.is);
+    // A lost link answers its requests when it is back; nobody else does for a service that is not there.
+    if (state.is === "absent") publisher.failAll(state.reason);
+  };
+  const attach = async (port: Port): Promise<void> => {
+    const noService = (reason: string): void => attached?.watch.lost(reason);
+    const parts = await assemble(port, { settings, counters, changed: say, noService });
+    const watch = createServiceWatch({
+      ...{ link: parts.link, nodes: parts.nodes, clock: port.clock, changed: moved },
+      rebuilt: (channels) => parts.attachment.repair(channels.filter(isValidFilter)),
+    });
+    attached = { ...parts, watch };
+    stopping = undefined;
+  };
+  const start = async ({ signal }: AbortOptions = {}): Promise<void> => {
+    if (attached === undefined)
+      throw new NomqError("closed", "the XMPP bridge is not attached to a hub: hub.add() it");
+    if (signal?.aborted === true) throw new NomqError("aborted", "the XMPP bridge was told not to start");
+    if (isStarted) return;
+    isStarted = true;
+    attached.watch.start();
+    attached.link.start();
+    look();
+  };
+  const stopOnce = async (): Promise<void> => {
+    cancelLook?.();
+    cancelLook = undefined;
+    isStarted = false;
+    const current = attached;
+    if (current !== undefined) await endAll(current);
+    feed.set("closed");
+    attached = undefined;
+  };
+  const stop = (): Promise<void> => {
+    stopping ??= stopOnce();
+    return stopping;
+  };
+
+  return {
+    name: "xmpp",
+    attach,
+    start,
+    stop,
+    status() {
+      say();
+      return feed.current();
+    },
+    statusChanges: (abort?: AbortOptions) => feed.changes(abort),
+    // It listens nowhere.
+    addresses: () => [],
+    counts: () => ({
+      publishing: { ...counters.read(), expiring: attached?.expiries.size ?? 0 },
+      messagesRefused: {},
+      lost: [],
+      ...(attached && { link: attached.link.counts(), nodes: attached.nodes.counts() }),
+    }),
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** What is on its way is waited for while somebody can answer. */
+async function endAll({ attachment, expiries, link, publisher, watch }: Attached): Promise<void> {
+  const isThere = watch.state().is === "there";
+  watch.stop();
+  expiries.pause();
+  attachment.pause("stopping");
+  if (!isThere) publisher.failAll("stopping");
+  await attachment[Symbol.asyncDispose]();
+  await link[Symbol.asyncDispose]();
+}
