@@ -43,9 +43,6 @@ const name = { most: MAX_NAME_BYTES };
 
 const qosIn = { convert: ({ item }: ReceivedItem): Qos => item.qos ?? 1 };
 const AT_QOS_1 = approximated("arrives at QoS 1: nothing in the item says it", qosIn);
-const retainIn = {
-  convert: ({ id, item }: ReceivedItem): boolean => item.retain ?? id === STATE_ITEM,
-};
 
 const rows = {
   name: {
@@ -84,10 +81,11 @@ const rows = {
     to: both(lost("never sent: the hub knows 0, 1 and 2")),
   },
   retain: {
-    from: {
-      item: kept("attribute `retain`", retainIn),
-      plain: approximated("an item with the id `current` is the state, any other is an event", retainIn),
-    },
+    from: both(
+      kept("the item with the id `current` is the state, any other an event", {
+        convert: ({ id }: ReceivedItem): boolean => id === STATE_ITEM,
+      }),
+    ),
     to: both(
       kept("item `current`, which new subscribers are sent; events have the message's id", {
         convert: ({ retain, id }: Message): string => (retain ? STATE_ITEM : id),
