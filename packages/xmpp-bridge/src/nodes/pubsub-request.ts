@@ -18,8 +18,10 @@ export interface PubsubRequests {
   subscriptions(): Element;
   subscribe(node: string, jid: string): Element;
   unsubscribe(node: string, subscription: { readonly jid: string; readonly subid?: string }): Element;
-  /** Items that the node keeps: one of them, or the youngest `most`, or all. */
-  items(node: string, which?: { readonly id?: string; readonly most?: number }): Element;
+  /** Items that the node keeps: some of them, or the youngest `most`. */
+  items(node: string, which: { readonly ids: readonly string[] } | { readonly most: number }): Element;
+  /** The ids of all items that it keeps. */
+  itemIds(node: string): Element;
   /** What the service, or a node of it, says of itself (XEP-0030). */
   info(node?: string): Element;
   /** The nodes of the service, or a page of them. */
@@ -53,10 +55,12 @@ export function requestsTo(service: string): PubsubRequests {
     subscriptions: () => pubsub("get", [element("subscriptions")]),
     subscribe: (node, jid) => pubsub("set", [element("subscribe", { node, jid })]),
     unsubscribe: (node, { jid, subid }) => pubsub("set", [element("unsubscribe", { node, jid, subid })]),
-    items: (node, { id, most } = {}) => {
-      const wanted = id === undefined ? [] : [element("item", { id })];
-      return pubsub("get", [element("items", { node, max_items: most?.toString() }, wanted)]);
+    items: (node, which) => {
+      const wanted = "ids" in which ? which.ids.map((id) => element("item", { id })) : [];
+      const most = "most" in which ? String(which.most) : undefined;
+      return pubsub("get", [element("items", { node, max_items: most }, wanted)]);
     },
+    itemIds: (node) => iq("get", element("query", { xmlns: Namespace.discoItems, node })),
     info: (node) => iq("get", element("query", { xmlns: Namespace.discoInfo, node })),
     list: (page) =>
       iq(

@@ -1,10 +1,4 @@
-/** What the bridge publishes itself, so that it is known when it comes back. */
-export interface SentItem {
-  readonly node: string;
-  readonly item: string;
-  /** Absent: the item was retracted. */
-  readonly payload?: Uint8Array;
-}
+import type { SentItem } from "./sent-items.ts";
 
 /** Nodes → hub: finds and subscribes the nodes of the filters, catches up, publishes what comes. */
 export interface Receiving extends AsyncDisposable {
@@ -12,37 +6,43 @@ export interface Receiving extends AsyncDisposable {
   restore(): Promise<void>;
   /** Follows the link from now on. */
   start(): void;
-  /** To be called before an item or retraction of ours is handed to the link. */
+  /** To be called before an item of ours is handed to the link: known again also where a server strips its attributes. */
   sent(item: SentItem): void;
+  /** What the operator should know: nodes not listed, too many, forbidden. At most a hundred. */
   problems(): readonly string[];
   counts(): ReceivingCounts;
 }
 
-/** Counts since the start, but `subscribed`. */
+/** Counts since the start, but `subscribed` and `waiting`. */
 export interface ReceivingCounts {
   /** Nodes subscribed now. */
   readonly subscribed: number;
+  /** Notifications that wait for the hub now. */
+  readonly waiting: number;
+  /** Items, in notifications and histories. */
   readonly received: number;
   readonly published: number;
+  /** Of those, found by catching up after an outage. */
+  readonly caughtUp: number;
+  /** States cleared: retracted, purged, deleted, or gone after an outage. */
   readonly cleared: number;
-  /** Own items that came back. */
+  /** Own items and retractions that came back. */
   readonly echoes: number;
   readonly duplicates: number;
   readonly expired: number;
   /** Notifications from somebody else than the service. */
   readonly otherSource: number;
-  /** Of nodes not subscribed, or that are no channel's. */
+  /** Of nodes that are not subscribed. */
   readonly unwanted: number;
-  /** Items without or with several payload elements, and what could not be read. */
+  /** Items without or with several payload elements, or with one that cannot be read. */
   readonly malformed: number;
-  /** Refused by the hub, by reason. */
+  /** By the hub, by reason. */
   readonly refused: Readonly<Record<string, number>>;
-  /** Items found by catching up after an outage. */
-  readonly caughtUp: number;
-  /** Nodes whose history was too short for the outage. */
+  /** Outages after which nothing was left on a node of what had been seen last: its history was too short. */
   readonly gaps: number;
-  /** Notifications put aside because the hub was slower, then read again from the node's history. */
+  /** Notifications put aside because the hub was slower, to be read from the node's history. */
   readonly overflowed: number;
   /** Retractions of events: what the server's history forgets. */
   readonly evicted: number;
+  readonly configurations: number;
 }

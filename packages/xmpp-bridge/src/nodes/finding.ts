@@ -1,0 +1,121 @@
+import { type AbortOptions, filterMatches, type Log } from "@nomq/core";
+import type { Link } from "../link/link.ts";
+import {
+  type Asking,
+  type Listing,
+  listNodes,
+  listSubscriptions,
+  type Subscription,
+  titleOf,
+} from "./listing.ts";
+import { channelOfNode, nodeOfChannel } from "./node-name.ts";
+import { eachOf } from "./pool.ts";
+import { requestsTo } from "./pubsub-request.ts";
+
+/** What finding nodes needs. */
+export interface FindingOptions {
+  readonly link: Link;
+  readonly pubsub: string;
+  /** Channels wanted, `+` and `#` as ever. */
+  readonly filters: readonly string[];
+  readonly log: Log;
+  /** Nodes subscribed at most. Default 10,000. */
+  readonly mostNodes?: number;
+}
+
+/** What was found. */
+export interface Found {
+  /** Channels by node, of all that are wanted. */
+  readonly wanted: ReadonlyMap<string, string>;
+  /** Those of them that we are subscribed to already. */
+  readonly subscribed: ReadonlySet<string>;
+  /** Wanted by their full name, but not there. */
+  readonly problems: readonly string[];
+  /** Whether a node that is not in `wanted` is surely gone. */
+  readonly isComplete: boolean;
+}
+
+/** Finds the nodes of the filters: no server knows wildcards, so nodes are listed, and the list is compared. */
+export interface Finding {
+  /** Lists nodes and subscriptions, and ends subscriptions of ours that nothing asks for. */
+  look(jid: string, options?: AbortOptions & { readonly pages?: boolean }): Promise<Found>;
+}
+
+/** Questions and unsubscriptions open at once. */
+const AT_ONCE = 8;
+/** Nodes named by their hash that are asked for their titles in one round. */
+const MOST_ASKED = 1_000;
+
+/** Makes it; asks nobody yet. */
+export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }: FindingOptions): Finding {
+  const requests = requestsTo(pubsub);
+  const exact = filters.filter((filter) => !/[+#]/.test(filter));
+  const patterns = filters.filter((filter) => /[+#]/.test(filter));
+  const isWanted = (channel: string): boolean => filters.some((filter) => filterMatches(filter, channel));
+  /** Channels of nodes named by a hash, as far as they have told their titles. */
+  const resolved = new Map<string, string>();
+  let isCutSaid = false;
+
+  const channelOf = (node: string, title: string | undefined): string | "title" | undefined => {
+    const known = resolved.get(node);
+    if (known !== undefined) return known;
+    const channel = channelOfNode(node, title);
+    // A list may name a node by itself: only its own word tells that it has no title.
+    return channel === undefined && channelOfNode(node) === "title" ? "title" : channel;
+  };
+  const resolve = async (asking: Asking, nodes: readonly string[]): Promise<void> => {
+    await eachOf(nodes.slice(0, MOST_ASKED), { most: AT_ONCE }, async (node) => {
+      const title = await titleOf(asking, node);
+      const channel = title === undefined ? undefined : channelOfNode(node, title);
+      if (channel !== undefined && resolved.size < mostNodes) resolved.set(node, channel);
+    });
+  };
+  const release = async (
+    asking: Asking,
+    own: readonly Subscription[],
+    found: Map<string, string>,
+  ): Promise<void> => {
+    const idle = own.filter(({ node }) => !found.has(node) && channelOf(node, undefined) !== "title");
+    await eachOf(idle, { most: AT_ONCE }, async ({ node, ...subscription }) => {
+      await asking.ask(requests.unsubscribe(node, subscription));
+    });
+  };
+  const say = ({ missing, nodes }: Listing): string | undefined => {
+    if (missing === undefined || patterns.length === 0) return undefined;
+    if (!isCutSaid)
+      log.warn("the XMPP service may have nodes that it does not list", { missing, listed: nodes.size });
+    isCutSaid = true;
+    return `nodes-not-listed: ${missing}`;
+  };
+
+  return {
+    async look(jid, { signal, pages = false } = {}) {
+      const asked = signal === undefined ? {} : { signal };
+      const asking: Asking = { requests, ask: (iq) => link.request(iq, asked) };
+      const [listing, subscriptions] = await Promise.all([
+        patterns.length === 0 ? { nodes: new Map<string, string | undefined>() } : listNodes(asking, pages),
+        listSubscriptions(asking),
+      ]);
+      const own = (subscriptions ?? []).filter((each) => each.jid === jid);
+      const all = new Map([...own.map(({ node }) => [node, undefined] as const), ...listing.nodes]);
+      const untitled = [...all]
+        .filter(([node, title]) => channelOf(node, title) === "title")
+        .map(([node]) => node);
+      await resolve(asking, untitled);
+      const wanted = new Map(exact.map((channel) => [nodeOfChannel(channel), channel]));
+      const problems: string[] = [];
+      for (const [node, title] of all) {
+        const channel = channelOf(node, title);
+        if (channel === undefined || channel === "title" || !isWanted(channel)) continue;
+        if (wanted.size < mostNodes) wanted.set(node, channel);
+        else if (!wanted.has(node) && problems.length === 0)
+          problems.push(`too-many-nodes: more than ${mostNodes}`);
+      }
+      const missing = say(listing);
+      if (missing !== undefined) problems.push(missing);
+      await release(asking, own, wanted);
+      const subscribed = new Set(own.map(({ node }) => node));
+      return { wanted, subscribed, problems, isComplete: missing === undefined && problems.length === 0 };
+    },
+  };
+}

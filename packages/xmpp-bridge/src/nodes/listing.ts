@@ -1,0 +1,75 @@
+import type { IqAnswer } from "../link/link.ts";
+import { type Element, Namespace } from "../stream/element.ts";
+import { formIn } from "./config-form.ts";
+import { nextPageOf, type PubsubRequests } from "./pubsub-request.ts";
+
+/** More nodes of a service are not read. */
+const MOST_NODES = 100_000;
+const PAGE = 200;
+
+/** Asks the service. */
+export interface Asking {
+  readonly requests: PubsubRequests;
+  ask(iq: Element): Promise<IqAnswer>;
+}
+
+/** The nodes of a service. */
+export interface Listing {
+  /** Titles by node; undefined where it has none. */
+  readonly nodes: ReadonlyMap<string, string | undefined>;
+  /** Why nodes may be missing: a condition, or `cut-at-100`: ejabberd lists no more unless told (`max_nodes_discoitems`). */
+  readonly missing?: string;
+}
+
+/** Lists the nodes, page by page where the service has pages. */
+export async function listNodes({ ask, requests }: Asking, pages: boolean): Promise<Listing> {
+  const nodes = new Map<string, string | undefined>();
+  let after: string | undefined;
+  do {
+    const page = { most: PAGE, ...(after === undefined ? {} : { after }) };
+    const answer = await ask(requests.list(pages ? page : undefined));
+    if (answer.is !== "result")
+      return { nodes, missing: answer.is === "error" ? answer.condition : answer.is };
+    const before = nodes.size;
+    const query = answer.stanza.getChild("query", Namespace.discoItems);
+    for (const { attrs } of query?.getChildren("item") ?? []) {
+      if (attrs["node"] !== undefined && nodes.size < MOST_NODES) nodes.set(attrs["node"], attrs["name"]);
+    }
+    // A page without anything new is the last, whatever it says.
+    after = query === undefined || nodes.size === before || !pages ? undefined : nextPageOf(query);
+  } while (after !== undefined && nodes.size < MOST_NODES);
+  return !pages && nodes.size === 100 ? { nodes, missing: "cut-at-100" } : { nodes };
+}
+
+/** The title of one node; undefined: none, or not told. */
+export async function titleOf({ ask, requests }: Asking, node: string): Promise<string | undefined> {
+  const answer = await ask(requests.info(node));
+  if (answer.is !== "result") return undefined;
+  const query = answer.stanza.getChild("query", Namespace.discoInfo);
+  return formIn(query)?.values.get("title") ?? query?.getChild("identity")?.attrs["name"];
+}
+
+/** A subscription of ours. */
+export interface Subscription {
+  readonly node: string;
+  readonly jid: string;
+  readonly subid?: string;
+}
+
+/** Our subscriptions that are in force; undefined: the service does not tell. */
+export async function listSubscriptions({
+  ask,
+  requests,
+}: Asking): Promise<readonly Subscription[] | undefined> {
+  const answer = await ask(requests.subscriptions());
+  if (answer.is !== "result") return undefined;
+  const list = answer.stanza.getChild("pubsub", Namespace.pubsub)?.getChild("subscriptions");
+  const found: Subscription[] = [];
+  for (const { attrs } of list?.getChildren("subscription") ?? []) {
+    const { node, jid, subid, subscription } = attrs;
+    if (node === undefined || jid === undefined || found.length >= MOST_NODES) continue;
+    if ((subscription ?? "subscribed") === "subscribed")
+      found.push({ node, jid, ...(subid === undefined ? {} : { subid }) });
+  }
+  return found;
+}

@@ -1,0 +1,94 @@
+import type { IqAnswer } from "../link/link.ts";
+import type { Asking } from "../nodes/listing.ts";
+import { eachOf } from "../nodes/pool.ts";
+import { readItem } from "../payload/item.ts";
+import { type Element, Namespace } from "../stream/element.ts";
+import { CURRENT } from "./draft.ts";
+import type { NodeMemory } from "./node-memory.ts";
+import { type Missed, missedOf, printOf } from "./node-memory.ts";
+import { type NodeItem, readNodeItem } from "./notification.ts";
+
+/** An answer other than the result asked for. */
+export type NoItems = Exclude<IqAnswer, { readonly is: "result" }>;
+
+/** What a node holds that was not seen. */
+export interface CaughtUp {
+  readonly is: "read";
+  /** Its state; undefined: it has none. */
+  readonly current: NodeItem | undefined;
+  readonly events: Missed<NodeItem>;
+}
+
+/** Read first, and at a time: sixteen of the largest make 3 MB of stanza, all of a history might end the stream. */
+const PAGE = 16;
+/** More of a history is not read. */
+const MOST_ITEMS = 10_000;
+
+/** Reads what was missed of a node; of a new one, what it holds now. Only if the youngest items hold nothing seen before is the whole list asked for. */
+export async function readMissed(
+  asking: Asking,
+  { node, memory, isNew }: { readonly node: string; readonly memory: NodeMemory; readonly isNew: boolean },
+): Promise<CaughtUp | { readonly is: "failed"; readonly answer: NoItems }> {
+  const answer = await asking.ask(asking.requests.items(node, { most: PAGE }));
+  if (answer.is !== "result") return { is: "failed", answer };
+  const page = itemsIn(answer.stanza);
+  const current = page.find(({ id }) => id === CURRENT) ?? (await readCurrent(asking, node));
+  if (current !== undefined && "is" in current) return { is: "failed", answer: current };
+  const events = page.filter(({ id }) => id !== CURRENT);
+  const missed = compare(memory, events);
+  const isAll = isNew || page.length < PAGE || events.some(({ id }) => memory.events.has(id));
+  if (isAll) return { is: "read", current, events: missed };
+  const older = await readOlder(asking, node, { memory, has: new Set(events.map(({ id }) => id)) });
+  if ("answer" in older) return { is: "failed", answer: older.answer };
+  return { is: "read", current, events: { items: [...older.items, ...missed.items], isGap: older.isGap } };
+}
+
+/** The state of a node; undefined: none. */
+export async function readCurrent(asking: Asking, node: string): Promise<NodeItem | NoItems | undefined> {
+  const answer = await asking.ask(asking.requests.items(node, { ids: [CURRENT] }));
+  if (answer.is === "result") return itemsIn(answer.stanza).find(({ id }) => id === CURRENT);
+  return answer.is === "error" && answer.condition === "item-not-found" ? undefined : answer;
+}
+
+const compare = (memory: NodeMemory, items: readonly NodeItem[]): Missed<NodeItem> => {
+  const listed = items.map((item) => {
+    const read = item.payload === undefined ? undefined : readItem(item.payload);
+    return { item, id: item.id, ...(read === undefined ? {} : { print: printOf(read) }) };
+  });
+  const { isGap, items: missed } = missedOf(memory, listed);
+  return { isGap, items: missed.map(({ item }) => item) };
+};
+
+/** Events before those that have been read: their ids first, then those of them that are new. */
+async function readOlder(
+  { ask, requests }: Asking,
+  node: string,
+  { memory, has }: { readonly memory: NodeMemory; readonly has: ReadonlySet<string> },
+): Promise<Missed<NodeItem> | { readonly answer: NoItems }> {
+  const answer = await ask(requests.itemIds(node));
+  if (answer.is !== "result") return { answer };
+  const query = answer.stanza.getChild("query", Namespace.discoItems);
+  const ids = (query?.getChildren("item") ?? []).slice(-MOST_ITEMS).map(({ attrs }) => attrs["name"] ?? "");
+  const listed = ids.filter((id) => id !== "" && id !== CURRENT).map((id) => ({ id }));
+  const missed = missedOf(memory, listed);
+  const wanted = missed.items.map(({ id }) => id).filter((id) => !has.has(id));
+  const found = new Map<string, NodeItem>();
+  let failed: NoItems | undefined;
+  const pages = Array.from({ length: Math.ceil(wanted.length / PAGE) }, (_, at) =>
+    wanted.slice(at * PAGE, (at + 1) * PAGE),
+  );
+  await eachOf(pages, { most: 2 }, async (page) => {
+    const items = await ask(requests.items(node, { ids: page }));
+    if (items.is === "result") for (const item of itemsIn(items.stanza)) found.set(item.id, item);
+    else if (items.is !== "error" || items.condition !== "item-not-found") failed = items;
+  });
+  if (failed !== undefined) return { answer: failed };
+  // What was evicted between the two answers is gone.
+  const items = wanted.flatMap((id) => found.get(id) ?? []);
+  return { items, isGap: missed.isGap };
+}
+
+const itemsIn = (stanza: Element): readonly NodeItem[] => {
+  const items = stanza.getChild("pubsub", Namespace.pubsub)?.getChild("items")?.getChildren("item") ?? [];
+  return items.slice(-MOST_ITEMS).map(readNodeItem);
+};

@@ -1,0 +1,210 @@
+import { type CancelTimer, isValidFilter, type Port } from "@nomq/core";
+import type { Link, LinkState } from "../link/link.ts";
+import { createFinding, type Found } from "../nodes/finding.ts";
+import type { Asking } from "../nodes/listing.ts";
+import { requestsTo } from "../nodes/pubsub-request.ts";
+import type { OwnRetracts } from "../publishing/own-retracts.ts";
+import type { Element } from "../stream/element.ts";
+import { createEvents } from "./events.ts";
+import { createGate } from "./gate.ts";
+import { createInflow } from "./inflow.ts";
+import { createIntake } from "./intake.ts";
+import { joinNode } from "./joining.ts";
+import { createKeptMemories } from "./kept-memories.ts";
+import type { NodeMemory } from "./node-memory.ts";
+import { readNotification } from "./notification.ts";
+import type { Place, Work } from "./place.ts";
+import { createPlaces } from "./places.ts";
+import { createProblems } from "./problems.ts";
+import type { Receiving } from "./receiving.ts";
+import { createSentItems } from "./sent-items.ts";
+import { createTally } from "./tally.ts";
+
+/** What receiving needs. */
+export interface ReceivingOptions {
+  readonly link: Link;
+  readonly port: Port;
+  /** The attachment that messages come from. */
+  readonly attachment: string;
+  /** The address of the pubsub service. */
+  readonly pubsub: string;
+  /** Channels whose nodes are read. */
+  readonly subscribe: readonly string[];
+  /** Our own name in items. */
+  readonly gateway: string;
+  readonly ownRetracts: Pick<OwnRetracts, "take">;
+  /** How often nodes are looked for. Default 60,000 ms. */
+  readonly findEveryMs?: number;
+  /** Nodes subscribed at most. Default 10,000. */
+  readonly mostNodes?: number;
+  /** The service lists its nodes in pages (XEP-0059). Asked at each round; default no. */
+  pages?(): boolean;
+  /** A node was configured or deleted by somebody: what is known of it as a node of ours may be wrong. */
+  changed?(channel: string): void;
+}
+
+/** Nodes that are read at a time: most of the window is for publishing. */
+const CAUGHT_UP_AT_ONCE = 8;
+
+/** Makes {@link Receiving}; does nothing before `start`. */
+export function createReceiving(options: ReceivingOptions): Receiving {
+  const { attachment, gateway, link, port, pubsub, findEveryMs = 60_000 } = options;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const tally = createTally();
+  const problems = createProblems(port.log);
+  const memories = createKeptMemories(port);
+  const sentItems = createSentItems(port.clock);
+  const gate = createGate(CAUGHT_UP_AT_ONCE);
+  const asking: Asking = { requests: requestsTo(pubsub), ask: (iq) => link.request(iq, { signal }) };
+  const intake = createIntake({ gateway, pubsub, sentItems, tally, now: () => port.clock.now() });
+  const events = createEvents({ ...options, asking, intake, tally });
+  const finding = createFinding({
+    ...{ link, pubsub, log: port.log, filters: options.subscribe.filter(isValidFilter) },
+    ...(options.mostNodes === undefined ? {} : { mostNodes: options.mostNodes }),
+  });
+  /** What was seen of nodes, also of those that are not read now. */
+  const known = new Map<string, NodeMemory>();
+  /** What this session's first look found; nodes are caught up with after it. */
+  let looked: Promise<Found | undefined> = Promise.resolve(undefined);
+  let looking: Promise<void> = Promise.resolve();
+  let session = 0;
+  let cancel: CancelTimer = () => undefined;
+  const endings: (() => void)[] = [];
+
+  const makePlace = (memory: NodeMemory, isNew: boolean): Place => {
+    const { node, channel } = memory;
+    const settled = (now: NodeMemory): void => {
+      known.set(node, now);
+      memories.keep(node, now);
+    };
+    const inflow = createInflow({ attachment, port, settled, signal, tally });
+    const place: Place = {
+      ...{ node, channel, inflow, memory, isNew, queue: [] },
+      ...{ isSubscribed: false, isBusy: false, catchUps: 0, isEnded: false },
+    };
+    return place;
+  };
+  const work = async (place: Place, next: Work): Promise<void> => {
+    try {
+      if (next.is === "catch-up") await gate.run(() => join(place));
+      else if (next.is === "gone") await leave(place);
+      else if ((await events.take(place, next.event, next.mayRepeat)) === "gone") await leave(place);
+    } catch (error) {
+      port.log.error("an XMPP notification could not be taken in", {
+        node: place.node,
+        error: String(error),
+      });
+    }
+  };
+  const places = createPlaces({ tally, signal, make: makePlace, work });
+  const join = async (place: Place): Promise<void> => {
+    const found = await looked;
+    if (signal.aborted) return;
+    if (found !== undefined) {
+      if (!found.wanted.has(place.node)) {
+        if (found.isComplete) await leave(place);
+        return;
+      }
+    }
+    await place.inflow.rest();
+    const joined = await joinNode(place, { asking, clock: port.clock, intake, tally, signal, jid });
+    problems.tell(place.node, joined.is === "refused" ? joined.reason : undefined);
+    if (joined.is === "gone") await leave(place);
+    else if (joined.is === "joined") place.inflow.pass(place.memory);
+    else if (!place.isSubscribed) places.end(place);
+  };
+  /** The node is there no more: so is its state. */
+  const leave = async (place: Place): Promise<void> => {
+    const { current } = place.memory;
+    if (current !== undefined && !current.isOwn) await intake.clear(place);
+    await place.inflow.rest();
+    places.end(place);
+    known.delete(place.node);
+    memories.keep(place.node, undefined);
+  };
+  const jid = (): string => {
+    const state = link.state();
+    return state.is === "online" ? state.jid : "";
+  };
+  const look = async (): Promise<Found | undefined> => {
+    const current = session;
+    const own = jid();
+    if (own === "" || signal.aborted) return undefined;
+    const found = await finding.look(own, { signal, pages: options.pages?.() ?? false });
+    if (current !== session || signal.aborted) return undefined;
+    problems.tellAll(found.problems);
+    for (const [node, channel] of found.wanted) {
+      const place =
+        places.get(node) ??
+        places.add(known.get(node) ?? { node, channel, events: new Map() }, !known.has(node));
+      const isThere = found.subscribed.has(node);
+      if (place.isSubscribed && isThere) continue;
+      place.isSubscribed = isThere;
+      if (place.catchUps === 0) places.push(place, { is: "catch-up" });
+    }
+    if (found.isComplete)
+      for (const place of places.all()) if (!found.wanted.has(place.node)) places.push(place, { is: "gone" });
+    return found;
+  };
+  const lookAgain = (): void => {
+    cancel();
+    cancel = port.clock.after(findEveryMs, () => {
+      looking = looking.then(async () => void (await look())).finally(lookAgain);
+    });
+  };
+  const onState = (state: LinkState): void => {
+    if (state.is !== "online" || state.resumed) return;
+    session += 1;
+    const first = Promise.withResolvers<Found | undefined>();
+    looked = first.promise;
+    // Before anything of this session is told: what comes waits behind what was missed.
+    for (const place of places.all()) {
+      place.isSubscribed = false;
+      places.push(place, { is: "catch-up" });
+    }
+    looking = looking.then(async () => first.resolve(await look())).finally(() => first.resolve(undefined));
+    lookAgain();
+  };
+  const onStanza = (stanza: Element): void => {
+    const told = readNotification(stanza, pubsub);
+    if (told.is === "other-source") tally.add("otherSource");
+    if (told.is !== "events") return;
+    for (const event of told.events) {
+      const place = places.get(event.node);
+      if (event.is === "delete" || event.is === "configuration") events.configured(event.node);
+      if (place === undefined) tally.add("unwanted");
+      else places.push(place, { is: "event", event, mayRepeat: place.catchUps > 0 });
+    }
+  };
+
+  return {
+    async restore() {
+      for (const memory of (await memories.restore()).values()) {
+        known.set(memory.node, memory);
+        places.add(memory, false);
+      }
+    },
+    start() {
+      if (options.subscribe.length === 0) return;
+      endings.push(link.onState(onState), link.onStanza(onStanza));
+      onState(link.state());
+    },
+    sent: (item) => sentItems.sent(item),
+    problems: problems.now,
+    counts: () => ({
+      ...tally.now(),
+      subscribed: [...places.all()].filter(({ isSubscribed }) => isSubscribed).length,
+      waiting: places.waiting(),
+    }),
+    async [Symbol.asyncDispose]() {
+      for (const end of endings.splice(0)) end();
+      stopping.abort();
+      cancel();
+      await looking;
+      cancel();
+      await places.rest();
+      await memories[Symbol.asyncDispose]();
+    },
+  };
+}

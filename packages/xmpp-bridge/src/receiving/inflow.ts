@@ -1,0 +1,159 @@
+import {
+  type Clock,
+  type Draft,
+  NomqError,
+  type Port,
+  type Principal,
+  type PublishOptions,
+  type Receipt,
+} from "@nomq/core";
+import type { NodeMemory } from "./node-memory.ts";
+import type { Tally } from "./tally.ts";
+
+/** One message on its way into the hub. */
+export interface Entering {
+  readonly draft: Draft;
+  readonly from: Principal;
+  readonly once?: string;
+  /** What is remembered of the node once the message is stored. */
+  readonly memory: NodeMemory;
+  /** What is counted when it is. */
+  readonly as: "caughtUp" | "cleared" | "published";
+}
+
+/** What an inflow needs. */
+export interface InflowOptions {
+  readonly port: Pick<Port, "clock" | "publish">;
+  readonly attachment: string;
+  readonly tally: Tally;
+  readonly signal: AbortSignal;
+  /** Everything up to here is stored, or has met its end. */
+  settled(memory: NodeMemory): void;
+}
+
+/** The messages of one node, in their order: several are under way at once, for each waits for a commit of the store. */
+export interface Inflow {
+  /** Resolves when there is room for the next. Never rejects. */
+  enter(message: Entering): Promise<void>;
+  /** Remembers without a message, after those under way. */
+  pass(memory: NodeMemory): void;
+  /** Resolves when none is under way. */
+  rest(): Promise<void>;
+}
+
+const MOST_OPEN = 32;
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5_000;
+
+interface Open {
+  readonly memory: NodeMemory;
+  isDone: boolean;
+  readonly done: Promise<void>;
+}
+
+/** Makes one. */
+export function createInflow({ attachment, port, settled, signal, tally }: InflowOptions): Inflow {
+  const open: Open[] = [];
+  /** While the hub is too busy for one, none after it is begun. */
+  let held: Promise<void> | undefined;
+
+  const publish = async ({ draft, from, once }: Entering): Promise<Receipt | undefined> => {
+    const options: PublishOptions = {
+      until: "stored",
+      attachment,
+      signal,
+      ...(once === undefined ? {} : { once }),
+    };
+    try {
+      return await port.publish(draft, from, options);
+    } catch (error) {
+      // A hub that has closed: nothing is remembered, so it comes again.
+      if (error instanceof NomqError) return undefined;
+      throw error;
+    }
+  };
+  const carry = async (message: Entering): Promise<boolean> => {
+    let release: (() => void) | undefined;
+    try {
+      for (let delay = FIRST_DELAY_MS; !signal.aborted; delay = Math.min(2 * delay, LONGEST_DELAY_MS)) {
+        const receipt = await publish(message);
+        if (receipt === undefined) return false;
+        if (receipt.at !== "refused" || !isForNow(receipt.reason)) {
+          count(message, receipt);
+          return receipt.at !== "accepted" || message.draft.qos === 0 || !signal.aborted;
+        }
+        if (release === undefined) {
+          const hold = Promise.withResolvers<void>();
+          held = hold.promise;
+          release = hold.resolve;
+        }
+        await pause(port.clock, delay, signal);
+      }
+      return false;
+    } finally {
+      if (release !== undefined) {
+        held = undefined;
+        release();
+      }
+    }
+  };
+  const count = ({ as }: Entering, receipt: Receipt): void => {
+    if (receipt.at === "refused") tally.refused(receipt.reason ?? "unknown");
+    else if (receipt.repeated === true) tally.add("duplicates");
+    else if (receipt.reason === "echo") tally.add("echoes");
+    else {
+      tally.add(as);
+      if (as === "caughtUp") tally.add("published");
+    }
+  };
+  const shift = (): void => {
+    for (let first = open[0]; first?.isDone === true; first = open[0]) {
+      open.shift();
+      settled(first.memory);
+    }
+  };
+
+  return {
+    async enter(message) {
+      while (held !== undefined) await held;
+      const entry: Open = {
+        memory: message.memory,
+        isDone: false,
+        done: carry(message).then((isSettled) => {
+          entry.isDone = isSettled;
+          shift();
+        }),
+      };
+      open.push(entry);
+      while (open.length >= MOST_OPEN && open[0] !== undefined && !signal.aborted) await open[0].done;
+    },
+    pass(memory) {
+      if (open.length === 0) settled(memory);
+      else open.push({ memory, isDone: true, done: Promise.resolve() });
+    },
+    async rest() {
+      await Promise.all(open.map(({ done }) => done));
+    },
+  };
+}
+
+/** Refusals that pass by themselves: the store is behind, or an outbox with `refuse` is full. */
+const isForNow = (reason: string | undefined): boolean =>
+  reason === "store-busy" || reason === "store-failed" || reason?.startsWith("outbox-full") === true;
+
+/** Waits, or until the signal aborts. */
+export function pause(clock: Pick<Clock, "after">, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const end = (): void => {
+      cancel();
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const cancel = clock.after(ms, end);
+    signal.addEventListener("abort", end, { once: true });
+  });
+}

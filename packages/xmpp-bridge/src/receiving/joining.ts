@@ -1,0 +1,112 @@
+import type { Clock } from "@nomq/core";
+import type { Asking } from "../nodes/listing.ts";
+import { type CaughtUp, type NoItems, readCurrent, readMissed } from "./catch-up.ts";
+import { pause } from "./inflow.ts";
+import type { Intake } from "./intake.ts";
+import type { NodeItem } from "./notification.ts";
+import { type Place, waitingIds } from "./place.ts";
+import type { Tally } from "./tally.ts";
+
+/** What subscribing and catching up need. */
+export interface JoiningOptions {
+  readonly asking: Asking;
+  readonly clock: Clock;
+  readonly intake: Intake;
+  readonly tally: Tally;
+  readonly signal: AbortSignal;
+  /** Our full JID. */
+  jid(): string;
+}
+
+/** How it ended. */
+export type Joined =
+  | { readonly is: "joined" }
+  /** There is no such node. */
+  | { readonly is: "gone" }
+  | { readonly is: "refused"; readonly reason: string }
+  | { readonly is: "stopped" };
+
+const FIRST_DELAY_MS = 250;
+const LONGEST_DELAY_MS = 15_000;
+
+/** Subscribes to a node where that is needed, and takes in what was missed of it. What is told meanwhile waits. */
+export async function joinNode(place: Place, options: JoiningOptions): Promise<Joined> {
+  const { clock, signal } = options;
+  for (let delay = FIRST_DELAY_MS; !signal.aborted; delay = Math.min(2 * delay, LONGEST_DELAY_MS)) {
+    const answer = await (place.isNew ? joinNew(place, options) : rejoin(place, options));
+    if (answer === undefined) return { is: "joined" };
+    if (answer.is === "aborted") return { is: "stopped" };
+    if (answer.is === "poison") return { is: "refused", reason: answer.reason };
+    if (answer.is === "error" && answer.type !== "wait") {
+      if (answer.condition === "item-not-found") return { is: "gone" };
+      return { is: "refused", reason: answer.condition };
+    }
+    await pause(clock, delay, signal);
+  }
+  return { is: "stopped" };
+}
+
+/**
+ * The first time: what the node held before is not for us, but its state is. It is read before we subscribe, so that the
+ * event some servers send with the subscription is known to be old.
+ */
+async function joinNew(place: Place, options: JoiningOptions): Promise<NoItems | undefined> {
+  const { asking, intake } = options;
+  const { memory, node } = place;
+  const found = await readMissed(asking, { node, memory, isNew: true });
+  if (found.is === "failed" && !keepsNone(found.answer)) return found.answer;
+  const waiting = waitingIds(place);
+  if (found.is === "read")
+    for (const item of found.events.items) if (!waiting.has(item.id)) intake.skip(place, item);
+  const wasSubscribed = place.isSubscribed;
+  const refused = await subscribe(place, options);
+  if (refused !== undefined) return refused;
+  const current = wasSubscribed
+    ? found.is === "read"
+      ? found.current
+      : undefined
+    : await readCurrent(asking, node);
+  if (current !== undefined && "is" in current && !keepsNone(current)) return current;
+  place.isNew = false;
+  if (current !== undefined && !("is" in current)) await takeIn(place, current, options);
+  return undefined;
+}
+
+async function rejoin(place: Place, options: JoiningOptions): Promise<NoItems | undefined> {
+  const refused = await subscribe(place, options);
+  if (refused !== undefined) return refused;
+  const { memory, node } = place;
+  const found = await readMissed(options.asking, { node, memory, isNew: false });
+  if (found.is === "read") await takeMissed(place, found, options);
+  else if (!keepsNone(found.answer)) return found.answer;
+  return undefined;
+}
+
+async function takeMissed(
+  place: Place,
+  { current, events }: CaughtUp,
+  options: JoiningOptions,
+): Promise<void> {
+  const { intake, tally } = options;
+  const had = place.memory.current;
+  if (events.isGap) tally.add("gaps");
+  // The state first: an event of the same time may be an answer to it.
+  if (current !== undefined) await takeIn(place, current, options);
+  else if (had !== undefined && !had.isOwn) await intake.clear(place);
+  for (const item of events.items) await takeIn(place, item, options);
+}
+
+const takeIn = (place: Place, item: NodeItem, { intake }: JoiningOptions): Promise<void> =>
+  intake.item(place, item, { isHistory: true, mayRepeat: true });
+
+async function subscribe(place: Place, { asking, jid }: JoiningOptions): Promise<NoItems | undefined> {
+  if (place.isSubscribed) return undefined;
+  const answer = await asking.ask(asking.requests.subscribe(place.node, jid()));
+  if (answer.is !== "result") return answer;
+  place.isSubscribed = true;
+  return undefined;
+}
+
+/** A node that keeps no items has nothing to be read, or its service does not tell. */
+const keepsNone = (answer: NoItems): boolean =>
+  answer.is === "error" && ["feature-not-implemented", "unsupported"].includes(answer.condition);
