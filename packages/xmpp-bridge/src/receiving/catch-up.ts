@@ -3,10 +3,10 @@ import type { Asking } from "../nodes/listing.ts";
 import { eachOf } from "../nodes/pool.ts";
 import { readItem } from "../payload/item.ts";
 import { type Element, Namespace } from "../stream/element.ts";
-import { CURRENT } from "./draft.ts";
 import type { NodeMemory } from "./node-memory.ts";
 import { type Missed, missedOf, printOf } from "./node-memory.ts";
 import { type NodeItem, readNodeItem } from "./notification.ts";
+import { CURRENT } from "./state-item.ts";
 
 /** An answer other than the result asked for. */
 export type NoItems = Exclude<IqAnswer, { readonly is: "result" }>;

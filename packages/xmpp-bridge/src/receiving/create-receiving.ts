@@ -3,7 +3,6 @@ import type { Link, LinkState } from "../link/link.ts";
 import { createFinding, type Found } from "../nodes/finding.ts";
 import type { Asking } from "../nodes/listing.ts";
 import { requestsTo } from "../nodes/pubsub-request.ts";
-import type { OwnRetracts } from "../publishing/own-retracts.ts";
 import type { Element } from "../stream/element.ts";
 import { createEvents } from "./events.ts";
 import { createGate } from "./gate.ts";
@@ -32,7 +31,6 @@ export interface ReceivingOptions {
   readonly subscribe: readonly string[];
   /** Our own name in items. */
   readonly gateway: string;
-  readonly ownRetracts: Pick<OwnRetracts, "take">;
   /** How often nodes are looked for. Default 60,000 ms. */
   readonly findEveryMs?: number;
   /** Nodes subscribed at most. Default 10,000. */
@@ -58,7 +56,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   const gate = createGate(CAUGHT_UP_AT_ONCE);
   const asking: Asking = { requests: requestsTo(pubsub), ask: (iq) => link.request(iq, { signal }) };
   const intake = createIntake({ gateway, pubsub, sentItems, tally, now: () => port.clock.now() });
-  const events = createEvents({ ...options, asking, intake, tally });
+  const events = createEvents({ ...options, asking, intake, sentItems, tally });
   const finding = createFinding({
     ...{ link, pubsub, log: port.log, filters: options.subscribe.filter(isValidFilter) },
     ...(options.mostNodes === undefined ? {} : { mostNodes: options.mostNodes }),

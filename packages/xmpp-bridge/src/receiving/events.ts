@@ -1,12 +1,12 @@
 import type { Asking } from "../nodes/listing.ts";
 import { channelOfNode } from "../nodes/node-name.ts";
-import type { OwnRetracts } from "../publishing/own-retracts.ts";
 import { readCurrent } from "./catch-up.ts";
-import { CURRENT } from "./draft.ts";
 import type { Intake } from "./intake.ts";
 import { withCurrent } from "./node-memory.ts";
 import type { NodeEvent } from "./notification.ts";
 import type { Place } from "./place.ts";
+import type { SentItems } from "./sent-items.ts";
+import { CURRENT } from "./state-item.ts";
 import type { Tally } from "./tally.ts";
 
 /** What events need. */
@@ -14,7 +14,7 @@ export interface EventsOptions {
   readonly asking: Asking;
   readonly intake: Intake;
   readonly tally: Tally;
-  readonly ownRetracts: Pick<OwnRetracts, "take">;
+  readonly sentItems: SentItems;
   changed?(channel: string): void;
 }
 
@@ -27,14 +27,14 @@ export interface Events {
 }
 
 /** Makes it. */
-export function createEvents({ asking, changed, intake, ownRetracts, tally }: EventsOptions): Events {
+export function createEvents({ asking, changed, intake, sentItems, tally }: EventsOptions): Events {
   const retracted = async (place: Place, id: string): Promise<void> => {
     // A server that tells of evicted items uses the same words: only the state is ever cleared.
     if (id !== CURRENT) {
       tally.add("evicted");
       return;
     }
-    if (ownRetracts.take(place.node, id)) {
+    if (sentItems.take({ node: place.node, item: id })) {
       tally.add("echoes");
       place.memory = withCurrent(place.memory, undefined);
       place.inflow.pass(place.memory);

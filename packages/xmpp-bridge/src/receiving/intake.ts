@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Principal } from "@nomq/core";
+import { draftFromItem } from "../mapping.ts";
 import { type ReadItem, readItem } from "../payload/item.ts";
-import { CURRENT, clearingDraft, draftOf } from "./draft.ts";
 import { lifetimeOf } from "./lifetime.ts";
 import { printOf, withCurrent, withEvent } from "./node-memory.ts";
 import type { NodeItem } from "./notification.ts";
 import type { Place } from "./place.ts";
 import type { SentItems } from "./sent-items.ts";
+import { CURRENT, clearingDraft } from "./state-item.ts";
 import type { Tally } from "./tally.ts";
 
 /** What taking items in needs. */
@@ -91,10 +92,10 @@ export function createIntake({ gateway, now, pubsub, sentItems, tally }: IntakeO
         await clear(place);
         return;
       }
-      const ttlMs = lifetime.is === "left" ? { ttlMs: lifetime.ms } : {};
+      const left = lifetime.is === "left" ? { expiresInMs: lifetime.ms } : {};
       const once = onceOf(place.node, id, found);
       await place.inflow.enter({
-        draft: draftOf(found, { channel: place.channel, id, ...ttlMs }),
+        draft: draftFromItem({ channel: place.channel, id, item: found, ...left }),
         from: principalOf(item.publisher ?? pubsub),
         memory: place.memory,
         as: source.isHistory ? "caughtUp" : "published",

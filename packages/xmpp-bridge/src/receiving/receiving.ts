@@ -1,4 +1,10 @@
-import type { SentItem } from "./sent-items.ts";
+/** What the bridge publishes itself. */
+export interface SentItem {
+  readonly node: string;
+  readonly item: string;
+  /** Absent: the item was retracted. */
+  readonly payload?: Uint8Array;
+}
 
 /** Nodes → hub: finds and subscribes the nodes of the filters, catches up, publishes what comes. */
 export interface Receiving extends AsyncDisposable {
@@ -6,7 +12,7 @@ export interface Receiving extends AsyncDisposable {
   restore(): Promise<void>;
   /** Follows the link from now on. */
   start(): void;
-  /** To be called before an item of ours is handed to the link: known again also where a server strips its attributes. */
+  /** To be called before an item or retraction of ours is handed to the link, so that it is known when it comes back. */
   sent(item: SentItem): void;
   /** What the operator should know: nodes not listed, too many, forbidden. At most a hundred. */
   problems(): readonly string[];

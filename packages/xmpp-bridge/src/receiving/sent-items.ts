@@ -1,44 +1,59 @@
-import type { Clock } from "@nomq/core";
+import { createHash } from "node:crypto";
+import { AgedMap, type Clock } from "@nomq/core";
+import type { SentItem } from "./receiving.ts";
 
-/** What the bridge publishes itself. */
-export interface SentItem {
-  readonly node: string;
-  readonly item: string;
-  readonly payload: Uint8Array;
-}
-
-const TICKET_MS = 30_000;
+/** How long a notification of what we sent may take to come. */
+const TICKET_MS = 60_000;
 const MOST = 10_000;
 
-/** Own items whose notifications may come back without their attributes, should a server strip them. Each is good for one. */
+/**
+ * What we sent, as long as its notification may come back: retractions, which carry no origin and must not clear what has
+ * been set since, and items, should a server strip their attributes. Each is good for one.
+ */
 export interface SentItems {
   sent(item: SentItem): void;
-  /** Whether an item that came is one of ours; it is used up. */
+  /** Whether what came is ours; it is used up. */
   take(item: SentItem): boolean;
+  /** In another session nothing of the last one comes. */
+  clear(): void;
 }
 
 /** Makes it empty. */
 export function createSentItems(clock: Pick<Clock, "monotonic">): SentItems {
-  const open = new Map<string, { readonly payload: Uint8Array; readonly until: number }>();
-  const keyOf = ({ node, item }: SentItem): string => `${item} ${node}`;
+  const tickets = new AgedMap<string, readonly number[]>();
+  const prune = (): void => {
+    const now = clock.monotonic();
+    for (let key = tickets.oldest(); key !== undefined; key = tickets.oldest()) {
+      if (tickets.size <= MOST && (tickets.get(key)?.at(-1) ?? 0) >= now) break;
+      tickets.delete(key);
+    }
+  };
   return {
     sent(item) {
       const key = keyOf(item);
-      open.delete(key);
-      open.set(key, { payload: item.payload, until: clock.monotonic() + TICKET_MS });
-      const now = clock.monotonic();
-      for (const [oldest, { until }] of open) {
-        if (open.size <= MOST && until >= now) break;
-        open.delete(oldest);
-      }
+      const before = tickets.get(key) ?? [];
+      tickets.delete(key);
+      tickets.set(key, [...before, clock.monotonic() + TICKET_MS].slice(-MOST_ALIKE));
+      prune();
     },
     take(item) {
       const key = keyOf(item);
-      const ticket = open.get(key);
-      if (ticket === undefined || ticket.until < clock.monotonic()) return false;
-      if (Buffer.compare(ticket.payload, item.payload) !== 0) return false;
-      open.delete(key);
-      return true;
+      const now = clock.monotonic();
+      const left = (tickets.get(key) ?? []).filter((until) => until >= now);
+      tickets.delete(key);
+      if (left.length > 1) tickets.set(key, left.slice(1));
+      return left.length > 0;
+    },
+    clear() {
+      for (const key of [...tickets.keys()]) tickets.delete(key);
     },
   };
 }
+
+/** Of the same words on the same node. */
+const MOST_ALIKE = 100;
+
+const keyOf = ({ node, item, payload }: SentItem): string => {
+  const print = payload === undefined ? "retract" : createHash("sha256").update(payload).digest("base64url");
+  return `${print} ${item} ${node}`;
+};
