@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { type CancelTimer, silentLog } from "@nomq/core";
+import { type CancelTimer, type Log, silentLog } from "@nomq/core";
 import type { Element } from "../stream/element.ts";
+import type { Identity } from "../stream/negotiate.ts";
 import { openStream, type Stream } from "../stream/stream.ts";
 import type { StreamEnd } from "../stream/stream-end.ts";
 import type { Resumable } from "../stream/stream-management.ts";
@@ -15,7 +16,6 @@ import { type LinkEffect, type LinkInput, type Phase, step } from "./transition.
 /** Makes a {@link Link}; nothing is opened before `start`. */
 export function createLink(options: LinkOptions): Link {
   const { clock, log = silentLog, random = Math.random } = options;
-  const service = options.service ?? `xmpp://${options.domain}:5222`;
   const times = { ...LINK_TIMES, ...options.times };
   const counts = { attempts: 0, sessions: 0, resumptions: 0, replayed: 0 };
   const states = createHearers<LinkState>();
@@ -40,6 +40,7 @@ export function createLink(options: LinkOptions): Link {
     for (const effect of next.effects) act(effect);
   };
   const tell = (now: LinkState): void => {
+    report(state, now, log);
     state = now;
     states.tell(now, log);
   };
@@ -49,6 +50,7 @@ export function createLink(options: LinkOptions): Link {
         connect();
         break;
       case "close-stream":
+        desk.close();
         stream?.close();
         break;
       case "stop-waiting":
@@ -60,18 +62,14 @@ export function createLink(options: LinkOptions): Link {
   };
   const connect = (): void => {
     counts.attempts += 1;
-    tell({ is: "connecting", attempt: counts.attempts, since: clock.now() });
+    const after = state.is === "waiting" ? { reason: state.reason, fatal: state.fatal } : undefined;
+    tell({ is: "connecting", attempt: counts.attempts, since: clock.now(), ...(after && { after }) });
     stream = openStream({
       ...{ clock, times, onOnline: up, onStanza: receive, onEnd: down },
       maxStanza: options.maxReceived ?? 16_777_216,
       // Not by the desk: it must go out when the window is full.
       onAsk: () => stream?.send([pingOf(options.domain)]),
-      who: {
-        ...{ service, domain: options.domain, resource: options.resource },
-        ...{ username: options.username, password: options.password, tls: options.tls ?? {} },
-        nonce: randomBytes(18).toString("base64"),
-        ...(resume === undefined ? {} : { resume }),
-      },
+      who: identityOf(options, resume),
     });
   };
   const up = (session: { readonly jid: string; readonly resumed: boolean }): void => {
@@ -79,7 +77,6 @@ export function createLink(options: LinkOptions): Link {
     counts[session.resumed ? "resumptions" : "sessions"] += 1;
     go({ is: "online" });
     counts.replayed += desk.up(session.resumed);
-    log.info(session.resumed ? "XMPP session resumed" : "XMPP session begun", { jid });
     tell({ is: "online", jid, resumed: session.resumed, since: clock.now() });
     desk.pump();
   };
@@ -97,13 +94,8 @@ export function createLink(options: LinkOptions): Link {
     told(end);
   };
   const told = (end: StreamEnd): void => {
-    const since = clock.now();
-    if (phase.is === "waiting") {
-      const fatal = end.fatal === true;
-      const retryMs = Math.round(phase.delayMs);
-      log[fatal ? "error" : "warn"]("XMPP connection lost", { reason: end.reason, retryMs });
-      tell({ is: "waiting", reason: end.reason, fatal, retryAt: since + retryMs, since });
-    } else if (phase.is === "closed") finish();
+    if (phase.is === "waiting") tell(waitingState({ end, delayMs: phase.delayMs, now: clock.now() }));
+    else if (phase.is === "closed") finish();
   };
   const finish = (): void => {
     desk.close();
@@ -125,4 +117,31 @@ export function createLink(options: LinkOptions): Link {
       await closed.promise;
     },
   };
+}
+
+interface Wait {
+  readonly end: StreamEnd;
+  readonly delayMs: number;
+  readonly now: number;
+}
+
+function waitingState({ end, delayMs, now }: Wait): LinkState {
+  const retryAt = now + Math.round(delayMs);
+  return { is: "waiting", reason: end.reason, fatal: end.fatal === true, retryAt, since: now };
+}
+
+/** A server that is away for hours is said once, and then for whoever looks closely. */
+function report(before: LinkState, now: LinkState, log: Log): void {
+  if (now.is === "online")
+    log.info(now.resumed ? "XMPP session resumed" : "XMPP session begun", { jid: now.jid });
+  if (now.is !== "waiting") return;
+  const isKnown = before.is === "connecting" && before.after?.reason === now.reason;
+  const level = isKnown ? "debug" : now.fatal ? "error" : "warn";
+  log[level]("no XMPP connection", { reason: now.reason, retryMs: now.retryAt - now.since });
+}
+
+function identityOf(options: LinkOptions, resume: Resumable | undefined): Identity {
+  const { domain, resource, username, password, tls = {}, service = `xmpp://${domain}:5222` } = options;
+  const nonce = randomBytes(18).toString("base64");
+  return { service, domain, resource, username, password, tls, nonce, ...(resume && { resume }) };
 }

@@ -4,7 +4,13 @@ import type { SlowAnswers } from "./rate-watch.ts";
 
 /** Where the link stands. `since` and `retryAt` are Unix milliseconds. */
 export type LinkState =
-  | { readonly is: "connecting"; readonly attempt: number; readonly since: number }
+  | {
+      readonly is: "connecting";
+      readonly attempt: number;
+      readonly since: number;
+      /** What the attempt before ended with: it is true until this one comes online. */
+      readonly after?: { readonly reason: string; readonly fatal: boolean };
+    }
   | { readonly is: "online"; readonly jid: string; readonly resumed: boolean; readonly since: number }
   | {
       readonly is: "waiting";

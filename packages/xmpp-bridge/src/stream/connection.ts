@@ -12,6 +12,8 @@ export interface ConnectionOptions {
   readonly domain: string;
   readonly tls: TlsOptions;
   readonly limits: IncomingLimits;
+  /** Longest message of a WebSocket. */
+  readonly maxMessageBytes: number;
   /** Every element in order; no more after the end. */
   readonly onElement: (element: Element) => void;
   /** Bytes came, be they a whole element or not. */
@@ -39,7 +41,7 @@ export interface Connection {
 /** Prepares a connection; nothing is opened yet. */
 export function createConnection(options: ConnectionOptions): Connection {
   const { service, domain, limits, tls } = options;
-  const client = createClient({ service, domain, tls, maxMessageBytes: limits.stanza * 4 });
+  const client = createClient(options);
   const framed = /^wss?:/.test(service);
   let ended = false;
   let connected = false;

@@ -60,6 +60,8 @@ export function openStream(options: StreamOptions): Stream {
   const connection: Connection = createConnection({
     ...{ service: who.service, domain: who.domain, limits },
     tls: tlsOptions(who.domain, who.tls),
+    // No letter takes more than three bytes for each unit that strings count.
+    maxMessageBytes: options.maxStanza * 3,
     onData: () => session?.heard(),
     onElement: (element) => queue.push(element),
     onEnd(end) {

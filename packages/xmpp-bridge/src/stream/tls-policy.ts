@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
 import type { TlsOptions } from "./xmpp-js.ts";
 
 /** What is asked of the connection's security. */
@@ -45,11 +46,12 @@ export function tlsStep(
     : "go-on";
 }
 
-/** Options of Node's TLS: the certificate is always checked, against the domain and not the address. */
+/** Options of Node's TLS: the certificate is always checked, against the domain and not where it was found. */
 export function tlsOptions(domain: string, { ca, servername = domain }: TlsSettings): TlsOptions {
   return {
     // No name may be asked for that is an address (RFC 6066 section 3).
-    ...(isIP(servername) > 0 ? { host: servername } : { servername, host: servername }),
+    ...(isIP(servername) > 0 ? {} : { servername }),
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(servername, certificate),
     ...(ca === undefined ? {} : { ca }),
   };
 }

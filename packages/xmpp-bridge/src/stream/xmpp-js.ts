@@ -1,4 +1,5 @@
 /// <reference path="./xmpp-js.d.ts" />
+import type { PeerCertificate } from "node:tls";
 import { client } from "@xmpp/client";
 import { type ClientOptions, WebSocket } from "ws";
 import type { Element } from "./element.ts";
@@ -69,6 +70,8 @@ export interface XmppClient {
 export interface TlsOptions {
   readonly servername?: string;
   readonly ca?: string | readonly string[];
+  /** Whether the certificate names whom we want; an error where not. */
+  checkServerIdentity?(host: string, certificate: PeerCertificate): Error | undefined;
 }
 
 /** What is asked of a client. */
@@ -101,16 +104,17 @@ export function createClient({ service, domain, tls, maxMessageBytes }: ClientSe
   made._streamError = () => Promise.resolve();
   made.disconnect = () => Promise.resolve();
   const parametersOf = made.socketParameters.bind(made);
-  made.socketParameters = (url) => {
-    const parameters = parametersOf(url);
-    return typeof parameters === "object" && url.startsWith("xmpps:")
-      ? { ...parameters, ...tls }
-      : parameters;
-  };
+  made.socketParameters = (url) => tcpParameters(parametersOf(url), url.startsWith("xmpps:") ? tls : {});
   const [webSockets] = made.transports;
   if (webSockets !== undefined)
     made.transports[0] = withWs(webSockets, { maxPayload: maxMessageBytes, ...wsTls(tls) });
   return made;
+}
+
+/** With the host as sockets take it: without the brackets that a URL has around IPv6. Of a WebSocket: its URL. */
+function tcpParameters(parameters: unknown, tls: TlsOptions): unknown {
+  if (typeof parameters !== "object" || parameters === null || !("host" in parameters)) return parameters;
+  return { ...parameters, host: String(parameters.host).replace(/^\[|\]$/g, ""), ...tls };
 }
 
 /** The socket of xmpp.js for TLS, which can also go around one that is connected. */
@@ -138,10 +142,11 @@ export function assertInternals(made: unknown): asserts made is XmppClient {
   for (const name of ["socket", "parser", "timeout"]) if (!(name in made)) fail(`no ${name}`);
 }
 
-const wsTls = ({ ca, servername }: TlsOptions): ClientOptions => ({
-  ...(ca === undefined ? {} : { ca: [ca].flat() }),
-  ...(servername === undefined ? {} : { servername }),
-});
+const wsTls = ({ ca, ...rest }: TlsOptions): ClientOptions => {
+  const options: unknown = { ...rest, ...(ca === undefined ? {} : { ca: [ca].flat() }) };
+  // The types of `ws` say otherwise of the check, but it is handed to Node's TLS as it is.
+  return options as ClientOptions;
+};
 
 /** Node's own WebSocket takes no certificate authority and any size of message. */
 function withWs(transport: Transport, options: ClientOptions): Transport {

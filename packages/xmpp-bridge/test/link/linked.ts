@@ -1,4 +1,5 @@
 import { silentLog, systemClock } from "@nomq/core";
+import type { FakeClock } from "@nomq/core/testing";
 import { createLink } from "../../src/link/create-link.ts";
 import type { IqAnswer, Link, LinkState } from "../../src/link/link.ts";
 import type { LinkOptions } from "../../src/link/options.ts";
@@ -56,3 +57,9 @@ export function linked(service: string, more: Partial<LinkOptions> = {}): Linked
 
 export const pingTo = (to: string): Element =>
   element("iq", { type: "get", to }, [element("ping", { xmlns: Namespace.ping })]);
+
+/** Moves time on until it holds: sockets settle between. */
+export async function advanceUntil(clock: FakeClock, holds: () => boolean, step = 250): Promise<void> {
+  for (let count = 0; count < 1_000 && !holds(); count += 1) await clock.advance(step);
+  if (!holds()) throw new Error("it never came about");
+}
