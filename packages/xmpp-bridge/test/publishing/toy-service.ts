@@ -145,9 +145,10 @@ export function createToyService(): ToyService {
     history: 10,
     prepares: undefined,
     answer() {
-      for (const { text, iq, resolve } of held.splice(0)) {
-        const fate = toy.fate(text);
-        if (fate !== "held") resolve(answerTo(iq, fate));
+      for (const one of held.splice(0)) {
+        const fate = toy.fate(one.text);
+        if (fate === "held") held.push(one);
+        else one.resolve(answerTo(one.iq, fate));
       }
     },
     drop(node) {
