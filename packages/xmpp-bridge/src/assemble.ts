@@ -13,6 +13,9 @@ import { createProblemNodes, type ProblemNodes } from "./publishing/problem-node
 import { createPublisher, type Publisher } from "./publishing/publisher.ts";
 import { retractExpired } from "./publishing/retract-expired.ts";
 import type { PublisherEvents } from "./publishing/sending.ts";
+import { createReceiving } from "./receiving/create-receiving.ts";
+import type { Receiving } from "./receiving/receiving.ts";
+import type { SentItem } from "./receiving/sent-items.ts";
 import { restoreOwn } from "./remembered.ts";
 
 /** Requests sent and not answered: more only waits longer (measured on both servers). */
@@ -25,6 +28,7 @@ export interface Parts {
   readonly nodes: Nodes;
   readonly attachment: Attachment;
   readonly publisher: Publisher;
+  readonly receiving: Receiving;
   readonly expiries: Expiries;
   /** Nodes whose items the service refuses. */
   readonly refusing: ProblemNodes;
@@ -50,17 +54,24 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
   const { clock, log } = port;
   const expiries: Expiries = createExpiries({
     clock,
-    retract: (item) => retractExpired({ link, pubsub, counters, log, sent: () => undefined }, item),
+    retract: (item) => retractExpired({ link, pubsub, counters, log, sent }, item),
     remember: (changes) => port.remember(changes),
     overflow: () => counters.count("unexpired"),
   });
+  const sent = (item: SentItem): void => receiving.sent(item);
   const gateway = await restoreOwn(port, expiries);
   const link = createLink({ ...settings, resource: `nomq-${gateway}`, window: WINDOW, clock, log });
   const nodes = createNodes({ link, pubsub, clock, log, history });
+  const receiving = createReceiving({
+    ...{ link, port, pubsub, gateway, subscribe: settings.subscribe },
+    attachment: attachmentName(pubsub),
+    changed: nodes.forget,
+  });
+  await receiving.restore();
   const refusing = createProblemNodes(() => clock.now());
   const publisher = createPublisher({
     ...{ port, link, nodes, pubsub, gateway, expiries, known: createKnownNodes() },
-    sent: () => undefined,
+    sent,
     tell: teller(port, refusing, use),
   });
   const attachment = await port.attach({
@@ -78,7 +89,7 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
     deliver: publisher.deliver,
   });
   attachment.pause("not started");
-  return { port, link, nodes, attachment, publisher, expiries, refusing };
+  return { port, link, nodes, attachment, publisher, receiving, expiries, refusing };
 }
 
 /** Counts what publishing tells, and says in the log what an operator must know. */

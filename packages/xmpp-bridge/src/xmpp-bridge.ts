@@ -29,6 +29,8 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
   const { pubsub, service } = settings;
   const counters = createCounters();
   let attached: Attached | undefined;
+  /** Counts go on being read after a stop. */
+  let counted: Attached | undefined;
   let isStarted = false;
   let stopping: Promise<void> | undefined;
   let cancelLook: CancelTimer | undefined;
@@ -36,11 +38,11 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
 
   const say = (): void => {
     if (attached === undefined || !isStarted) return;
-    const { link, nodes, refusing, watch } = attached;
+    const { link, nodes, receiving, refusing, watch } = attached;
     const { slow } = link.counts();
     const problems = [...nodes.problems(), ...refusing.list()];
-    const parts = { service, pubsub, state: watch.state(), nodes: problems, receiving: [], slow };
-    const { state, reason } = statusOf(parts);
+    const parts = { service, pubsub, state: watch.state(), nodes: problems, slow };
+    const { state, reason } = statusOf({ ...parts, receiving: receiving.problems() });
     if (state !== "closed") feed.set(state, reason);
   };
   const look = (): void => {
@@ -69,6 +71,7 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
       rebuilt: (channels) => parts.attachment.repair(channels.filter(isValidFilter)),
     });
     attached = { ...parts, watch };
+    counted = attached;
     stopping = undefined;
   };
   const start = async ({ signal }: AbortOptions = {}): Promise<void> => {
@@ -78,6 +81,7 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
     if (isStarted) return;
     isStarted = true;
     attached.watch.start();
+    attached.receiving.start();
     attached.link.start();
     look();
   };
@@ -108,22 +112,27 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
     // It listens nowhere.
     addresses: () => [],
     counts: () => ({
-      publishing: { ...counters.read(), expiring: attached?.expiries.size ?? 0 },
-      messagesRefused: {},
+      publishing: { ...counters.read(), expiring: counted?.expiries.size ?? 0 },
+      messagesRefused: counted?.receiving.counts().refused ?? {},
       lost: [],
-      ...(attached && { link: attached.link.counts(), nodes: attached.nodes.counts() }),
+      ...(counted && {
+        link: counted.link.counts(),
+        nodes: counted.nodes.counts(),
+        receiving: counted.receiving.counts(),
+      }),
     }),
     [Symbol.asyncDispose]: stop,
   };
 }
 
 /** What is on its way is waited for while somebody can answer. */
-async function endAll({ attachment, expiries, link, publisher, watch }: Attached): Promise<void> {
+async function endAll({ attachment, expiries, link, publisher, receiving, watch }: Attached): Promise<void> {
   const isThere = watch.state().is === "there";
   watch.stop();
   expiries.pause();
   attachment.pause("stopping");
   if (!isThere) publisher.failAll("stopping");
-  await attachment[Symbol.asyncDispose]();
+  // What has come in is stored or comes again; what goes out is answered.
+  await Promise.all([receiving[Symbol.asyncDispose](), attachment[Symbol.asyncDispose]()]);
   await link[Symbol.asyncDispose]();
 }

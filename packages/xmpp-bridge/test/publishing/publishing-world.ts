@@ -51,7 +51,8 @@ export async function startPublishing(setup: WorldSetup = {}): Promise<Publishin
   for await (const [key, value] of port.state()) expiries.restore(key, value, port.clockSetBy());
   const publisher = createPublisher({
     ...{ port, link: toy.link, nodes: toy.nodes, pubsub: "pubsub.localhost", gateway: "gw" },
-    ...{ known: createKnownNodes(), expiries, sent: () => undefined },
+    ...{ known: createKnownNodes(), expiries },
+    sent: () => undefined,
     tell: {
       noService: (reason) => tell(`no-service ${reason}`),
       taken: () => undefined,
