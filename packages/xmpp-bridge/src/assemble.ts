@@ -14,8 +14,7 @@ import { createPublisher, type Publisher } from "./publishing/publisher.ts";
 import { retractExpired } from "./publishing/retract-expired.ts";
 import type { PublisherEvents } from "./publishing/sending.ts";
 import { createReceiving } from "./receiving/create-receiving.ts";
-import type { Receiving } from "./receiving/receiving.ts";
-import type { SentItem } from "./receiving/sent-items.ts";
+import type { Receiving, SentItem } from "./receiving/receiving.ts";
 import { restoreOwn } from "./remembered.ts";
 
 /** Requests sent and not answered: more only waits longer (measured on both servers). */

@@ -1,7 +1,7 @@
 import type { Log } from "@nomq/core";
 import type { Counters } from "../counters.ts";
 import type { Link } from "../link/link.ts";
-import type { SentItem } from "../receiving/sent-items.ts";
+import type { SentItem } from "../receiving/receiving.ts";
 import type { NodeItem, Retracted } from "./expiries.ts";
 import { retractIq, STATE_ITEM } from "./stanzas.ts";
 import { verdictOf } from "./verdict.ts";

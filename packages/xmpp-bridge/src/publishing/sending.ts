@@ -1,7 +1,7 @@
 import type { Delivery, Message, Port } from "@nomq/core";
 import type { Link } from "../link/link.ts";
 import type { Nodes } from "../nodes/nodes.ts";
-import type { SentItem } from "../receiving/sent-items.ts";
+import type { SentItem } from "../receiving/receiving.ts";
 import type { Expiries, NodeItem } from "./expiries.ts";
 import type { KnownNodes } from "./known-nodes.ts";
 import type { Lane, LaneCall } from "./lane.ts";
