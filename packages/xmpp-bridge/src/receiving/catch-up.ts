@@ -68,8 +68,11 @@ async function readOlder(
   const answer = await ask(requests.itemIds(node));
   if (answer.is !== "result") return { answer };
   const query = answer.stanza.getChild("query", Namespace.discoItems);
-  const ids = (query?.getChildren("item") ?? []).slice(-MOST_ITEMS).map(({ attrs }) => attrs["name"] ?? "");
-  const listed = ids.filter((id) => id !== "" && id !== CURRENT).map((id) => ({ id }));
+  const ids = (query?.getChildren("item") ?? [])
+    .slice(0, MOST_ITEMS)
+    .map(({ attrs }) => attrs["name"] ?? "");
+  const oldestFirst = isYoungestFirst(ids, [...has]) ? ids.reverse() : ids;
+  const listed = oldestFirst.filter((id) => id !== "" && id !== CURRENT).map((id) => ({ id }));
   const missed = missedOf(memory, listed);
   const wanted = missed.items.map(({ id }) => id).filter((id) => !has.has(id));
   const found = new Map<string, NodeItem>();
@@ -86,6 +89,12 @@ async function readOlder(
   // What was evicted between the two answers is gone.
   const items = wanted.flatMap((id) => found.get(id) ?? []);
   return { items, isGap: missed.isGap };
+}
+
+/** Prosody lists ids the other way round than items: told by those that have been read, oldest first. */
+function isYoungestFirst(ids: readonly string[], read: readonly string[]): boolean {
+  const places = read.map((id) => ids.indexOf(id)).filter((at) => at >= 0);
+  return (places[0] ?? 0) > (places.at(-1) ?? 0);
 }
 
 const itemsIn = (stanza: Element): readonly NodeItem[] => {

@@ -63,7 +63,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   });
   /** What was seen of nodes, also of those that are not read now. */
   const known = new Map<string, NodeMemory>();
-  /** What this session's first look found; nodes are caught up with after it. */
+  /** What was last found in this session; nodes are caught up with after its first look. */
   let looked: Promise<Found | undefined> = Promise.resolve(undefined);
   let looking: Promise<void> = Promise.resolve();
   let session = 0;
@@ -132,6 +132,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     const found = await finding.look(own, { signal, pages: options.pages?.() ?? false });
     if (current !== session || signal.aborted) return undefined;
     problems.tellAll(found.problems);
+    looked = Promise.resolve(found);
     for (const [node, channel] of found.wanted) {
       const place =
         places.get(node) ??

@@ -70,8 +70,9 @@ export function createIntake({ gateway, now, pubsub, sentItems, tally }: IntakeO
       }
       const { id } = item;
       const print = printOf(found);
-      const isOwn =
-        isOurs(found, gateway) || sentItems.take({ node: place.node, item: id, payload: found.payload });
+      // Used up in any case: somebody else may say the same.
+      const isTicketed = sentItems.take({ node: place.node, item: id, payload: found.payload });
+      const isOwn = isTicketed || isOurs(found, gateway);
       const isRepeat =
         (hasOrigin(found) || source.mayRepeat || source.isHistory) && isRepeated(place, id, print);
       const lifetime = lifetimeOf(found, { now: now(), stamp: source.stamp });

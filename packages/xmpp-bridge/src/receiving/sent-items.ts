@@ -14,8 +14,6 @@ export interface SentItems {
   sent(item: SentItem): void;
   /** Whether what came is ours; it is used up. */
   take(item: SentItem): boolean;
-  /** In another session nothing of the last one comes. */
-  clear(): void;
 }
 
 /** Makes it empty. */
@@ -43,9 +41,6 @@ export function createSentItems(clock: Pick<Clock, "monotonic">): SentItems {
       tickets.delete(key);
       if (left.length > 1) tickets.set(key, left.slice(1));
       return left.length > 0;
-    },
-    clear() {
-      for (const key of [...tickets.keys()]) tickets.delete(key);
     },
   };
 }
