@@ -18,6 +18,8 @@ export interface PubsubRequests {
   subscriptions(): Element;
   subscribe(node: string, jid: string): Element;
   unsubscribe(node: string, subscription: { readonly jid: string; readonly subid?: string }): Element;
+  /** Deletes a node of ours. */
+  delete(node: string): Element;
   /** Items that the node keeps: some of them, or the youngest `most`. */
   items(node: string, which: { readonly ids: readonly string[] } | { readonly most: number }): Element;
   /** The ids of all items that it keeps. */
@@ -54,6 +56,7 @@ export function requestsTo(service: string): PubsubRequests {
     affiliate: (node, list) => owner("set", element("affiliations", { node }, list.map(affiliationElement))),
     subscriptions: () => pubsub("get", [element("subscriptions")]),
     subscribe: (node, jid) => pubsub("set", [element("subscribe", { node, jid })]),
+    delete: (node) => owner("set", element("delete", { node })),
     unsubscribe: (node, { jid, subid }) => pubsub("set", [element("unsubscribe", { node, jid, subid })]),
     items: (node, which) => {
       const wanted = "ids" in which ? which.ids.map((id) => element("item", { id })) : [];
