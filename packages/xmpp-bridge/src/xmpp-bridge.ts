@@ -40,8 +40,9 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
     if (attached === undefined || !isStarted) return;
     const { link, nodes, receiving, refusing, watch } = attached;
     const { slow } = link.counts();
-    const problems = [...nodes.problems(), ...refusing.list()];
-    const parts = { service, pubsub, state: watch.state(), nodes: problems, slow };
+    // A node that could not be made has refused its messages too: one line of it.
+    const problems = new Map([...refusing.list(), ...nodes.problems()].map((each) => [each.node, each]));
+    const parts = { service, pubsub, state: watch.state(), nodes: [...problems.values()], slow };
     const { state, reason } = statusOf({ ...parts, receiving: receiving.problems() });
     if (state !== "closed") feed.set(state, reason);
   };

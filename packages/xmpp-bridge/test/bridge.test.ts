@@ -1,0 +1,203 @@
+import { createMemoryStore } from "@nomq/core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { describeWithPeers } from "../../../test/peers.ts";
+import { type Prosody, startProsody } from "../../../test/real/prosody.ts";
+import { nodeOfChannel } from "../src/nodes/node-name.ts";
+import { startBridge } from "./bridge-world.ts";
+import { connectClient, type PubsubClient, type SeenItem } from "./pubsub-client.ts";
+
+const texts = (items: readonly SeenItem[] | undefined): string[] | undefined =>
+  items?.map(({ id, text }) => (id === "current" ? `current: ${text}` : text));
+
+describeWithPeers("channels on a real Prosody", ["prosody", "openssl"], () => {
+  let server: Prosody;
+  let gw: PubsubClient;
+  beforeAll(async () => {
+    server = await startProsody();
+    gw = await connectClient(server, "gw");
+  });
+  afterAll(async () => {
+    await gw[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  test("a state is one item that new subscribers are sent; cleared, it is retracted", async () => {
+    await using alice = await connectClient(server, "alice");
+    await using world = await startBridge(server);
+    expect(await world.outcome({ channel: "s/a", text: "1", qos: 1, retain: true })).toBe("delivered");
+    expect(await world.outcome({ channel: "s/a", text: "2", qos: 1, retain: true })).toBe("delivered");
+    expect(texts(await alice.items("s/a"))).toEqual(["current: 2"]);
+    await alice.subscribe("s/a");
+    await expect.poll(() => texts(alice.seen)).toEqual(["current: 2"]);
+    expect(await world.outcome({ channel: "s/a", text: "", qos: 1, retain: true })).toBe("delivered");
+    await expect.poll(() => alice.retracted).toEqual(["s/a current"]);
+    expect(texts(await alice.items("s/a"))).toEqual([]);
+  });
+
+  test("the first event of QoS 1 raises the node to the history, in which the state stays", async () => {
+    await using alice = await connectClient(server, "alice");
+    await using world = await startBridge(server, { history: 8 });
+    await world.outcome({ channel: "h/a", text: "state", qos: 1, retain: true });
+    expect((await gw.configuration("h/a")).get("max_items")).toBe("1");
+    for (let number = 1; number <= 30; number += 1)
+      await world.outcome({ channel: "h/a", text: `${number}`, qos: 1 });
+    expect((await gw.configuration("h/a")).get("max_items")).toBe("9");
+    const items = texts(await alice.items("h/a")) ?? [];
+    expect(items).toContain("current: state");
+    expect(items.filter((one) => one !== "current: state")).toEqual(
+      ["23", "24", "25", "26", "27", "28", "29", "30"].slice(9 - items.length),
+    );
+    expect(world.bridge.counts().publishing.renewed).toBeGreaterThan(2);
+  });
+
+  test("a channel of 300 bytes has a node, whose title says it", async () => {
+    const channel = `long/${"ä".repeat(147)}/x`;
+    await using alice = await connectClient(server, "alice");
+    await using world = await startBridge(server);
+    expect(Buffer.byteLength(channel)).toBeGreaterThanOrEqual(300);
+    expect(await world.outcome({ channel, text: "1", qos: 2, retain: true })).toBe("delivered");
+    expect(texts(await alice.items(nodeOfChannel(channel)))).toEqual(["current: 1"]);
+    expect((await gw.configuration(nodeOfChannel(channel))).get("title")).toBe(channel);
+  });
+
+  test("128 KiB of anything get through, and a byte more is refused", async () => {
+    await using alice = await connectClient(server, "alice");
+    await using world = await startBridge(server);
+    const most = 131_072;
+    for (const text of ["x".repeat(most), "<".repeat(most), "\0".repeat(most)]) {
+      expect(await world.outcome({ channel: "large", text, qos: 1, retain: true })).toBe("delivered");
+      const [item] = (await alice.items("large")) ?? [];
+      expect(item?.text === text).toBe(true);
+    }
+    const text = "x".repeat(most + 1);
+    expect(await world.outcome({ channel: "large", text, qos: 1, retain: true })).toBe("refused: too-large");
+    await world.until("ready");
+  });
+
+  test("an item whose time is over is taken back, also where the gateway was away then", async () => {
+    const store = createMemoryStore();
+    await using alice = await connectClient(server, "alice");
+    {
+      await using world = await startBridge(server, { store });
+      await world.outcome({ channel: "ttl/now", text: "1", qos: 1, retain: true, ttlMs: 300 });
+      await world.outcome({ channel: "ttl/event", text: "1", qos: 1, ttlMs: 300 });
+      expect(await alice.items("ttl/now")).toHaveLength(1);
+      await expect.poll(async () => await alice.items("ttl/now")).toEqual([]);
+      await expect.poll(async () => await alice.items("ttl/event")).toEqual([]);
+      await expect.poll(() => world.bridge.counts().publishing.expired).toBe(2);
+      await world.outcome({ channel: "ttl/later", text: "1", qos: 1, retain: true, ttlMs: 1_000 });
+      await world.outcome({ channel: "ttl/later-event", text: "1", qos: 1, ttlMs: 1_000 });
+    }
+    expect(await alice.items("ttl/later")).toHaveLength(1);
+    await using _world = await startBridge(server, { store });
+    await expect.poll(async () => await alice.items("ttl/later")).toEqual([]);
+    await expect.poll(async () => await alice.items("ttl/later-event")).toEqual([]);
+  });
+
+  test("after a restart the state that lies there is not published again, and the gateway has its name", async () => {
+    const store = createMemoryStore();
+    await using alice = await connectClient(server, "alice");
+    {
+      await using world = await startBridge(server, { store });
+      await world.outcome({ channel: "r/a", text: "kept", qos: 1, retain: true });
+      await world.outcome({ channel: "r/b", text: "lost", qos: 1, retain: true });
+    }
+    await gw.retract("r/b", "current");
+    await alice.subscribe("r/a");
+    await using world = await startBridge(server, { store });
+    await expect.poll(() => world.bridge.counts().publishing.unchanged).toBe(1);
+    await expect.poll(async () => texts(await alice.items("r/b"))).toEqual(["current: lost"]);
+    // What it was sent at its subscription, and no more.
+    expect(texts(alice.seen)).toEqual(["current: kept"]);
+  });
+});
+
+describeWithPeers("a Prosody that goes", ["prosody", "openssl"], () => {
+  test("what is published meanwhile comes when it is back, in order, each once", async () => {
+    await using server = await startProsody();
+    await using world = await startBridge(server);
+    await world.outcome({ channel: "a", text: "0", qos: 1 });
+    await server.end("SIGKILL");
+    await world.until("reconnecting", /^xmpp:\/\/127\.0\.0\.1:\d+: ./);
+    for (let number = 1; number <= 40; number += 1)
+      await world.publish({ channel: "a", text: `${number}`, qos: 1 });
+    await server.start();
+    await world.until("ready");
+    await expect.poll(() => world.hub.attachments()[0]?.ledger.pending).toBe(0);
+    await using alice = await connectClient(server, "alice");
+    expect(texts(await alice.items("a"))).toEqual(Array.from({ length: 41 }, (_, number) => `${number}`));
+  });
+
+  test("nodes that it has lost are made again, with their state", async () => {
+    await using server = await startProsody({ memory: true });
+    await using world = await startBridge(server);
+    await world.outcome({ channel: "a", text: "1", qos: 1, retain: true });
+    await world.outcome({ channel: "b", text: "2", qos: 1, retain: true });
+    await server.end("SIGKILL");
+    await world.until("reconnecting");
+    await server.start();
+    await using alice = await connectClient(server, "alice");
+    await expect.poll(async () => texts(await alice.items("a"))).toEqual(["current: 1"]);
+    await expect.poll(async () => texts(await alice.items("b"))).toEqual(["current: 2"]);
+  });
+
+  test("a stop does not wait for it, and what was not sent comes in the next run", async () => {
+    const store = createMemoryStore();
+    await using server = await startProsody();
+    {
+      await using world = await startBridge(server, { store });
+      await world.outcome({ channel: "a", text: "0", qos: 1 });
+      await server.end("SIGKILL");
+      await world.until("reconnecting");
+      await world.publish({ channel: "a", text: "1", qos: 1 });
+    }
+    await server.start();
+    await using _world = await startBridge(server, { store });
+    await using alice = await connectClient(server, "alice");
+    await expect.poll(async () => texts(await alice.items("a"))).toEqual(["0", "1"]);
+  });
+});
+
+describeWithPeers("what only an operator can mend", ["prosody", "openssl"], () => {
+  test("a wrong password is said, and is not tried again and again", async () => {
+    await using server = await startProsody();
+    await using world = await startBridge(server, { password: "wrong" });
+    await world.until("degraded", /not-authorized/);
+    expect(world.bridge.status().reason).not.toContain("wrong");
+    expect(world.bridge.counts().link?.attempts).toBe(1);
+    await world.publish({ channel: "a", text: "1", qos: 1 });
+    expect(world.hub.attachments()[0]).toMatchObject({ state: "paused", ledger: { pending: 1 } });
+  });
+
+  test("without a pubsub service that is said, and messages wait", async () => {
+    await using server = await startProsody({ pubsub: false });
+    await using world = await startBridge(server);
+    await world.until("degraded", /^pubsub service pubsub\.localhost: ./);
+    await world.publish({ channel: "a", text: "1", qos: 1 });
+    expect(world.hub.attachments()[0]).toMatchObject({ state: "paused", ledger: { pending: 1 } });
+  });
+
+  test("a node that is forbidden refuses its messages and is said", async () => {
+    await using server = await startProsody({ admins: ["alice@localhost"] });
+    await using alice = await connectClient(server, "alice");
+    await alice.create("theirs");
+    await using world = await startBridge(server);
+    expect(await world.outcome({ channel: "theirs", text: "1", qos: 1 })).toMatch(/^refused: forbidden/);
+    await world.until("degraded", /^node "theirs": forbidden/);
+  });
+
+  test("no STARTTLS where TLS is required: nothing is said without it", async () => {
+    await using server = await startProsody();
+    await using world = await startBridge(server, { tls: { required: true } });
+    await world.until("degraded", /TLS|encryption/i);
+    expect(server.log()).not.toMatch(/Authenticated as gw@localhost/);
+  });
+
+  test("STARTTLS with an own authority", async () => {
+    await using server = await startProsody({ tls: true, requireTls: true });
+    await using world = await startBridge(server, { tls: { required: true, ca: server.ca } });
+    expect(await world.outcome({ channel: "a", text: "1", qos: 1 })).toBe("delivered");
+    await using distrusting = await startBridge(server, { tls: { required: true } });
+    await distrusting.until("degraded", /certificate/i);
+  });
+});
