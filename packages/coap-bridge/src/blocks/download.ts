@@ -1,7 +1,6 @@
 import { type BlockOption, decodeBlock, offsetOf, RESERVED_SZX, sizeOfSzx } from "../wire/block-option.ts";
 import { type CoapMessage, OptionNumber } from "../wire/coap-message.ts";
-import { readUint } from "../wire/option-value.ts";
-import { optionValue } from "./whole.ts";
+import { optionValue, uintOption } from "../wire/options.ts";
 
 /** What a response is to a body that is being fetched. */
 export type DownloadStep =
@@ -104,10 +103,8 @@ function blockOf({ options, payload }: CoapMessage): BlockOption | undefined {
   return (block.more ? payload.length === size : payload.length <= size) ? block : undefined;
 }
 
-function announced({ options }: CoapMessage): number | undefined {
-  const value = optionValue(options, OptionNumber.size2);
-  return value === undefined ? undefined : readUint(value, 4);
-}
+const announced = ({ options }: CoapMessage): number | undefined =>
+  uintOption(options, OptionNumber.size2, 4);
 
 function sameVersion(first: CoapMessage, next: CoapMessage): boolean {
   const sameFormat = sameBytes(

@@ -3,14 +3,14 @@ import type { IncomingRequest } from "../messaging/messaging.ts";
 import { type BlockOption, decodeBlock, RESERVED_SZX } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, classOf, Method, Response } from "../wire/code.ts";
-import { readUint } from "../wire/option-value.ts";
+import { optionValue, uintOption, withoutOption } from "../wire/options.ts";
 import { type BlockLimits, DEFAULT_BLOCK_LIMITS } from "./block-limits.ts";
 import { askedSzx, cutBlock, exceedsBlock } from "./cut.ts";
 import { createSnapshots, withEtag } from "./snapshots.ts";
 import { transferKey } from "./transfer-key.ts";
 import type { UploadLoss } from "./upload-room.ts";
 import { createUploads, tooLarge, type Upload, withBlock1 } from "./uploads.ts";
-import { optionValue, plainAnswer, type Whole, withoutOption } from "./whole.ts";
+import { plainAnswer, type Whole } from "./whole.ts";
 
 /** What a request is to the block-wise layer. */
 export type Received =
@@ -145,8 +145,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
   };
   const take = (request: IncomingRequest, block: BlockOption, most: number): Received => {
     const { options, payload, from } = request;
-    const size1 = optionValue(options, OptionNumber.size1);
-    const announced = size1 === undefined ? undefined : readUint(size1, 4);
+    const announced = uintOption(options, OptionNumber.size1, 4);
     const contentFormat = optionValue(options, OptionNumber.contentFormat);
     const taken = uploads.take({
       endpoint: from.key,

@@ -1,6 +1,5 @@
 import type { CoapOption } from "../wire/coap-message.ts";
 import type { Code } from "../wire/code.ts";
-import { findOption } from "../wire/option-value.ts";
 
 /** A response before it is cut into blocks, and also what goes into one datagram of it: code, options, payload. */
 export interface Whole {
@@ -21,19 +20,4 @@ const encoder = new TextEncoder();
 /** An answer of one word about what went wrong (RFC 7252 section 5.5.2), or of none. */
 export function plainAnswer(code: Code, options: readonly CoapOption[] = [], why = ""): Whole {
   return { code, options, payload: why === "" ? NOTHING : encoder.encode(why) };
-}
-
-/** The value of the first option of this number. */
-export const optionValue = (options: readonly CoapOption[], number: number): Uint8Array | undefined =>
-  findOption(options, number)?.value;
-
-/** The options with one more, in its place; those of the same number stay before it. */
-export function withOption(options: readonly CoapOption[], added: CoapOption): readonly CoapOption[] {
-  const at = options.findIndex(({ number }) => number > added.number);
-  return at < 0 ? [...options, added] : options.toSpliced(at, 0, added);
-}
-
-/** The options without those of a number. */
-export function withoutOption(options: readonly CoapOption[], number: number): readonly CoapOption[] {
-  return options.filter((option) => option.number !== number);
 }

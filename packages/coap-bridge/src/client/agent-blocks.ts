@@ -1,6 +1,6 @@
 import { type BlockOption, decodeBlock } from "../wire/block-option.ts";
 import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
-import { findOption } from "../wire/option-value.ts";
+import { optionValue } from "../wire/options.ts";
 
 /** Bodies above 1,024 bytes go block-wise (RFC 7959 section 2.2). */
 const BLOCK_SZX = 6;
@@ -28,6 +28,6 @@ export function uploadFault(uploaded: BlockOption, response: CoapMessage): strin
 
 /** A block option of an answer. */
 export function blockOf(options: readonly CoapOption[], number: number): BlockOption | undefined {
-  const option = findOption(options, number);
-  return option === undefined ? undefined : decodeBlock(option.value);
+  const value = optionValue(options, number);
+  return value && decodeBlock(value);
 }

@@ -1,37 +1,32 @@
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
-import { findOption, readUint } from "../wire/option-value.ts";
+import { optionValue, uintOption } from "../wire/options.ts";
 
 /** Seconds that an answer without Max-Age is fresh (RFC 7252 section 5.10.5). */
 export const DEFAULT_MAX_AGE = 60;
 
 /** Max-Age in seconds; undefined where the server said none. */
 export function maxAgeOf(options: readonly CoapOption[]): number | undefined {
-  return uintOf(options, OptionNumber.maxAge, 4);
+  return uintOption(options, OptionNumber.maxAge, 4);
 }
 
 /** The number of a notification; undefined: this is none. */
 export function observeOf(options: readonly CoapOption[]): number | undefined {
-  return uintOf(options, OptionNumber.observe, 3);
+  return uintOption(options, OptionNumber.observe, 3);
 }
 
 /** Bytes of the whole representation, where the server says. */
 export function size2Of(options: readonly CoapOption[]): number | undefined {
-  return uintOf(options, OptionNumber.size2, 4);
+  return uintOption(options, OptionNumber.size2, 4);
 }
 
 /** Content-Format; undefined where the server said none. */
 export function formatOf(options: readonly CoapOption[]): number | undefined {
-  return uintOf(options, OptionNumber.contentFormat, 2);
+  return uintOption(options, OptionNumber.contentFormat, 2);
 }
 
 /** The entity tag as bytes, which need be no text; a copy that outlives the datagram. */
 export function etagOf(options: readonly CoapOption[]): Uint8Array | undefined {
-  const value = findOption(options, OptionNumber.etag)?.value;
+  const value = optionValue(options, OptionNumber.etag);
   // 1 to 8 bytes (RFC 7252 section 5.10.6); an elective option outside its range is ignored.
   return value === undefined || value.length === 0 || value.length > 8 ? undefined : Uint8Array.from(value);
-}
-
-function uintOf(options: readonly CoapOption[], number: number, longest: number): number | undefined {
-  const option = findOption(options, number);
-  return option === undefined ? undefined : readUint(option.value, longest);
 }

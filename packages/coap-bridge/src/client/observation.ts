@@ -1,10 +1,10 @@
 import type { CancelTimer } from "@nomq/core";
-import { withOption } from "../blocks/whole.ts";
 import type { IncomingResponse, Outgoing, Remote, Sent, SentOutcome } from "../messaging/messaging.ts";
 import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { classOf, codeText, Method, Response } from "../wire/code.ts";
-import { findOption, uintValue } from "../wire/option-value.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { findOption, withOption } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
 import { DEFAULT_MAX_AGE, maxAgeOf, observeOf } from "./answer-options.ts";
 import { createBackOff } from "./back-off.ts";

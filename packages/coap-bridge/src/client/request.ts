@@ -1,10 +1,9 @@
 import type { Clock } from "@nomq/core";
-import { withOption } from "../blocks/whole.ts";
 import type { IncomingResponse, Messaging, Remote, Sent } from "../messaging/messaging.ts";
 import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type CoapMessage, type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, Response } from "../wire/code.ts";
-import { findOption } from "../wire/option-value.ts";
+import { findOption, withOption } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
 
 /** One request. */

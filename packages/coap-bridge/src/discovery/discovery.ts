@@ -3,12 +3,14 @@ import type { Clock, Principal } from "@nomq/core";
 import { askedSzx } from "../blocks/cut.ts";
 import { createHeld } from "../blocks/held.ts";
 import { transferKey } from "../blocks/transfer-key.ts";
-import { optionValue, plainAnswer, type Whole } from "../blocks/whole.ts";
+import { plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { type BlockOption, decodeBlock, encodeBlock, offsetOf, sizeOfSzx } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Method, Response } from "../wire/code.ts";
-import { readUint, uintValue } from "../wire/option-value.ts";
+import { ContentFormat } from "../wire/content-format.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { optionValue, uintOption } from "../wire/options.ts";
 import { type ChannelLinksOptions, channelLinks, type LinksAsked } from "./channel-links.ts";
 import { type Link, linkFilters, linkMatches } from "./link-format.ts";
 import { createListing, type LinkSource, type Listing, type ListingPart } from "./listing.ts";
@@ -37,7 +39,6 @@ interface Reading {
   readonly etag: Uint8Array;
 }
 
-const LINK_FORMAT = 40;
 /** Listings that are being read, in all and per endpoint: each holds a few kilobytes. */
 const MOST_READINGS = 1024;
 const READINGS_EACH = 4;
@@ -93,8 +94,8 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   return {
     async answer(request, as) {
       if (request.code !== Method.get) return refusal(Response.methodNotAllowed);
-      const accept = optionValue(request.options, OptionNumber.accept);
-      if (accept !== undefined && readUint(accept, 2) !== LINK_FORMAT) return refusal(Response.notAcceptable);
+      const accept = uintOption(request.options, OptionNumber.accept, 2);
+      if (accept !== undefined && accept !== ContentFormat.linkFormat) return refusal(Response.notAcceptable);
       const filters = linkFilters(request.options);
       if (filters === undefined) return refusal(Response.badRequest, "a filter is name=value");
       const value = optionValue(request.options, OptionNumber.block2);
@@ -142,7 +143,10 @@ function listingAnswer({ options: asked }: IncomingRequest, { block, part, etag:
     asked.some(({ number, value }) => number === etag.number && Buffer.compare(value, etag.value) === 0)
   )
     return { code: Response.valid, options: [etag], payload: new Uint8Array(0) };
-  const options: CoapOption[] = [etag, { number: OptionNumber.contentFormat, value: uintValue(LINK_FORMAT) }];
+  const options: CoapOption[] = [
+    etag,
+    { number: OptionNumber.contentFormat, value: uintValue(ContentFormat.linkFormat) },
+  ];
   if (more || optionValue(asked, OptionNumber.block2) !== undefined)
     options.push({ number: OptionNumber.block2, value: encodeBlock({ ...block, more }) });
   if (total !== undefined && optionValue(asked, OptionNumber.size2) !== undefined)

@@ -3,7 +3,8 @@ import { Response } from "../wire/code.ts";
 import { decodeBody, messageIdIn, typeIn } from "../wire/decode.ts";
 import { encodeEmpty } from "../wire/encode.ts";
 import { checkOptions } from "../wire/option-rules.ts";
-import { findOption, uintValue } from "../wire/option-value.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { optionValue } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
 import type { AnsweredRequests } from "./answered-requests.ts";
 import type { Answers } from "./answers.ts";
@@ -113,8 +114,8 @@ export class Requests {
   }
 
   #readEcho({ from, options }: Request, now: number): void {
-    const echo = findOption(options, OptionNumber.echo);
-    if (echo !== undefined && this.#use.echo.isFor(from, echo.value, now)) this.#use.lines.proven(from);
+    const echo = optionValue(options, OptionNumber.echo);
+    if (echo !== undefined && this.#use.echo.isFor(from, echo, now)) this.#use.lines.proven(from);
   }
 
   #limit(from: Peer, now: number): Answer | undefined {

@@ -4,6 +4,7 @@ import type { Answer } from "../messaging/messaging.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { readUint } from "../wire/option-value.ts";
+import { optionValue } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
 import { areEqual, areMet, conditionsOf } from "./conditions.ts";
 import { CONVERTED_TO } from "./conversion.ts";
@@ -56,11 +57,8 @@ export function isPlainGet(options: readonly CoapOption[]): boolean {
 
 /** The Content-Format of an Accept option; `refused`: it is none. */
 export function acceptOf(options: readonly CoapOption[]): number | "refused" | undefined {
-  for (const { number, value } of options) {
-    if (number > OptionNumber.accept) return undefined;
-    if (number === OptionNumber.accept) return readUint(value, 2) ?? "refused";
-  }
-  return undefined;
+  const value = optionValue(options, OptionNumber.accept);
+  return value && (readUint(value, 2) ?? "refused");
 }
 
 /** Makes the reader; what it keeps is bounded, and is of use only as long as a value is the newest. */

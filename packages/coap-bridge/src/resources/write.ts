@@ -6,7 +6,8 @@ import { NOT_IN_TIME, type Refusal, refusalOf } from "../refusals.ts";
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { Method, Response } from "../wire/code.ts";
 import { contentTypeOf } from "../wire/content-format.ts";
-import { findOption, readUint, uintValue } from "../wire/option-value.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { uintOption } from "../wire/options.ts";
 import { readQuery } from "../wire/uri-query.ts";
 import { areMet, conditionsOf } from "./conditions.ts";
 import { DELETE_PARAMETERS, readPublishQuery } from "./publish-query.ts";
@@ -101,11 +102,11 @@ export function createWriter(options: WriterOptions): Writer {
       const cleared = { channel, type, method: Method.put, payload: NOTHING, query } as const;
       return { query, draft: { ...draftFromRequest(cleared), retain: true } };
     }
-    const contentFormat = numberOf(request.options, OptionNumber.contentFormat, 2);
+    const contentFormat = uintOption(request.options, OptionNumber.contentFormat, 2);
     if (contentFormat !== undefined && contentTypeOf(contentFormat) === undefined) {
       return refuse("format-unsupported", { code: Response.unsupportedContentFormat, why: "" });
     }
-    const maxAge = numberOf(request.options, OptionNumber.maxAge, 4);
+    const maxAge = uintOption(request.options, OptionNumber.maxAge, 4);
     const asking = { channel, type, method: request.code, payload, contentFormat, maxAge, query };
     return { query, draft: draftFromRequest(asking) };
   };
@@ -245,12 +246,6 @@ const NOTHING = new Uint8Array(0);
 export function said({ code, why, again }: Refusal): Whole {
   const options = again === undefined ? [] : [{ number: OptionNumber.maxAge, value: uintValue(again) }];
   return plainAnswer(code, options, why);
-}
-
-/** An elective option that is too long for what it is counts as not there (RFC 7252 section 5.4.3). */
-function numberOf(options: readonly CoapOption[], number: number, longest: number): number | undefined {
-  const option = findOption(options, number);
-  return option === undefined ? undefined : readUint(option.value, longest);
 }
 
 /** The message as the hub has it: the last 16 digits of its id are its number (docs/hub.md). */

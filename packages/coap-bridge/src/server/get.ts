@@ -8,7 +8,7 @@ import { notificationWishes } from "../observe/wishes.ts";
 import { acceptOf, fitsOneBlock, isPlainGet, type Reader } from "../resources/read.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
-import { findOption, readUint } from "../wire/option-value.ts";
+import { uintOption } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
 import { readQuery } from "../wire/uri-query.ts";
 import { emptyContent } from "./show.ts";
@@ -41,9 +41,8 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     ({ message, observe }) => {
       const read = message === undefined ? undefined : reader.read(request.options, message, observe);
       const whole = read ?? emptyContent(observe);
-      const format = findOption(whole.options, OptionNumber.contentFormat);
       const { code, tail } = finish(request, whole);
-      return { code, tail, format: format && readUint(format.value, 2) };
+      return { code, tail, format: uintOption(whole.options, OptionNumber.contentFormat, 2) };
     };
   const register = async (
     request: IncomingRequest,
@@ -80,8 +79,7 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     fitsOneBlock(message) ? reader.plain(message) : finish(request, reader.read(request.options, message));
   const withOptions = async (request: IncomingRequest, channel: string, as: Principal): Promise<Answer> => {
     const { options, from, token } = request;
-    const asked = findOption(options, OptionNumber.observe);
-    const observe = asked === undefined ? undefined : readUint(asked.value, 3);
+    const observe = uintOption(options, OptionNumber.observe, 3);
     if (observers !== undefined && !request.toGroup) {
       if (observe === REGISTER) return await register(request, { channel, as, over: observers });
       if (observe === DEREGISTER) observers.cancel(from, token);

@@ -1,5 +1,3 @@
-import type { CoapOption } from "./coap-message.ts";
-
 /** The value of an uint option: as few bytes as it needs, none for 0 (RFC 7252 section 3.2). At most 2^53 - 1. */
 export function uintValue(uint: number): Uint8Array {
   let length = 0;
@@ -19,12 +17,4 @@ export function readUint(value: Uint8Array, longest: number): number | undefined
   let uint = 0;
   for (const byte of value) uint = uint * 256 + byte;
   return uint;
-}
-
-/** The first option of this number, in options that are in ascending order. */
-export function findOption(options: readonly CoapOption[], number: number): CoapOption | undefined {
-  for (const option of options) {
-    if (option.number >= number) return option.number === number ? option : undefined;
-  }
-  return undefined;
 }

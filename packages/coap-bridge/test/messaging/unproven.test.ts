@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Answer, SentOutcome } from "../../src/messaging/messaging.ts";
 import { MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
-import { findOption } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import { encodeTail } from "../../src/wire/tail.ts";
 import { createLab, type From, type Lab, type Left, read, write } from "./lab.ts";
 

@@ -2,7 +2,7 @@ import type { Log, Principal } from "@nomq/core";
 import { createFakeClock, type FakeClock, settle } from "@nomq/core/testing";
 import { decode } from "cborg";
 import { describe, expect, test } from "vitest";
-import { optionValue, type Whole } from "../../src/blocks/whole.ts";
+import type { Whole } from "../../src/blocks/whole.ts";
 import { linkText } from "../../src/discovery/link-format.ts";
 import { aboutResource } from "../../src/programs/about.ts";
 import type { CoapResource, HandleRequest } from "../../src/programs/coap-resource.ts";
@@ -11,6 +11,7 @@ import { actionOf, createPrograms, type Programs } from "../../src/programs/prog
 import { OptionNumber } from "../../src/wire/coap-message.ts";
 import { codeText, Method } from "../../src/wire/code.ts";
 import { readUint } from "../../src/wire/option-value.ts";
+import { optionValue } from "../../src/wire/options.ts";
 import { type Asking, block, bodyOf, etag, requestOf, uint } from "../blocks/toy-server.ts";
 
 const ANN: Principal = "user:ann";
