@@ -1,4 +1,11 @@
-import { type BlockOption, decodeBlock, offsetOf, RESERVED_SZX, sizeOfSzx } from "../wire/block-option.ts";
+import {
+  type BlockOption,
+  decodeBlock,
+  LARGEST_SZX,
+  offsetOf,
+  RESERVED_SZX,
+  sizeOfSzx,
+} from "../wire/block-option.ts";
 import { type CoapMessage, OptionNumber } from "../wire/coap-message.ts";
 import { optionValue, uintOption } from "../wire/options.ts";
 
@@ -69,7 +76,7 @@ export function createDownload({ most, restarts = 8 }: DownloadOptions): Downloa
     filling.parts.push(payload.slice());
     filling.length += payload.length;
     if (block.more)
-      return { is: "more", ask: { num: filling.length >> (block.szx + 4), more: false, szx: block.szx } };
+      return { is: "more", ask: { num: filling.length / sizeOfSzx(block.szx), more: false, szx: block.szx } };
     return { is: "whole", body: Buffer.concat(filling.parts), first: filling.first };
   };
   const restart = (szx: number): DownloadStep => {
@@ -96,7 +103,7 @@ export function createDownload({ most, restarts = 8 }: DownloadOptions): Downloa
 /** Which block a response carries; without Block2 it is all there is. Undefined: none that can be used. */
 function blockOf({ options, payload }: CoapMessage): BlockOption | undefined {
   const value = optionValue(options, OptionNumber.block2);
-  if (value === undefined) return { num: 0, more: false, szx: 6 };
+  if (value === undefined) return { num: 0, more: false, szx: LARGEST_SZX };
   const block = decodeBlock(value);
   if (block === undefined || block.szx === RESERVED_SZX) return undefined;
   const size = sizeOfSzx(block.szx);

@@ -1,5 +1,7 @@
+import type { Answer } from "../messaging/messaging.ts";
 import type { CoapOption } from "../wire/coap-message.ts";
 import type { Code } from "../wire/code.ts";
+import { encodeTail } from "../wire/tail.ts";
 
 /** A response before it is cut into blocks, and also what goes into one datagram of it: code, options, payload. */
 export interface Whole {
@@ -16,6 +18,13 @@ export interface Whole {
 
 const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
+
+/** A response of one datagram as the message layer takes it. */
+export function encoded({ code, options, payload }: Whole): Answer {
+  return options.length === 0 && payload.length === 0
+    ? { code }
+    : { code, tail: encodeTail(options, payload) };
+}
 
 /** An answer of one word about what went wrong (RFC 7252 section 5.5.2), or of none. */
 export function plainAnswer(code: Code, options: readonly CoapOption[] = [], why = ""): Whole {

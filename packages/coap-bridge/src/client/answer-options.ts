@@ -1,9 +1,6 @@
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { optionValue, uintOption } from "../wire/options.ts";
 
-/** Seconds that an answer without Max-Age is fresh (RFC 7252 section 5.10.5). */
-export const DEFAULT_MAX_AGE = 60;
-
 /** Max-Age in seconds; undefined where the server said none. */
 export function maxAgeOf(options: readonly CoapOption[]): number | undefined {
   return uintOption(options, OptionNumber.maxAge, 4);

@@ -1,7 +1,8 @@
 import type { CancelTimer } from "@nomq/core";
 import { codeText, Response } from "../wire/code.ts";
+import { DEFAULT_MAX_AGE } from "../wire/options.ts";
 import { type Exchanged, exchange } from "./agent-exchange.ts";
-import { DEFAULT_MAX_AGE, etagOf, maxAgeOf } from "./answer-options.ts";
+import { etagOf, maxAgeOf } from "./answer-options.ts";
 import { createBackOff } from "./back-off.ts";
 import type { ClientTallies } from "./counters.ts";
 import type { Lookup } from "./lookup.ts";

@@ -1,7 +1,8 @@
 import type { Outcome, Qos } from "@nomq/core";
 import { classOf, codeText, Response } from "../wire/code.ts";
+import { DEFAULT_MAX_AGE } from "../wire/options.ts";
 import type { Exchanged } from "./agent-exchange.ts";
-import { DEFAULT_MAX_AGE, maxAgeOf } from "./answer-options.ts";
+import { maxAgeOf } from "./answer-options.ts";
 
 /** One call to write. */
 export interface WriteCall {

@@ -5,6 +5,7 @@ import { createHeld } from "../blocks/held.ts";
 import { transferKey } from "../blocks/transfer-key.ts";
 import { plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
+import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type BlockOption, decodeBlock, encodeBlock, offsetOf, sizeOfSzx } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Method, Response } from "../wire/code.ts";
@@ -42,8 +43,6 @@ interface Reading {
 /** Listings that are being read, in all and per endpoint: each holds a few kilobytes. */
 const MOST_READINGS = 1024;
 const READINGS_EACH = 4;
-/** MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2). */
-const IDLE_MS = 93_000;
 /** So far ahead of what was made a block may lie: listings are read from the front. */
 const FARTHEST_AHEAD = 64 * 1024;
 
@@ -52,7 +51,11 @@ const refusal = (code: number, why = ""): Whole => plainAnswer(code, [], why);
 /** Makes the resource. One listing holds a few kilobytes however many channels there are. */
 export function createDiscovery(options: DiscoveryOptions): Discovery {
   const turns = createTurns();
-  const readings = createHeld<Reading>({ clock: options.clock, idleMs: IDLE_MS, idle: () => {} });
+  const readings = createHeld<Reading>({
+    clock: options.clock,
+    idleMs: MAX_TRANSMIT_WAIT_MS,
+    idle: () => {},
+  });
   let begun = 0;
 
   const begin = (asked: LinksAsked): Reading => {

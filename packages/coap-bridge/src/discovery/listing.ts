@@ -1,3 +1,4 @@
+import { LARGEST_BLOCK_BYTES } from "../wire/block-option.ts";
 import type { Link } from "./link-format.ts";
 import { linkText } from "./link-format.ts";
 import type { Turns } from "./turns.ts";
@@ -21,7 +22,7 @@ export interface Listing {
 /** Kept behind what was last read, for a block that has to be asked for again. */
 const KEPT_BEHIND = 4096;
 /** Largest read, and the byte after it. */
-const LARGEST_BLOCK = 1025;
+const LARGEST_READ = LARGEST_BLOCK_BYTES + 1;
 
 /** Makes a listing of these links. It never holds the event loop for longer than a slice of `turns`. */
 export function createListing(links: LinkSource, turns: Turns): Listing {
@@ -58,7 +59,7 @@ export function createListing(links: LinkSource, turns: Turns): Listing {
     try {
       while (!ended && end() < offset) {
         await step();
-        forgetBefore(offset - LARGEST_BLOCK);
+        forgetBefore(offset - LARGEST_READ);
         if (turns.spent()) await turns.rest();
       }
     } finally {

@@ -1,8 +1,7 @@
 import type { CancelTimer, Clock, Port, Qos, StateChange } from "@nomq/core";
 import type { IncomingRequest } from "../messaging/messaging.ts";
+import { EXCHANGE_LIFETIME_MS } from "../messaging/parameters.ts";
 
-/** How long a message id of an endpoint names one message (RFC 7252 section 4.8.2, EXCHANGE_LIFETIME). */
-const LIFETIME_MS = 247_000;
 /** So many names are kept; the oldest go first, as they do at the hub. */
 const MOST = 100_000;
 /** Names whose time is over go together. */
@@ -61,7 +60,7 @@ export function createTransfers(port: Pick<Port, "release" | "remember" | "state
     timer = clock.after(Math.max(first.at - clock.monotonic(), AT_ONCE_MS), forget);
   };
   const live = (name: string): void => {
-    due.push({ name, at: clock.monotonic() + LIFETIME_MS });
+    due.push({ name, at: clock.monotonic() + EXCHANGE_LIFETIME_MS });
     if (due.length > MOST) release(due.splice(0, due.length - MOST + MOST / 100));
     wait();
   };

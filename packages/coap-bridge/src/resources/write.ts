@@ -10,13 +10,11 @@ import { uintValue } from "../wire/option-value.ts";
 import { uintOption } from "../wire/options.ts";
 import { readQuery } from "../wire/uri-query.ts";
 import { areMet, conditionsOf } from "./conditions.ts";
+import { OBSERVERS_ATTACHMENT } from "./parameters.ts";
 import { DELETE_PARAMETERS, readPublishQuery } from "./publish-query.ts";
 import { etagsOf } from "./representation.ts";
 import type { Transfers } from "./transfers.ts";
 import { createTurns } from "./turns.ts";
-
-/** The name at the hub of what comes in over CoAP; its observers are told of it by the bridge itself. */
-const CHANNELS_ATTACHMENT = "coap:observers";
 
 /** A PUT, POST or DELETE that may be done. */
 export interface Writing {
@@ -119,7 +117,7 @@ export function createWriter(options: WriterOptions): Writer {
       id: query.id,
       channel: draft.channel,
     });
-    const asked = { until: isQuick ? "accepted" : "stored", attachment: CHANNELS_ATTACHMENT } as const;
+    const asked = { until: isQuick ? "accepted" : "stored", attachment: OBSERVERS_ATTACHMENT } as const;
     if (once === undefined) return port.publish(draft, writing.as, asked);
     const { name, state } = once;
     return port.publish(draft, writing.as, { ...asked, once: name, state }).then((receipt) => {
@@ -253,7 +251,7 @@ function messageOf(draft: Draft, { id }: Receipt, now: number): Message {
   const { channel, payload, qos = 0, retain = false, priority = 0, ttlMs, contentType } = draft;
   const seq = Number.parseInt(id.slice(16), 16);
   const message: { -readonly [Key in keyof Message]: Message[Key] } = {
-    ...{ id, seq, channel, payload, qos, retain, priority, publishedAt: now, origin: CHANNELS_ATTACHMENT },
+    ...{ id, seq, channel, payload, qos, retain, priority, publishedAt: now, origin: OBSERVERS_ATTACHMENT },
   };
   if (ttlMs !== undefined) message.expiresAt = now + ttlMs;
   if (contentType !== undefined) message.contentType = contentType;

@@ -1,15 +1,14 @@
 import type { Message, Port, Principal } from "@nomq/core";
 import { askedSzx } from "../blocks/cut.ts";
 import { transferKey } from "../blocks/transfer-key.ts";
-import { plainAnswer, type Whole } from "../blocks/whole.ts";
+import { encoded, plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { Answer, IncomingRequest } from "../messaging/messaging.ts";
 import type { Observers, Show } from "../observe/observers.ts";
 import { notificationWishes } from "../observe/wishes.ts";
 import { acceptOf, fitsOneBlock, isPlainGet, type Reader } from "../resources/read.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
-import { Response } from "../wire/code.ts";
+import { type Code, Response } from "../wire/code.ts";
 import { uintOption } from "../wire/options.ts";
-import { encodeTail } from "../wire/tail.ts";
 import { readQuery } from "../wire/uri-query.ts";
 import { emptyContent } from "./show.ts";
 
@@ -57,7 +56,6 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     });
     if (wishes === undefined) return refusal(Response.badRequest, "qos is 0, 1 or 2");
     const accept = acceptOf(request.options);
-    if (accept === "refused") return refusal(Response.badOption, "accept");
     if (!(await isKnown(channel))) return refusal(Response.notFound, "no such channel");
     const { from, token } = request;
     return await over.register({
@@ -96,6 +94,4 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
   };
 }
 
-function refusal(code: number, why: string): Answer {
-  return { code, tail: encodeTail([], plainAnswer(code, [], why).payload) };
-}
+const refusal = (code: Code, why: string): Answer => encoded(plainAnswer(code, [], why));

@@ -1,5 +1,6 @@
 import type { Port } from "@nomq/core";
 import { type BlockCounts, createServerBlocks, type ServerBlocks } from "../blocks/server-blocks.ts";
+import { encoded } from "../blocks/whole.ts";
 import type { Counters } from "../counters.ts";
 import { type CoapLosses, createCoapLosses } from "../losses.ts";
 import type { Messaging, Serve } from "../messaging/messaging.ts";
@@ -14,7 +15,7 @@ import { createUriPaths } from "../wire/uri-path.ts";
 import { createAdmission, type Gate } from "./admission.ts";
 import { createElsewhere } from "./elsewhere.ts";
 import { createGet } from "./get.ts";
-import { createFinish, createServe, encoded } from "./serve.ts";
+import { createFinish, createServe } from "./serve.ts";
 import { createShow } from "./show.ts";
 
 /** What {@link openServer} needs. */

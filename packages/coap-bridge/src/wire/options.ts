@@ -1,6 +1,9 @@
 import type { CoapOption } from "./coap-message.ts";
 import { readUint } from "./option-value.ts";
 
+/** What an absent Max-Age says, in seconds (RFC 7252 section 5.10.5). */
+export const DEFAULT_MAX_AGE = 60;
+
 /** The first option of this number, in options that are in ascending order. */
 export function findOption(options: readonly CoapOption[], number: number): CoapOption | undefined {
   for (const option of options) {
