@@ -1,8 +1,9 @@
 import type { Message, Port, Principal } from "@nomq/core";
 import { LARGEST_BLOCK_BYTES } from "../wire/block-option.ts";
+import type { Link, LinkAttribute } from "../wire/link-format.ts";
 import type { UriPaths } from "../wire/uri-path.ts";
 import type { ChannelNames } from "./channel-names.ts";
-import { type Link, type LinkAttribute, type LinkFilter, linkMatches } from "./link-format.ts";
+import { type LinkFilter, linkMatches } from "./link-filter.ts";
 import type { LinkSource } from "./listing.ts";
 
 /** What links of channels are made of. */

@@ -10,12 +10,13 @@ import { type BlockOption, decodeBlock, encodeBlock, offsetOf, sizeOfSzx } from 
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Method, Response } from "../wire/code.ts";
 import { ContentFormat } from "../wire/content-format.ts";
+import type { Link } from "../wire/link-format.ts";
 import { uintValue } from "../wire/option-value.ts";
 import { optionValue, uintOption } from "../wire/options.ts";
 import { type ChannelLinksOptions, channelLinks, type LinksAsked } from "./channel-links.ts";
-import { type Link, linkFilters, linkMatches } from "./link-format.ts";
+import { linkFilters, linkMatches } from "./link-filter.ts";
 import { createListing, type LinkSource, type Listing, type ListingPart } from "./listing.ts";
-import { createTurns } from "./turns.ts";
+import { createTimeSlices } from "./time-slices.ts";
 
 /** What {@link createDiscovery} needs. */
 export interface DiscoveryOptions extends ChannelLinksOptions {
@@ -50,7 +51,7 @@ const refusal = (code: number, why = ""): Whole => plainAnswer(code, [], why);
 
 /** Makes the resource. One listing holds a few kilobytes however many channels there are. */
 export function createDiscovery(options: DiscoveryOptions): Discovery {
-  const turns = createTurns();
+  const slices = createTimeSlices();
   const readings = createHeld<Reading>({
     clock: options.clock,
     idleMs: MAX_TRANSMIT_WAIT_MS,
@@ -61,7 +62,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   const begin = (asked: LinksAsked): Reading => {
     begun += 1;
     return {
-      listing: createListing(linksFor(options, asked), turns),
+      listing: createListing(linksFor(options, asked), slices),
       etag: freshEtag(options.clock.now(), begun),
     };
   };

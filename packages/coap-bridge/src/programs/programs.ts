@@ -1,9 +1,9 @@
 import type { Action, Clock, Log, Port, Principal } from "@nomq/core";
 import { plainAnswer, type Whole } from "../blocks/whole.ts";
-import type { Link, LinkAttribute } from "../discovery/link-format.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
 import { type Code, Method, Response } from "../wire/code.ts";
+import type { Link, LinkAttribute } from "../wire/link-format.ts";
 import { uintValue } from "../wire/option-value.ts";
 import type { CoapResource } from "./coap-resource.ts";
 import { askNodeCoap } from "./node-coap-server.ts";

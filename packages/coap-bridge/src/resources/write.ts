@@ -9,12 +9,12 @@ import { contentTypeOf } from "../wire/content-format.ts";
 import { uintValue } from "../wire/option-value.ts";
 import { uintOption } from "../wire/options.ts";
 import { readQuery } from "../wire/uri-query.ts";
+import { createChannelLocks } from "./channel-locks.ts";
 import { areMet, conditionsOf } from "./conditions.ts";
 import { OBSERVERS_ATTACHMENT } from "./parameters.ts";
 import { DELETE_PARAMETERS, readPublishQuery } from "./publish-query.ts";
 import { etagsOf } from "./representation.ts";
 import type { Transfers } from "./transfers.ts";
-import { createTurns } from "./turns.ts";
 
 /** A PUT, POST or DELETE that may be done. */
 export interface Writing {
@@ -72,7 +72,7 @@ const CHANGED = plainAnswer(Response.changed);
 /** Makes the way of writes into the hub. */
 export function createWriter(options: WriterOptions): Writer {
   const { port, taken, transfers } = options;
-  const turns = createTurns();
+  const locks = createChannelLocks();
   let underWay = 0;
   let atRest: (() => void)[] = [];
   const say = (reason: string, refusal: Refusal): Whole => {
@@ -191,7 +191,7 @@ export function createWriter(options: WriterOptions): Writer {
     const isDelete = writing.request.code === Method.delete;
     if (conditionsOf(writing.request.options) !== undefined) return undefined;
     const current = draft.retain === true && !isDelete ? port.latestNow(writing.channel, "*") : "none";
-    const leave = current === undefined ? undefined : turns.enter(writing.channel, false);
+    const leave = current === undefined ? undefined : locks.enter(writing.channel, false);
     if (leave === undefined) return undefined;
     return publish(writing, one).then(
       (receipt) => {
@@ -214,7 +214,7 @@ export function createWriter(options: WriterOptions): Writer {
   };
   const writeInTurn = async (writing: Writing, one: Ready): Promise<Whole> => {
     const alone = conditionsOf(writing.request.options) !== undefined;
-    const leave = turns.enter(writing.channel, alone) ?? (await turns.wait(writing.channel, alone));
+    const leave = locks.enter(writing.channel, alone) ?? (await locks.wait(writing.channel, alone));
     try {
       const done = await locked(writing, one);
       leave();
