@@ -1,5 +1,5 @@
 export * from "./access-refusal.ts";
-export { addressText, isGroupHost, parseEndpoint, plainHost, plainIpv4 } from "./address.ts";
+export { addressText, isGroupHost, parseEndpoint, plainAddress, plainHost } from "./address.ts";
 export * from "./anonymous.ts";
 export * from "./bridge.ts";
 export * from "./clock.ts";
@@ -32,4 +32,13 @@ export * from "./time-service/time-service.ts";
 export * from "./transport.ts";
 export { createFailureWatch, type FailureWatch, type FailureWatchUse } from "./udp/failures.ts";
 export { openReopeningTransport, type ReopeningOptions } from "./udp/reopening-transport.ts";
+export {
+  bindUdpSocket,
+  familyOf,
+  hasAddress,
+  lacksIpv6,
+  reachableAddress,
+  type SocketFamily,
+  type UdpBinding,
+} from "./udp/udp-socket.ts";
 export * from "./udp/udp-transport.ts";

@@ -3,6 +3,7 @@ import {
   type Clock,
   codeOf,
   type Endpoint,
+  LOOPBACK,
   type Log,
   networkCheck,
   parseNetwork,
@@ -59,7 +60,6 @@ export interface MessagingOptions {
   readonly secret?: Uint8Array;
 }
 
-const LOOPBACK: readonly string[] = ["127.0.0.0/8", "::1"];
 const DEFAULT_UNDER_WAY = 64;
 const DEFAULT_UNDER_WAY_IN_ALL = 4096;
 /** How often what is too old is looked for. */
