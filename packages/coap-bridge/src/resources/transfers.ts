@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { CancelTimer, Clock, Port, Qos, StateChange } from "@nomq/core";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { EXCHANGE_LIFETIME_MS } from "../messaging/parameters.ts";
@@ -8,6 +9,8 @@ const MOST = 100_000;
 const AT_ONCE_MS = 1_000;
 /** Names of one kind in a bridge's own state. */
 const STATE = "transfer/";
+/** Longer channels go into names as their digest: the hub keeps names for a day, and a channel may have 65,535 bytes. */
+const LONGEST_IN_NAME = 256;
 
 /** A transfer's name at the hub, and what must be written with its message. */
 export interface TransferName {
@@ -67,7 +70,7 @@ export function createTransfers(port: Pick<Port, "release" | "remember" | "state
 
   return {
     nameOf({ from, messageId, fingerprint }, { qos, id, channel }) {
-      if (id !== undefined) return { name: `coap/id/${id}/${channel}`, state: [], isByMessageId: false };
+      if (id !== undefined) return { name: nameById(id, channel), state: [], isByMessageId: false };
       if (qos !== 2) return undefined;
       const name = `coap/${from.key}/${messageId}/${fingerprint.toString(16)}`;
       return { name, state: [{ key: keyOf(name), value: new Uint8Array([1]) }], isByMessageId: true };
@@ -87,4 +90,11 @@ export function createTransfers(port: Pick<Port, "release" | "remember" | "state
       timer = undefined;
     },
   };
+}
+
+/** Both may hold slashes; `a/b` at `c` is not `a` at `b/c`. */
+function nameById(id: string, channel: string): string {
+  // No channel has a `#`.
+  const where = channel.length <= LONGEST_IN_NAME ? channel : `#${hash("sha256", channel, "base64url")}`;
+  return `coap/id/${encodeURIComponent(id)}/${where}`;
 }
