@@ -30,11 +30,12 @@ export class Answers {
    * is an empty acknowledgement, or nothing. False, and nothing said: its address must prove itself first.
    */
   say(request: Request, answer: Answer | undefined): boolean {
+    // Before what No-Response says: it must not let anybody observe unproven.
+    if (answer !== undefined && mayNotObserveYet(request, answer)) return false;
     if (answer === undefined || !request.wants(answer)) {
       this.sayNothing(request);
       return true;
     }
-    if (!request.from.proven && request.asksToObserve && classOf(answer.code) === 2) return false;
     return request.isConfirmable ? this.#piggyback(request, answer) : this.#sayOnce(request, answer);
   }
 
@@ -110,6 +111,10 @@ export class Answers {
     this.#use.answered.add({ peer, messageId, fingerprint }, answer, this.#use.now());
   }
 }
+
+/** Whether it begins an observation of an address that anybody may have written on it. */
+export const mayNotObserveYet = (request: Request, { code }: Answer): boolean =>
+  !request.from.proven && request.asksToObserve && classOf(code) === 2;
 
 /** Methods that change nothing (RFC 7252 section 5.8, RFC 8132 section 2.1). */
 const isSafe = (code: number): boolean => code === Method.get || code === Method.fetch;

@@ -1,7 +1,7 @@
 import { MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { encodeTail } from "../wire/tail.ts";
-import type { Answers } from "./answers.ts";
+import { type Answers, mayNotObserveYet } from "./answers.ts";
 import type { EchoValues } from "./echo.ts";
 import { Exchange } from "./exchange.ts";
 import type { Lines } from "./lines.ts";
@@ -163,10 +163,23 @@ export class Exchanges {
     const { request, answer } = exchange;
     this.#use.answers.remember(request);
     this.#end(exchange);
-    if (answer === undefined || !request.wants(answer)) return;
+    if (answer === undefined) return;
+    if (!request.wants(answer)) {
+      if (mayNotObserveYet(request, answer)) this.#untold(exchange);
+      return;
+    }
     const { code, tail, ended = ignore } = answer;
     const outgoing = { type: MessageType.confirmable, code, token: request.token, tail };
     this.#use.lines.send(request.from, () => outgoing, ended);
+  }
+
+  /** Nobody will ever see the answer: what it began, an observation, has nobody either. */
+  #untold({ answer }: Exchange): void {
+    try {
+      answer?.ended?.("reset");
+    } catch (error) {
+      this.#use.fault(error);
+    }
   }
 
   /** The address did not answer a ping: the client may show with its next request that it got this (RFC 9175). */
@@ -174,6 +187,7 @@ export class Exchanges {
     const { request } = exchange;
     this.#end(exchange);
     if (request.from.underWay === 0) this.#use.lines.unchallenge(request.from);
+    this.#untold(exchange);
     if (request.toGroup) return;
     const echo = { number: OptionNumber.echo, value: this.#use.echo.for(request.from, this.#use.now()) };
     this.#use.answers.say(request, { code: Response.unauthorized, tail: encodeTail([echo]) });

@@ -34,7 +34,8 @@ export interface Answer {
   readonly tail?: Uint8Array | undefined;
   /**
    * Told what became of an answer that was not piggybacked: `acknowledged`, `reset` or `timeout` of a separate CON,
-   * `reset` of a NON. A piggybacked answer has no outcome.
+   * `reset` of a NON; `reset` also where it was not said, as its address did not prove itself. A piggybacked answer
+   * has no outcome.
    */
   readonly ended?: ((outcome: SentOutcome) => void) | undefined;
 }

@@ -1,7 +1,7 @@
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, classOf, Method } from "../wire/code.ts";
 import { hasPayload, type MessageBody, messageIdIn, typeIn } from "../wire/decode.ts";
-import { optionValue } from "../wire/options.ts";
+import { optionValue, uintOption } from "../wire/options.ts";
 import type { Answer, IncomingRequest } from "./messaging.ts";
 import type { Peer } from "./peer.ts";
 
@@ -44,7 +44,8 @@ export class Request implements IncomingRequest {
 
   /** Whether it asks for more than one answer (RFC 7641): nobody may ask that for somebody else. */
   get asksToObserve(): boolean {
-    return this.code === Method.get && optionValue(this.options, OptionNumber.observe)?.length === 0;
+    // Zero may also be written with its zero bytes (RFC 7252 section 3.2).
+    return this.code === Method.get && uintOption(this.options, OptionNumber.observe, 3) === 0;
   }
 
   /**

@@ -106,6 +106,45 @@ describe("RFC 9175 §2.4, RFC 7252 §11.3: what an address that may be forged ge
     expect(lab.ask(write({ options: [[6, "01"]] }), { ...stranger, port: 2 }).map(isPing)).toEqual([false]);
   });
 
+  test("so it does where Observe is a zero of one byte (RFC 7252 §3.2)", async () => {
+    await using lab = createLab(() => ({ code: 0x45 }));
+    const left = ["00", "0000"].flatMap((zero, at) =>
+      lab.ask(write({ messageId: at, options: [[6, zero]] }), { ...stranger, port: 50_000 + at }),
+    );
+    expect(left.map(isPing)).toEqual([true, true]);
+  });
+
+  test("an observation whose address does not prove itself is over: forged ones would use up all there may be", async () => {
+    const told: SentOutcome[] = [];
+    const answer = { code: 0x45, ended: (outcome: SentOutcome) => told.push(outcome) };
+    await using lab = createLab(() => answer);
+    const register = write({ options: [[6, ""]] });
+    const [ping] = lab.ask(register, stranger);
+    lab.ask(reset(ping), stranger);
+    expect(told).toEqual([]);
+    lab.ask(register, { ...stranger, port: 50_000 });
+    await lab.clock.advance(5100);
+    expect(told).toEqual(["reset"]);
+  });
+
+  test("RFC 7967: nor does an observation begin unproven where No-Response wants to hear nothing", async () => {
+    const told: SentOutcome[] = [];
+    const answer = { code: 0x45, ended: (outcome: SentOutcome) => told.push(outcome) };
+    const slow = async (): Promise<Answer> => {
+      await new Promise<void>((resolve) => lab.clock.after(60, resolve));
+      return answer;
+    };
+    await using lab = createLab(({ messageId }) => (messageId === 1 ? slow() : answer));
+    const options = [
+      [6, ""],
+      [258, "1a"],
+    ] as const;
+    expect(lab.ask(write({ messageId: 2, options }), stranger).map(isPing)).toEqual([true]);
+    lab.ask(write({ messageId: 1, options }), { ...stranger, port: 50_000 });
+    await lab.clock.advance(5200);
+    expect(told).toEqual(["reset", "reset"]);
+  });
+
   test("guessing message ids proves nothing: after 8 misses no ping is sent any more", async () => {
     await using lab = createLab(() => large);
     const [ping] = lab.ask(get, stranger);
