@@ -168,9 +168,19 @@ export class Exchanges {
       if (mayNotObserveYet(request, answer)) this.#untold(exchange);
       return;
     }
-    const { code, tail, ended = ignore } = answer;
-    const outgoing = { type: MessageType.confirmable, code, token: request.token, tail };
-    this.#use.lines.send(request.from, () => outgoing, ended);
+    const { code, tail, ended } = answer;
+    const { from, token } = request;
+    const outgoing = { type: MessageType.confirmable, code, token, tail };
+    // Under way until somebody has it: who acknowledges nothing would have more and more of them wait.
+    from.underWay += 1;
+    this.#use.lines.send(
+      from,
+      () => outgoing,
+      (outcome) => {
+        from.underWay -= 1;
+        ended?.(outcome);
+      },
+    );
   }
 
   /** Nobody will ever see the answer: what it began, an observation, has nobody either. */
@@ -193,5 +203,3 @@ export class Exchanges {
     this.#use.answers.say(request, { code: Response.unauthorized, tail: encodeTail([echo]) });
   }
 }
-
-const ignore = (): void => undefined;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Answer } from "../../src/messaging/messaging.ts";
+import { MessageType } from "../../src/wire/coap-message.ts";
 import { encodeTail } from "../../src/wire/tail.ts";
-import { createLab, hexes, read, type Written, write } from "./lab.ts";
+import { createLab, empty, hexes, read, type Written, write } from "./lab.ts";
 
 const content: Answer = { code: 0x45, tail: encodeTail([], Buffer.from("x")) };
 
@@ -186,6 +187,25 @@ describe("RFC 8516, RFC 7252 §5.9: limits", () => {
     expect(lab.ask(write({ messageId: 3 }), { port: 40_001 })).toEqual([]);
     expect(lab.served).toHaveLength(3);
     expect(lab.messaging.counts().limited).toBe(1);
+  });
+
+  test("RFC 7252 §5.2.2: a separate answer is under way until somebody has it: who acknowledges none has no more of them wait", async () => {
+    const slow = async () => {
+      await new Promise<void>((resolve) => lab.clock.after(60, resolve));
+      return { code: 0x45 };
+    };
+    await using lab = createLab(slow, { limits: { underWay: 2 } });
+    lab.ask(write({ messageId: 1 }));
+    await lab.clock.advance(70);
+    const separate = lab.said().find(({ type }) => type === MessageType.confirmable);
+    lab.ask(write({ messageId: 2 }));
+    await lab.clock.advance(70);
+    lab.said();
+    expect(lab.ask(write({ messageId: 3 })).map(({ bytes }) => read(bytes).code)).toEqual([0x9d]);
+    expect(lab.served).toHaveLength(2);
+    lab.ask(empty("ack", separate?.messageId));
+    lab.ask(write({ messageId: 4 }));
+    expect(lab.served).toHaveLength(3);
   });
 
   test("more than all may have: 5.03 with Max-Age", async () => {
