@@ -1,4 +1,4 @@
-import type { Message, Port, Principal } from "@nomq/core";
+import { isValidFilter, type Message, type Port, type Principal } from "@nomq/core";
 import { askedSzx } from "../blocks/cut.ts";
 import { transferKey } from "../blocks/transfer-key.ts";
 import { encoded, plainAnswer, type Whole } from "../blocks/whole.ts";
@@ -79,7 +79,9 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     const { options, from, token } = request;
     const observe = uintOption(options, OptionNumber.observe, 3);
     if (observers !== undefined && !request.toGroup) {
-      if (observe === REGISTER) return await register(request, { channel, as, over: observers });
+      // The hub takes no interest in names of more levels than filters have: read, not observed (RFC 7641 section 4.1).
+      if (observe === REGISTER && isValidFilter(channel))
+        return await register(request, { channel, as, over: observers });
       if (observe === DEREGISTER) observers.cancel(from, token);
     }
     return finish(request, reader.read(options, await port.latest(channel, as)));

@@ -59,6 +59,15 @@ describe("GET with Observe: one rule where there is no value", () => {
     expect(optionOf(answer, OPTION.observe)).toBeUndefined();
   });
 
+  test("RFC 7641 §4.1: a channel of more levels than the hub can be asked for is read, and not observed", async () => {
+    await using net = await openNet();
+    const uri = Array.from({ length: 600 }, () => "x").join("/");
+    await net.client.ask({ code: PUT, uri, payload: "1" });
+    const answer = await observe(net, uri);
+    expect(answer).toMatchObject({ code: "2.05", payload: Buffer.from("1") });
+    expect(optionOf(answer, OPTION.observe)).toBeUndefined();
+  });
+
   test("a known channel without a value is an empty 2.05 with Observe and Max-Age, and goes on", async () => {
     await using net = await openNet();
     await net.client.ask({ code: POST, uri: "a", payload: "event" });
