@@ -7,6 +7,9 @@ export type Freshness = "waiting" | "fresh" | "stale" | "gone";
 /** Reason of a `stale` that is no trouble yet: its Max-Age is over, and it is asked again. */
 export const NOT_IN_TIME = "nothing within its Max-Age";
 
+/** Reason of a `waiting` that is no trouble yet: it was asked and nothing has come of it so far. */
+export const NO_ANSWER_YET = "no answer yet";
+
 /** One sensor as status, health and metrics show it. */
 export interface SensorState {
   readonly url: string;

@@ -1,5 +1,5 @@
 import type { Port } from "@nomq/core";
-import { type Freshness, NOT_IN_TIME, type SensorState } from "./sensor-state.ts";
+import { type Freshness, NO_ANSWER_YET, NOT_IN_TIME, type SensorState } from "./sensor-state.ts";
 
 /** How a sensor stands, said to those who look after it: state, log, session log. */
 export interface Standing {
@@ -20,7 +20,7 @@ export function createStanding(
 ): Standing {
   let mode = firstMode;
   let state: Freshness = "waiting";
-  let reason: string | undefined = "no answer yet";
+  let reason: string | undefined = NO_ANSWER_YET;
   let since = port.clock.now();
   let trouble: string | undefined;
   let isTroubleSaid = false;
