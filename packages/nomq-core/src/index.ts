@@ -26,6 +26,7 @@ export * from "./principal.ts";
 export * from "./refusal-log.ts";
 export * from "./session-log.ts";
 export * from "./status-feed.ts";
+export * from "./tally.ts";
 export * from "./tcp-listen.ts";
 export * from "./time-service/time-reply.ts";
 export * from "./time-service/time-service.ts";

@@ -6,7 +6,7 @@ import {
   RESERVED_SZX,
   sizeOfSzx,
 } from "../wire/block-option.ts";
-import { type CoapMessage, OptionNumber } from "../wire/coap-message.ts";
+import { type CoapMessage, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { optionValue, uintOption } from "../wire/options.ts";
 
 /** What a response is to a body that is being fetched. */
@@ -51,8 +51,7 @@ type State =
 const IGNORED: DownloadStep = { is: "ignored" };
 const failed = (reason: DownloadFailure): DownloadStep => ({ is: "failed", reason });
 const sameBytes = (one: Uint8Array | undefined, other: Uint8Array | undefined): boolean =>
-  Buffer.compare(one ?? NO_ETAG, other ?? NO_ETAG) === 0;
-const NO_ETAG = new Uint8Array(0);
+  Buffer.compare(one ?? NO_BYTES, other ?? NO_BYTES) === 0;
 const etagOf = ({ options }: CoapMessage): Uint8Array | undefined => optionValue(options, OptionNumber.etag);
 
 /**

@@ -1,4 +1,4 @@
-import type { Clock } from "@nomq/core";
+import { type Clock, createTally } from "@nomq/core";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { type BlockOption, decodeBlock, RESERVED_SZX } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
@@ -33,8 +33,8 @@ export interface BlockCounts {
   readonly uploadBytes: number;
   readonly snapshots: number;
   readonly snapshotBytes: number;
-  /** Uploads that did not come to their end, by reason. */
-  readonly uploadsLost: Readonly<Partial<Record<UploadLoss, number>>>;
+  /** Uploads that did not come to their end, by {@link UploadLoss}. */
+  readonly uploadsLost: Readonly<Record<string, number>>;
 }
 
 /** Block-wise transfer at a server (RFC 7959). What half-done transfers need is bounded in count, bytes and time. */
@@ -94,7 +94,7 @@ const wantsSize2 = (options: readonly CoapOption[]): boolean =>
 /** Makes the block-wise layer of a server; nothing happens before its first request. */
 export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions): ServerBlocks {
   const bounds = { ...DEFAULT_BLOCK_LIMITS, ...limits };
-  const lost: Partial<Record<UploadLoss, number>> = {};
+  const lost = createTally();
   const uploads = createUploads({
     clock,
     most: bounds.uploads,
@@ -103,9 +103,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
     bytesEach: bounds.uploadBytesEach,
     idleMs: bounds.uploadIdleMs,
     totalMs: bounds.uploadTotalMs,
-    lost: (why) => {
-      lost[why] = (lost[why] ?? 0) + 1;
-    },
+    lost: (why) => lost.add(why),
   });
   const snapshots = createSnapshots({
     clock,
@@ -187,7 +185,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
       uploadBytes: uploads.bytes(),
       snapshots: snapshots.count(),
       snapshotBytes: snapshots.bytes(),
-      uploadsLost: { ...lost },
+      uploadsLost: lost.read(),
     }),
     [Symbol.dispose]() {
       uploads[Symbol.dispose]();

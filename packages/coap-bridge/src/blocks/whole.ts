@@ -1,5 +1,5 @@
 import type { Answer } from "../messaging/messaging.ts";
-import type { CoapOption } from "../wire/coap-message.ts";
+import { type CoapOption, NO_BYTES } from "../wire/coap-message.ts";
 import type { Code } from "../wire/code.ts";
 import { encodeTail } from "../wire/tail.ts";
 
@@ -16,7 +16,6 @@ export interface Whole {
   readonly expiresInMs?: number | undefined;
 }
 
-const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 /** A response of one datagram as the message layer takes it. */
@@ -28,5 +27,5 @@ export function encoded({ code, options, payload }: Whole): Answer {
 
 /** An answer of one word about what went wrong (RFC 7252 section 5.5.2), or of none. */
 export function plainAnswer(code: Code, options: readonly CoapOption[] = [], why = ""): Whole {
-  return { code, options, payload: why === "" ? NOTHING : encoder.encode(why) };
+  return { code, options, payload: why === "" ? NO_BYTES : encoder.encode(why) };
 }

@@ -2,11 +2,12 @@ import { codeOf, type Message, type Port } from "@nomq/core";
 import { createActuator } from "./actuator.ts";
 import { type ClientOptions, clientSettings } from "./client-options.ts";
 import { type ClientSocket, type OpenTransport, openClientSocket, systemRandom } from "./client-socket.ts";
+import type { ClientCounts } from "./counters.ts";
 import { createClientTallies } from "./counters.ts";
 import { createLookup, type Resolve, systemResolve } from "./lookup.ts";
 import { type Remembered, readRemembered, remember } from "./remembered.ts";
 import type { Wire } from "./request.ts";
-import type { ClientCounts, SensorState } from "./sensor-state.ts";
+import type { SensorState } from "./sensor-state.ts";
 import { createSensors, type Sensors } from "./sensors.ts";
 import { createTurns } from "./turns.ts";
 

@@ -22,16 +22,3 @@ export interface SensorState {
   /** Unix milliseconds of the last change of state. */
   readonly since: number;
 }
-
-/** What came of the client's sensors and actuators so far; bridges show it as metrics. */
-export interface ClientCounts {
-  readonly sensors: Readonly<Record<Freshness, number>>;
-  /** Values handed to the hub. */
-  readonly values: number;
-  /** Registrations and readings begun. */
-  readonly requests: number;
-  /** Datagrams, answers and values not taken, by reason: `foreign-source`, `old`, `duplicate`, `mixed-etag`, … */
-  readonly refused: Readonly<Record<string, number>>;
-  /** Writes to actuators by what came of them: `delivered`, `refused`, `retry`, `uncertain`. */
-  readonly writes: Readonly<Record<string, number>>;
-}

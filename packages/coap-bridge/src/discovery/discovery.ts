@@ -7,7 +7,7 @@ import { plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type BlockOption, decodeBlock, encodeBlock, offsetOf, sizeOfSzx } from "../wire/block-option.ts";
-import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { type CoapOption, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { Method, Response } from "../wire/code.ts";
 import { ContentFormat } from "../wire/content-format.ts";
 import type { Link } from "../wire/link-format.ts";
@@ -146,7 +146,7 @@ function listingAnswer({ options: asked }: IncomingRequest, { block, part, etag:
     isAll &&
     asked.some(({ number, value }) => number === etag.number && Buffer.compare(value, etag.value) === 0)
   )
-    return { code: Response.valid, options: [etag], payload: new Uint8Array(0) };
+    return { code: Response.valid, options: [etag], payload: NO_BYTES };
   const options: CoapOption[] = [
     etag,
     { number: OptionNumber.contentFormat, value: uintValue(ContentFormat.linkFormat) },

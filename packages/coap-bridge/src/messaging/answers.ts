@@ -1,4 +1,4 @@
-import { MessageType } from "../wire/coap-message.ts";
+import { MessageType, NO_BYTES } from "../wire/coap-message.ts";
 import { classOf, Method } from "../wire/code.ts";
 import { encodeEmpty, encodeMessage } from "../wire/encode.ts";
 import { type AnsweredRequests, Said } from "./answered-requests.ts";
@@ -14,8 +14,6 @@ export interface AnswersUse {
   readonly sent: SentMemory;
   readonly now: () => number;
 }
-
-const NO_TOKEN = new Uint8Array(0);
 
 /** Says answers, and says them again to duplicates. */
 export class Answers {
@@ -52,7 +50,7 @@ export class Answers {
   /** Remembers a request that was acknowledged, or got nothing. */
   remember(request: Request): void {
     const said = request.isConfirmable ? Said.acknowledgement : Said.nothing;
-    this.#remember(request, { said, code: 0, token: NO_TOKEN, messageId: 0, tail: undefined });
+    this.#remember(request, { said, code: 0, token: NO_BYTES, messageId: 0, tail: undefined });
   }
 
   /** Says again what was said; false: that is not known any more, and asking again does no harm. */

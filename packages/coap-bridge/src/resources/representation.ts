@@ -1,7 +1,7 @@
 import type { Message } from "@nomq/core";
 import type { Whole } from "../blocks/whole.ts";
 import { formatOfMessage, secondsLeft } from "../mapping.ts";
-import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { type CoapOption, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
 import { CONVERTED_TO, convert } from "./conversion.ts";
@@ -68,8 +68,6 @@ export function contentOf(
   }
   options.push({ number: OptionNumber.maxAge, value: uintValue(maxAge) });
   return valid
-    ? { code: Response.valid, options, payload: NOTHING }
+    ? { code: Response.valid, options, payload: NO_BYTES }
     : { code: Response.content, options, payload, expiresInMs };
 }
-
-const NOTHING = new Uint8Array(0);

@@ -3,7 +3,7 @@ import { plainAnswer, type Whole } from "../blocks/whole.ts";
 import { draftFromRequest, type PublishQuery } from "../mapping.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { NOT_IN_TIME, type Refusal, refusalOf } from "../refusals.ts";
-import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
+import { type CoapOption, MessageType, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { Method, Response } from "../wire/code.ts";
 import { contentTypeOf } from "../wire/content-format.ts";
 import { uintValue } from "../wire/option-value.ts";
@@ -97,7 +97,7 @@ export function createWriter(options: WriterOptions): Writer {
       request.type === MessageType.confirmable ? MessageType.confirmable : MessageType.nonConfirmable;
     const { query } = asked;
     if (isDelete) {
-      const cleared = { channel, type, method: Method.put, payload: NOTHING, query } as const;
+      const cleared = { channel, type, method: Method.put, payload: NO_BYTES, query } as const;
       return { query, draft: { ...draftFromRequest(cleared), retain: true } };
     }
     const contentFormat = uintOption(request.options, OptionNumber.contentFormat, 2);
@@ -237,8 +237,6 @@ export function createWriter(options: WriterOptions): Writer {
     idle: () => (underWay === 0 ? Promise.resolve() : new Promise((resolve) => atRest.push(resolve))),
   };
 }
-
-const NOTHING = new Uint8Array(0);
 
 /** A refusal as a response, with the Max-Age of a 5.03. */
 export function said({ code, why, again }: Refusal): Whole {

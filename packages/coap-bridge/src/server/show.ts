@@ -6,11 +6,9 @@ import { REFRESH_SECONDS } from "../resources/parameters.ts";
 import type { Reader } from "../resources/read.ts";
 import { contentOf, endsInMsOf, maxAgeOf } from "../resources/representation.ts";
 import { LARGEST_SZX } from "../wire/block-option.ts";
-import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { type CoapOption, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
-
-const NOTHING = new Uint8Array(0);
 
 /** What {@link createShow} needs. */
 export interface ShowOptions {
@@ -25,7 +23,7 @@ export function emptyContent(observe: number | undefined): Whole {
   const options: CoapOption[] = [];
   if (observe !== undefined) options.push({ number: OptionNumber.observe, value: uintValue(observe) });
   options.push({ number: OptionNumber.maxAge, value: uintValue(REFRESH_SECONDS) });
-  return { code: Response.content, options, payload: NOTHING };
+  return { code: Response.content, options, payload: NO_BYTES };
 }
 
 /** Makes what observers are shown. */
