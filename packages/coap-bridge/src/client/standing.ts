@@ -1,4 +1,5 @@
 import type { Port } from "@nomq/core";
+import { createPacedLog } from "./paced-log.ts";
 import { type Freshness, NO_ANSWER_YET, NOT_IN_TIME, type SensorState } from "./sensor-state.ts";
 
 /** How a sensor stands, said to those who look after it: state, log, session log. */
@@ -24,23 +25,24 @@ export function createStanding(
   let since = port.clock.now();
   let trouble: string | undefined;
   let isTroubleSaid = false;
+  const log = createPacedLog(port.log, port.clock);
 
   const record = (what: string, details: Readonly<Record<string, string>> = {}): void =>
     port.sessionLog.record({ who: "coap", what, details: { ...where, ...details } });
   const say = (before: Freshness, why: string | undefined): void => {
     if (state === "gone") {
       record("sensor.gone", why === undefined ? {} : { reason: why });
-      port.log.warn("sensor gone: its channel is cleared", { ...where, reason: why });
+      log.warn("sensor gone: its channel is cleared", { ...where, reason: why });
     }
     if (before === "gone") record("sensor.back");
-    if (state === "fresh" && (before === "gone" || isTroubleSaid)) port.log.info("sensor well again", where);
+    if (state === "fresh" && (before === "gone" || isTroubleSaid)) log.info("sensor well again", where);
   };
   /** Being asked again after its Max-Age is a quiet sensor's way of life: only what comes of it in vain is said. */
   const sayTrouble = (): void => {
     const isNews = trouble !== undefined && trouble !== NOT_IN_TIME && !isTroubleSaid;
     if (!isNews || state === "fresh" || state === "gone") return;
     isTroubleSaid = true;
-    port.log.warn("no value from a sensor", { ...where, state, reason: trouble });
+    log.warn("no value from a sensor", { ...where, state, reason: trouble });
   };
   const become = (next: Freshness, why?: string): void => {
     const before = state;
@@ -67,7 +69,7 @@ export function createStanding(
       if (next === mode) return;
       mode = next;
       const isPolled = next === "polled-instead";
-      port.log.info(
+      log.info(
         isPolled ? "the sensor's server takes no observation: it is polled" : "the sensor is observed",
         where,
       );
