@@ -109,7 +109,10 @@ class MessageLayer implements Messaging {
     const shared = { wheel: this.#wheel, random, now, tally: this.#tally, fault };
     this.#lines = new Lines({ ...shared, sent: this.#sent, proved: (peer) => this.#exchanges.proved(peer) });
     const leisureMs = options.leisureMs ?? DEFAULT_LEISURE_MS;
-    this.#exchanges = new Exchanges({ ...shared, lines: this.#lines, answers, echo, leisureMs });
+    this.#exchanges = new Exchanges({
+      ...{ ...shared, lines: this.#lines, answers, echo, leisureMs },
+      serve: serve ?? (() => undefined),
+    });
     this.#expectations = new Expectations({ answered, lines: this.#lines, tally: this.#tally, fault });
     this.#requests =
       serve &&

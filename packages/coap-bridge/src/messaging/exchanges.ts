@@ -5,7 +5,7 @@ import { type Answers, mayNotObserveYet } from "./answers.ts";
 import type { EchoValues } from "./echo.ts";
 import { Exchange } from "./exchange.ts";
 import type { Lines } from "./lines.ts";
-import type { Answer } from "./messaging.ts";
+import type { Answer, Serve } from "./messaging.ts";
 import { PIGGYBACK_MS, PROOF_WAIT_MS } from "./parameters.ts";
 import type { Peer } from "./peer.ts";
 import type { Request } from "./request.ts";
@@ -25,7 +25,8 @@ export interface ExchangesUse {
   readonly echo: EchoValues;
   readonly tally: Tally;
   readonly leisureMs: number;
-  /** Told of what a promise of an answer was rejected with. */
+  readonly serve: Serve;
+  /** Told of what `serve` threw, and what a promise of an answer was rejected with. */
   readonly fault: (error: unknown) => void;
 }
 
@@ -47,8 +48,12 @@ export class Exchanges {
 
   /** Waits for an answer; a CON is acknowledged if it takes longer than 50 ms. */
   serving(request: Request, answer: Promise<Answer | undefined>): void {
-    const exchange = this.#begin(request);
-    if (request.isConfirmable) this.#use.wheel.arm(exchange, PIGGYBACK_MS);
+    this.#await(this.#begin(request), answer);
+  }
+
+  #await(exchange: Exchange, answer: Promise<Answer | undefined>): void {
+    const { request, acknowledged } = exchange;
+    if (request.isConfirmable && !acknowledged) this.#use.wheel.arm(exchange, PIGGYBACK_MS);
     answer.then(
       (answered) => this.#served(exchange, answered),
       (error: unknown) => {
@@ -142,7 +147,12 @@ export class Exchanges {
 
   #say(exchange: Exchange): void {
     const { request, answer, acknowledged } = exchange;
-    if (acknowledged) {
+    const isToProve = answer?.onceProven === true && !request.from.proven;
+    if (answer?.onceProven === true && !isToProve) {
+      this.#serveAgain(exchange);
+      return;
+    }
+    if (acknowledged && !isToProve) {
       this.#saySeparately(exchange);
       return;
     }
@@ -157,6 +167,23 @@ export class Exchanges {
     exchange.stage = "proving";
     this.#use.wheel.arm(exchange, PROOF_WAIT_MS);
     if (!isRoom || !this.#use.lines.challenge(request.from)) this.#challenge(exchange);
+  }
+
+  /** Its address has proved itself: now what was asked for may begin. */
+  #serveAgain(exchange: Exchange): void {
+    if (exchange.stage === "proving") this.#proving -= 1;
+    this.#use.wheel.disarm(exchange);
+    exchange.stage = "serving";
+    exchange.answer = undefined;
+    let answer: ReturnType<Serve>;
+    try {
+      answer = this.#use.serve(exchange.request);
+    } catch (error) {
+      this.#use.fault(error);
+      answer = { code: Response.internalServerError };
+    }
+    if (answer instanceof Promise) this.#await(exchange, answer);
+    else this.#served(exchange, answer);
   }
 
   #saySeparately(exchange: Exchange): void {
@@ -198,7 +225,8 @@ export class Exchanges {
     this.#end(exchange);
     if (request.from.underWay === 0) this.#use.lines.unchallenge(request.from);
     this.#untold(exchange);
-    if (request.toGroup) return;
+    // An acknowledgement that has gone can carry nothing any more.
+    if (request.toGroup || exchange.acknowledged) return;
     const echo = { number: OptionNumber.echo, value: this.#use.echo.for(request.from, this.#use.now()) };
     this.#use.answers.say(request, { code: Response.unauthorized, tail: encodeTail([echo]) });
   }

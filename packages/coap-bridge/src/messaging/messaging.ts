@@ -38,6 +38,11 @@ export interface Answer {
    * has no outcome.
    */
   readonly ended?: ((outcome: SentOutcome) => void) | undefined;
+  /**
+   * Of a 2.xx to a request to observe from an address that has not proved itself: it has begun nothing, and is not said.
+   * The request is served again once the address has.
+   */
+  readonly onceProven?: true;
 }
 
 /**

@@ -26,6 +26,7 @@ export type Get = (request: IncomingRequest, channel: string, as: Principal) => 
 
 const REGISTER = 0;
 const DEREGISTER = 1;
+const PROVE_FIRST: Answer = { code: Response.content, onceProven: true };
 
 /** Makes the answer to GET, with and without Observe. */
 export function createGet({ port, reader, observers, finish }: GetOptions): Get {
@@ -58,6 +59,8 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     const accept = acceptOf(request.options);
     if (!(await isKnown(channel))) return refusal(Response.notFound, "no such channel");
     const { from, token } = request;
+    // A relation is written down, and there may be only so many: not for addresses that anybody may have written.
+    if (!from.proven) return PROVE_FIRST;
     return await over.register({
       ...{
         from,

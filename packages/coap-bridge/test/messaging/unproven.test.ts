@@ -127,6 +127,41 @@ describe("RFC 9175 §2.4, RFC 7252 §11.3: what an address that may be forged ge
     expect(told).toEqual(["reset"]);
   });
 
+  test("what must not begin before is served again once the address has proved itself, quick or slow, once for all copies", async () => {
+    const begun: number[] = [];
+    const slowly = async (answer: Answer): Promise<Answer> => {
+      await new Promise<void>((resolve) => lab.clock.after(60, resolve));
+      return answer;
+    };
+    await using lab = createLab(({ messageId, from }) => {
+      if (from.proven) begun.push(messageId);
+      const answer: Answer = from.proven ? { code: 0x45 } : { code: 0x45, onceProven: true };
+      return messageId === 1 ? answer : slowly(answer);
+    });
+    const register = (messageId: number): Buffer => write({ messageId, options: [[6, ""]] });
+    const [ping] = lab.ask(register(1), stranger);
+    lab.ask(register(1), stranger);
+    expect(begun).toEqual([]);
+    expect(lab.ask(reset(ping), stranger).map(({ bytes }) => read(bytes).code)).toEqual([0x45]);
+    expect(lab.ask(register(1), stranger).map(({ bytes }) => read(bytes).code)).toEqual([0x45]);
+
+    const other = { ...stranger, port: 50_000 };
+    lab.ask(register(2), other);
+    await lab.clock.advance(70);
+    const left = lab.socket.taken();
+    expect(left.map(({ bytes }) => read(bytes).type)).toEqual([
+      MessageType.acknowledgement,
+      MessageType.confirmable,
+    ]);
+    lab.ask(reset(left[1]), other);
+    await lab.clock.advance(70);
+    expect(lab.said()).toMatchObject([{ type: MessageType.confirmable, code: 0x45 }]);
+
+    lab.ask(register(3), { ...stranger, port: 50_001 });
+    await lab.clock.advance(100_000);
+    expect(begun).toEqual([1, 2]);
+  });
+
   test("RFC 7967: nor does an observation begin unproven where No-Response wants to hear nothing", async () => {
     const told: SentOutcome[] = [];
     const answer = { code: 0x45, ended: (outcome: SentOutcome) => told.push(outcome) };
