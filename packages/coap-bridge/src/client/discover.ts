@@ -1,8 +1,9 @@
 import { type Clock, isValidChannel, type Log, NomqError, silentLog, systemClock } from "@nomq/core";
+import { secureRandom } from "../messaging/secure-random.ts";
 import { codeText, Response } from "../wire/code.ts";
 import { attributeOf, type Link, parseLinks } from "../wire/link-format.ts";
 import { type Exchanged, exchange } from "./agent-exchange.ts";
-import { openClientSocket, systemRandom } from "./client-socket.ts";
+import { openClientSocket } from "./client-socket.ts";
 import { authorityOf, type CoapTarget, parseCoapUrl } from "./coap-url.ts";
 import { createLookup, type Resolve, systemResolve } from "./lookup.ts";
 
@@ -44,12 +45,12 @@ export async function discoverResources(
   const signal = options.signal ?? new AbortController().signal;
   const given = parseCoapUrl(url, "URL");
   const target: CoapTarget = { ...given, path: WELL_KNOWN };
-  await using socket = await openClientSocket({ clock, log, random: systemRandom });
+  await using socket = await openClientSocket({ clock, log, random: secureRandom });
   const { messaging } = socket;
   const to = await createLookup(resolve, (at) => messaging.remoteAt(at)).find(target);
   if (to === undefined)
     throw new NomqError("request-refused", `${given.host} has no address; check its name`);
-  const wire = { messaging, clock, random: systemRandom };
+  const wire = { messaging, clock, random: secureRandom };
   const answer = await exchange(wire, { to, target, method: "GET" }, signal);
   return resourcesOf(parseLinks(listIn(answer, given)), given);
 }

@@ -6,7 +6,7 @@ import { classOf, codeText, Method, Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
 import { DEFAULT_MAX_AGE, findOption, withOption } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
-import { maxAgeOf, observeOf } from "./answer-options.ts";
+import { askedToWaitMs, maxAgeOf, observeOf } from "./answer-options.ts";
 import { createBackOff } from "./back-off.ts";
 import { targetOptions } from "./coap-url.ts";
 import type { ClientTallies } from "./counters.ts";
@@ -48,8 +48,6 @@ const LONGEST_RETRY_MS = 300_000;
 const GRACE_MS: readonly [least: number, span: number] = [5_000, 10_000];
 /** A server that declines is not read more often. */
 const LEAST_POLL_MS = 5_000;
-/** The longest that a Max-Age of 4.29 or 5.03 is obeyed. */
-const LONGEST_OBEYED_MS = 3_600_000;
 
 /** Makes it; nothing is sent before `start`. */
 export function createObservation(sensor: Sensor, parts: ObservationParts): Observation {
@@ -239,12 +237,7 @@ class RunningObservation implements Observation {
     this.#reading?.abort();
     this.#newest = undefined;
     this.#sensor.failed(code);
-    const canObey = code === Response.tooManyRequests || code === Response.serviceUnavailable;
-    const said = canObey ? (maxAgeOf(options) ?? DEFAULT_MAX_AGE) * 1_000 : undefined;
-    this.#later(
-      `answered ${codeText(code)}`,
-      said === undefined ? undefined : Math.min(Math.max(said, 1_000), LONGEST_OBEYED_MS),
-    );
+    this.#later(`answered ${codeText(code)}`, askedToWaitMs(code, options));
   }
 
   /** A value larger than a block: the rest is fetched (RFC 7959 section 2.6), and given up where a newer one comes. */

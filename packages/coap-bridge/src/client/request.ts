@@ -30,9 +30,16 @@ export interface Wire {
   readonly random: () => number;
 }
 
+const TOKEN_BYTES = 8;
+
 /** 8 bytes: two requests with one token at one peer would take each other's answers (RFC 7252 section 5.3.1). */
 export function newToken(random: () => number): Uint8Array {
-  return Uint8Array.from({ length: 8 }, () => Math.floor(random() * 256));
+  return drawBytes(TOKEN_BYTES, random);
+}
+
+/** So many bytes of what {@link Wire.random} gives. */
+export function drawBytes(length: number, random: () => number): Uint8Array {
+  return Uint8Array.from({ length }, () => Math.floor(random() * 256));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { randomBytes, randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import {
   type Clock,
   codeOf,
@@ -35,6 +35,7 @@ import { AMPLIFICATION, DEFAULT_LEISURE_MS, REMEMBERED_CREDIT } from "./paramete
 import { isUsablePort, Peer, readRemoteKey } from "./peer.ts";
 import { PeerTable } from "./peer-table.ts";
 import { Requests } from "./requests.ts";
+import { secureRandom } from "./secure-random.ts";
 import { SentMemory } from "./sent-memory.ts";
 import { createTally } from "./tally.ts";
 import { TimingWheel, WheelTimer } from "./timing-wheel.ts";
@@ -95,7 +96,7 @@ class MessageLayer implements Messaging {
 
   constructor(options: MessagingOptions) {
     const { clock, serve, log = silentLog, limits = {} } = options;
-    const random = options.random ?? secureRandom();
+    const random = options.random ?? secureRandom;
     const networks = (options.trusted ?? LOOPBACK).flatMap((text) => parseNetwork(text) ?? []);
     const now = (): number => clock.monotonic();
     const fault = (error: unknown): void =>
@@ -256,19 +257,4 @@ interface Arriving {
   readonly address: string;
   readonly port: number;
   readonly toGroup: boolean;
-}
-
-/** Numbers of node:crypto, a few hundred at a time. */
-function secureRandom(): () => number {
-  const pool = new Uint32Array(256);
-  let at = pool.length;
-  return () => {
-    if (at === pool.length) {
-      randomFillSync(pool);
-      at = 0;
-    }
-    const number = pool[at] ?? 0;
-    at += 1;
-    return number / 2 ** 32;
-  };
 }
