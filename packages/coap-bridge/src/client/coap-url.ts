@@ -1,7 +1,8 @@
 import { isIP } from "node:net";
 import { isGroupHost, NomqError, plainHost } from "@nomq/core";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
-import { MAX_SEGMENT_BYTES } from "../wire/uri-path.ts";
+import { COAP_PORT, refuseLaterScheme } from "../wire/coap-scheme.ts";
+import { hrefOf, MAX_SEGMENT_BYTES } from "../wire/uri-path.ts";
 
 /** A resource of another server, read from its URL (RFC 7252 section 6.4). */
 export interface CoapTarget {
@@ -19,7 +20,6 @@ export interface CoapTarget {
   readonly shown: string;
 }
 
-const DEFAULT_PORT = 5683;
 /** So that all of it goes into one request. */
 const MOST_BYTES = 700;
 const PARTS = /^coap:\/\/(?:\[([^\]\s]+)\]|([^\s/:?#@[\]]+))(?::(\d{1,5}))?(\/[^\s?#]*)?(?:\?([^\s#]*))?$/i;
@@ -30,19 +30,17 @@ const ZONE = /^([^%]+)%25(?=.)/;
  * Throws `config-invalid` or, for a scheme of a later version, `not-available-yet`; both lead with `at`.
  */
 export function parseCoapUrl(url: string, at: string): CoapTarget {
-  if (/^coap(s|\+tcp|s\+tcp):/i.test(url)) {
-    throw new NomqError("not-available-yet", `${at}: ${url}: only coap:// is available yet`);
-  }
+  refuseLaterScheme(url, at);
   const parts = PARTS.exec(url);
   if (parts === null) fail(url, at, "write coap://HOST/PATH");
   const host = hostOf(parts, url, at);
-  const port = parts[3] === undefined ? DEFAULT_PORT : Number(parts[3]);
+  const port = parts[3] === undefined ? COAP_PORT : Number(parts[3]);
   if (port < 1 || port > 65_535) fail(url, at, "a port is 1 to 65535");
   const path = pathOf(parts[4] ?? "/", url, at);
   const query = parts[5] === undefined ? [] : parts[5].split("&").map((each) => bytesOf(each, url, at));
   const named = [...path, ...query].reduce((sum, { length }) => sum + length, host.length);
   if (named > MOST_BYTES) fail(url, at, `host, path and query have at most ${MOST_BYTES} bytes together`);
-  const shown = `coap://${authorityOf(host, port)}${hrefOf(path)}`;
+  const shown = `coap://${authorityOf(host, port)}${hrefOf(path.map(textOf))}`;
   return {
     host,
     port,
@@ -50,7 +48,10 @@ export function parseCoapUrl(url: string, at: string): CoapTarget {
     path,
     query,
     shown,
-    url: query.length === 0 ? shown : `${shown}?${query.map(escaped).join("&")}`,
+    url:
+      query.length === 0
+        ? shown
+        : `${shown}?${query.map((each) => encodeURIComponent(textOf(each))).join("&")}`,
   };
 }
 
@@ -73,7 +74,7 @@ function hostOf(parts: RegExpExecArray, url: string, at: string): string {
 /** Host and port as URLs write them: a zone escaped (RFC 6874), the default port left out. */
 export function authorityOf(host: string, port: number): string {
   const name = host.includes(":") ? `[${host.replace("%", "%25")}]` : host;
-  return port === DEFAULT_PORT ? name : `${name}:${port}`;
+  return port === COAP_PORT ? name : `${name}:${port}`;
 }
 
 /** RFC 7252 section 6.4, step 8: a lone slash is no option. */
@@ -103,12 +104,7 @@ function decoded(text: string, url: string, at: string): string {
   }
 }
 
-const escaped = (bytes: Uint8Array): string => encodeURIComponent(Buffer.from(bytes).toString());
-
-/** A path as part of a URL: `/a%20b`. */
-function hrefOf(path: readonly Uint8Array[]): string {
-  return `/${path.map(escaped).join("/")}`;
-}
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 /** The options that name the resource: Uri-Host where it is a name (RFC 7252 section 5.10.1), Uri-Path, Uri-Query. */
 export function targetOptions(target: CoapTarget): CoapOption[] {

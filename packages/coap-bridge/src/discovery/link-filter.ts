@@ -1,5 +1,6 @@
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import type { Link } from "../wire/link-format.ts";
+import { readText } from "../wire/option-value.ts";
 
 /** One condition of a query: `rt=temperature*` (RFC 6690 section 4.1). */
 export interface LinkFilter {
@@ -13,17 +14,13 @@ export interface LinkFilter {
 const OF_WORDS: ReadonlySet<string> = new Set(["rt", "if", "ct", "rel", "rev"]);
 /** The conditions of a request's Uri-Query options, all of which a link must meet. Undefined: one that is none (4.00). */
 export function linkFilters(options: readonly CoapOption[]): readonly LinkFilter[] | undefined {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const filters: LinkFilter[] = [];
-  try {
-    for (const { number, value } of options) {
-      if (number !== OptionNumber.uriQuery) continue;
-      const filter = filterOf(decoder.decode(value));
-      if (filter === undefined) return undefined;
-      filters.push(filter);
-    }
-  } catch {
-    return undefined;
+  for (const { number, value } of options) {
+    if (number !== OptionNumber.uriQuery) continue;
+    const query = readText(value);
+    const filter = query === undefined ? undefined : filterOf(query);
+    if (filter === undefined) return undefined;
+    filters.push(filter);
   }
   return filters;
 }

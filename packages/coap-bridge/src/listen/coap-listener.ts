@@ -12,14 +12,13 @@ import {
   silentLog,
   type Transport,
 } from "@nomq/core";
+import { COAP_PORT } from "../wire/coap-scheme.ts";
 import { type Binding, type BoundSocket, bindSocket } from "./bound-socket.ts";
 import type { CoapSocket, ReceiveDatagram } from "./coap-socket.ts";
 import { groupPlaces, joinPlace, refuseGroups } from "./groups.ts";
 
 /** All CoAP nodes: of an IPv4 network, of an IPv6 link, of an IPv6 site (RFC 7252 section 12.8). */
 const ALL_COAP_NODES: readonly string[] = ["224.0.1.187", "ff02::fd", "ff05::fd"];
-/** Port of coap URLs without one (section 12.6). */
-const COAP_PORT = 5683;
 
 const SCHEME = "coap://";
 

@@ -5,7 +5,7 @@ import { LARGEST_BLOCK_BYTES } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { uintOption } from "../wire/options.ts";
-import { areEqual, areMet, conditionsOf } from "./conditions.ts";
+import { areMet, conditionsOf } from "./conditions.ts";
 import { CONVERTED_TO } from "./conversion.ts";
 import {
   contentOf,
@@ -95,7 +95,7 @@ export function createReader({ clock }: { readonly clock: Clock }): Reader {
       if (found === undefined) return NOT_ACCEPTABLE;
       const now = clock.now();
       const valid = options.some(
-        ({ number, value }) => number === OptionNumber.etag && areEqual(value, found.etag),
+        ({ number, value }) => number === OptionNumber.etag && Buffer.compare(value, found.etag) === 0,
       );
       return contentOf(found, {
         maxAge: maxAgeOf(message, now),

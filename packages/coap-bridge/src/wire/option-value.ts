@@ -1,3 +1,14 @@
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Reads a string option; undefined: it is no UTF-8. A byte order mark stays, as any other character. */
+export function readText(value: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(value);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The value of an uint option: as few bytes as it needs, none for 0 (RFC 7252 section 3.2). At most 2^53 - 1. */
 export function uintValue(uint: number): Uint8Array {
   let length = 0;
