@@ -34,6 +34,8 @@ export interface ExchangesUse {
 export class Exchanges {
   readonly #use: ExchangesUse;
   readonly #open = new Map<number, Exchange>();
+  #serving = 0;
+  #toGroups = 0;
   #proving = 0;
   readonly #due = (exchange: Exchange): void => this.#fired(exchange);
 
@@ -41,9 +43,17 @@ export class Exchanges {
     this.#use = use;
   }
 
-  /** Requests that are being served, or spread: not those that wait for their address, of which forged ones are free. */
+  /**
+   * Requests that are being served: not those that wait for their address, of which forged ones are free, nor those to
+   * groups, which wait for seconds.
+   */
   get size(): number {
-    return this.#open.size - this.#proving;
+    return this.#serving;
+  }
+
+  /** Requests to groups. */
+  get toGroups(): number {
+    return this.#toGroups;
   }
 
   /** Waits for an answer; a CON is acknowledged if it takes longer than 50 ms. */
@@ -101,12 +111,16 @@ export class Exchanges {
     this.#open.set((from.slot << 16) | request.messageId, exchange);
     from.pins += 1;
     from.underWay += 1;
+    if (request.toGroup) this.#toGroups += 1;
+    else this.#serving += 1;
     return exchange;
   }
 
   #end(exchange: Exchange): void {
-    const { from, messageId } = exchange.request;
+    const { from, messageId, toGroup } = exchange.request;
     if (exchange.stage === "proving") this.#proving -= 1;
+    else if (!toGroup) this.#serving -= 1;
+    if (toGroup) this.#toGroups -= 1;
     exchange.stage = "over";
     this.#use.wheel.disarm(exchange);
     const key = (from.slot << 16) | messageId;
@@ -164,6 +178,7 @@ export class Exchanges {
     this.#use.tally.challenged += 1;
     const isRoom = this.#proving < MOST_PROVING;
     this.#proving += 1;
+    if (!request.toGroup) this.#serving -= 1;
     exchange.stage = "proving";
     this.#use.wheel.arm(exchange, PROOF_WAIT_MS);
     if (!isRoom || !this.#use.lines.challenge(request.from)) this.#challenge(exchange);
@@ -171,7 +186,10 @@ export class Exchanges {
 
   /** Its address has proved itself: now what was asked for may begin. */
   #serveAgain(exchange: Exchange): void {
-    if (exchange.stage === "proving") this.#proving -= 1;
+    if (exchange.stage === "proving") {
+      this.#proving -= 1;
+      this.#serving += 1;
+    }
     this.#use.wheel.disarm(exchange);
     exchange.stage = "serving";
     exchange.answer = undefined;

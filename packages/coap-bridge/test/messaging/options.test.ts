@@ -214,6 +214,19 @@ describe("RFC 8516, RFC 7252 §5.9: limits", () => {
     expect(hexes(lab.ask(write(), { port: 40_001 }))).toEqual(["61a31234a1d10105"]);
   });
 
+  test("RFC 7252 §8.2: requests to a group, whose answers wait for seconds, leave the places of others alone, and are bounded", async () => {
+    await using lab = createLab(async () => content, { limits: { underWayInAll: 2 } });
+    for (let port = 1; port <= 600; port += 1)
+      lab.ask(write({ type: "non", messageId: port }), { port, toGroup: true });
+    expect(lab.served).toHaveLength(512);
+    lab.ask(write());
+    await lab.clock.advance(0);
+    expect(lab.said().map(({ code }) => code)).toEqual([0x45]);
+    await lab.clock.advance(5_100);
+    lab.ask(write({ type: "non" }), { toGroup: true });
+    expect(lab.served).toHaveLength(514);
+  });
+
   test("more requests a second of one address than it may make: 4.29, until a second has passed", async () => {
     await using lab = createLab(undefined, { limits: { rate: 10, burst: 10 } });
     const from = { host: "192.0.2.7" };
