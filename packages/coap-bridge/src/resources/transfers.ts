@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { CancelTimer, Clock, Port, Qos, StateChange } from "@nomq/core";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { EXCHANGE_LIFETIME_MS } from "../messaging/parameters.ts";
+import { type Code, Method } from "../wire/code.ts";
 
 /** So many names are kept; the oldest go first, as they do at the hub. */
 const MOST = 100_000;
@@ -69,8 +70,8 @@ export function createTransfers(port: Pick<Port, "release" | "remember" | "state
   };
 
   return {
-    nameOf({ from, messageId, fingerprint }, { qos, id, channel }) {
-      if (id !== undefined) return { name: nameById(id, channel), state: [], isByMessageId: false };
+    nameOf({ from, code, messageId, fingerprint }, { qos, id, channel }) {
+      if (id !== undefined) return { name: nameById({ code, id, channel }), state: [], isByMessageId: false };
       if (qos !== 2) return undefined;
       const name = `coap/${from.key}/${messageId}/${fingerprint.toString(16)}`;
       return { name, state: [{ key: keyOf(name), value: new Uint8Array([1]) }], isByMessageId: true };
@@ -92,9 +93,10 @@ export function createTransfers(port: Pick<Port, "release" | "remember" | "state
   };
 }
 
-/** Both may hold slashes; `a/b` at `c` is not `a` at `b/c`. */
-function nameById(id: string, channel: string): string {
+/** Both may hold slashes; `a/b` at `c` is not `a` at `b/c`. Nor is a DELETE the PUT before: nothing would be deleted. */
+function nameById({ code, id, channel }: { code: Code; id: string; channel: string }): string {
   // No channel has a `#`.
   const where = channel.length <= LONGEST_IN_NAME ? channel : `#${hash("sha256", channel, "base64url")}`;
-  return `coap/id/${encodeURIComponent(id)}/${where}`;
+  const kind = code === Method.put ? "id" : `id-${code}`;
+  return `coap/${kind}/${encodeURIComponent(id)}/${where}`;
 }

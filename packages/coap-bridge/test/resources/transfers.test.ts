@@ -28,6 +28,19 @@ describe("names of transfers", () => {
     transfers.close();
   });
 
+  test("`?id=` of a PUT is not that of a DELETE or POST: each would be acknowledged, and nothing done", async () => {
+    await using hub = createHub({ clock: createFakeClock() });
+    await hub.start();
+    const transfers = createTransfers(hub.port("coap"), createFakeClock());
+    const names = (["put", "post", "delete", "put"] as const).map((method) => {
+      const request = { ...requestOf(method, { path: "a" }), from };
+      return transfers.nameOf(request, { qos: 1, id: "1", channel: "a" })?.name;
+    });
+    expect(new Set(names).size).toBe(3);
+    expect(names[3]).toBe(names[0]);
+    transfers.close();
+  });
+
   test("of long channels are short, and still their own: the hub keeps 100,000 of them for a day", async () => {
     await using hub = createHub({ clock: createFakeClock() });
     await hub.start();
