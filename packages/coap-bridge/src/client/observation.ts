@@ -15,7 +15,7 @@ import { isNewer, type Numbered } from "./order.ts";
 import { readBody } from "./read-body.ts";
 import { echoOf, type Wire } from "./request.ts";
 import type { Sensor } from "./sensor.ts";
-import { NOT_IN_TIME } from "./sensor-state.ts";
+import { PAST_MAX_AGE } from "./sensor-state.ts";
 import type { Turns } from "./turns.ts";
 
 /** One sensor under observation (RFC 7641), kept up until stopped. */
@@ -219,7 +219,7 @@ class RunningObservation implements Observation {
     const [least, span] = GRACE_MS;
     const ms = isObserved ? maxAgeMs + least + span * random() : Math.max(maxAgeMs, LEAST_POLL_MS);
     const until = clock.after(ms, () => {
-      if (isObserved) this.#sensor.troubled(NOT_IN_TIME);
+      if (isObserved) this.#sensor.troubled(PAST_MAX_AGE);
       this.#register();
     });
     this.#phase = { is: "holding", until };

@@ -5,7 +5,7 @@
 export type Freshness = "waiting" | "fresh" | "stale" | "gone";
 
 /** Reason of a `stale` that is no trouble yet: its Max-Age is over, and it is asked again. */
-export const NOT_IN_TIME = "nothing within its Max-Age";
+export const PAST_MAX_AGE = "nothing within its Max-Age";
 
 /** Reason of a `waiting` that is no trouble yet: it was asked and nothing has come of it so far. */
 export const NO_ANSWER_YET = "no answer yet";
@@ -21,4 +21,9 @@ export interface SensorState {
   readonly reason?: string;
   /** Unix milliseconds of the last change of state. */
   readonly since: number;
+}
+
+/** Whether somebody should look after it: it is gone, or was asked in vain. */
+export function isTroubled({ state, reason }: SensorState): boolean {
+  return state === "gone" || (state !== "fresh" && reason !== PAST_MAX_AGE && reason !== NO_ANSWER_YET);
 }

@@ -1,6 +1,6 @@
 import type { Port } from "@nomq/core";
 import { createPacedLog } from "./paced-log.ts";
-import { type Freshness, NO_ANSWER_YET, NOT_IN_TIME, type SensorState } from "./sensor-state.ts";
+import { type Freshness, NO_ANSWER_YET, PAST_MAX_AGE, type SensorState } from "./sensor-state.ts";
 
 /** How a sensor stands, said to those who look after it: state, log, session log. */
 export interface Standing {
@@ -39,7 +39,7 @@ export function createStanding(
   };
   /** Being asked again after its Max-Age is a quiet sensor's way of life: only what comes of it in vain is said. */
   const sayTrouble = (): void => {
-    const isNews = trouble !== undefined && trouble !== NOT_IN_TIME && !isTroubleSaid;
+    const isNews = trouble !== undefined && trouble !== PAST_MAX_AGE && !isTroubleSaid;
     if (!isNews || state === "fresh" || state === "gone") return;
     isTroubleSaid = true;
     log.warn("no value from a sensor", { ...where, state, reason: trouble });
@@ -62,7 +62,7 @@ export function createStanding(
       sayTrouble();
     },
     outlived() {
-      if (state === "fresh") become("stale", trouble ?? NOT_IN_TIME);
+      if (state === "fresh") become("stale", trouble ?? PAST_MAX_AGE);
       sayTrouble();
     },
     readAs(next) {
