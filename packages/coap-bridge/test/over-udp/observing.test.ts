@@ -1,6 +1,6 @@
-import { createHub, type Hub } from "@nomq/core";
+import type { Hub } from "@nomq/core";
 import { describe, expect, test } from "vitest";
-import { type CoapEndpoint, openCoapEndpoint } from "../../../../test/real/coap-endpoint.ts";
+import type { CoapEndpoint } from "../../../../test/real/coap-endpoint.ts";
 import {
   type CoapOptionPair,
   type CoapPacket,
@@ -13,7 +13,7 @@ import {
   PUT,
   uint,
 } from "../../../../test/real/coap-wire.ts";
-import { createCoapBridge } from "../../src/index.ts";
+import { running } from "./running.ts";
 
 interface Net extends AsyncDisposable {
   readonly hub: Hub;
@@ -21,18 +21,9 @@ interface Net extends AsyncDisposable {
 }
 
 async function openNet(): Promise<Net> {
-  const hub = createHub();
-  const bridge = createCoapBridge({ listen: ["coap://127.0.0.1:0"] });
-  hub.add(bridge);
-  await hub.start();
-  const client = await openCoapEndpoint(Number(bridge.addresses()[0]?.split(":").at(-1)));
-  return {
-    ...{ hub, client },
-    async [Symbol.asyncDispose]() {
-      await client[Symbol.asyncDispose]();
-      await hub[Symbol.asyncDispose]();
-    },
-  };
+  const bridge = await running();
+  const client = await bridge.client();
+  return { hub: bridge.hub, client, [Symbol.asyncDispose]: () => bridge[Symbol.asyncDispose]() };
 }
 
 const TOKEN = Buffer.from("obs");
