@@ -31,8 +31,8 @@ export interface Relay extends AsyncDisposable {
   takeRecorded(): readonly Recorded[];
   /** Is shown every datagram of the gateway, before it may be lost. */
   onAnswer: ((datagram: Buffer, way: Way) => void) | undefined;
-  /** Datagrams so far. */
-  readonly counts: { passed: number; lost: number };
+  /** Datagrams so far: `spared` passed although their turn to be lost had come, for their packet had been lost as often as it may. */
+  readonly counts: { passed: number; lost: number; spared: number };
 }
 
 const KEPT = 4_096;
@@ -56,7 +56,7 @@ export function openRelay(gatewayPort: number, random: Prng, packetOf: PacketOf 
     mostLosses: Number.POSITIVE_INFINITY,
     isShut: false,
     onAnswer: undefined,
-    counts: { passed: 0, lost: 0 },
+    counts: { passed: 0, lost: 0, spared: 0 },
     takeRecorded() {
       const taken = recorded;
       recorded = [];
@@ -76,13 +76,12 @@ export function openRelay(gatewayPort: number, random: Prng, packetOf: PacketOf 
         else devicePort = port;
         // Nobody was ever there.
         if (isAnswer && devicePort === 0) return;
-        if (
-          (relay.isShut && !isAnswer) ||
-          (random.chance(relay.loss) && losses.may(datagram, relay.mostLosses))
-        ) {
+        const isTurn = random.chance(relay.loss);
+        if ((relay.isShut && !isAnswer) || (isTurn && losses.may(datagram, relay.mostLosses))) {
           relay.counts.lost += 1;
           return;
         }
+        if (isTurn) relay.counts.spared += 1;
         relay.counts.passed += 1;
         if (!isAnswer) recorded = [...recorded.slice(1 - KEPT), { datagram, way }];
         socket.send(datagram, isAnswer ? devicePort : gatewayPort, HOST, () => undefined);

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { Sent } from "./book.ts";
 import { calmSinceOf, clientFaults, eventFaults, ledgerFaults, missingAt, staleAt } from "./checks.ts";
 import { openDwindling } from "./dwindling.ts";
+import type { Relay } from "./relay.ts";
 import { draws } from "./seed.ts";
 import { DISK_MIB } from "./small-disk.ts";
 import { FILTERS, openStage, patienceFor, type Stage } from "./stage.ts";
@@ -44,7 +45,7 @@ export interface Summary {
   readonly replayed: number;
   /** MiB of the data folder at the end. */
   readonly disk: number;
-  readonly datagrams: { readonly passed: number; readonly lost: number };
+  readonly datagrams: Readonly<Relay["counts"]>;
   /** MiB. */
   readonly rss: number;
   /** Milliseconds after the last publish until everything had arrived, and the longest in which nothing did. */
@@ -105,6 +106,7 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
       datagrams: {
         passed: relay.counts.passed + coap.relay.counts.passed,
         lost: relay.counts.lost + coap.relay.counts.lost,
+        spared: relay.counts.spared + coap.relay.counts.spared,
       },
       rss: ground.most.rss,
       settling,

@@ -1,10 +1,11 @@
 import type { AbortOptions, Bridge, Port } from "@nomq/core";
-import { addressText, createStatusFeed, NomqError, systemClock } from "@nomq/core";
+import { addressText, createStatusFeed, NomqError, silentLog, systemClock } from "@nomq/core";
 import { createClient } from "./client/client.ts";
 import type { SensorState } from "./client/sensor-state.ts";
 import { type CoapCounts, createCounters } from "./counters.ts";
 import { openCoapListener } from "./listen/coap-listener.ts";
 import type { CoapSocket } from "./listen/coap-socket.ts";
+import { createCoapLosses } from "./losses.ts";
 import { createMessaging } from "./messaging/create-messaging.ts";
 import type { Messaging } from "./messaging/messaging.ts";
 import { type CoapBridgeOptions, type ListenerSettings, listenerSettings } from "./options.ts";
@@ -40,7 +41,8 @@ interface Open {
 export function createCoapBridge(options: CoapBridgeOptions = {}): CoapBridge {
   const listeners = listenerSettings(options);
   const gates = gatesOf(listeners);
-  const client = createClient(options, { told: (message) => attached?.server.losses.told(message) });
+  const losses = createCoapLosses(() => attached?.port.log ?? silentLog);
+  const client = createClient(options, { told: losses.told });
   const counters = createCounters();
   let attached: Attached | undefined;
   let open: Open | undefined;
@@ -56,7 +58,7 @@ export function createCoapBridge(options: CoapBridgeOptions = {}): CoapBridge {
     if (open !== undefined) feed.set(reason === undefined ? "ready" : "degraded", reason);
   };
   const attach = async (port: Port): Promise<void> => {
-    const server = await openServer({ port, gates, prefix, counters, places });
+    const server = await openServer({ port, gates, prefix, counters, losses, places });
     attached = { port, server };
     stopping = undefined;
     await client.attach(port);
@@ -129,7 +131,7 @@ export function createCoapBridge(options: CoapBridgeOptions = {}): CoapBridge {
     addresses: () => (open?.sockets ?? []).map(({ local }) => `coap://${addressText(local)}`),
     counts: () => ({
       ...counters.read(),
-      lost: attached?.server.losses.read() ?? [],
+      lost: losses.read(),
       client: client.counts(),
       ...(open && { messaging: open.messaging.counts() }),
       ...(attached && { blocks: attached.server.blocks(), observers: attached.server.observers.counts() }),

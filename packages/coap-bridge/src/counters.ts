@@ -1,6 +1,6 @@
-import type { MappingLoss } from "@nomq/core";
+import { createTally, type MappingLoss, type Tally } from "@nomq/core";
 import type { BlockCounts } from "./blocks/server-blocks.ts";
-import type { ClientCounts } from "./client/sensor-state.ts";
+import type { ClientCounts } from "./client/counters.ts";
 import type { MessagingCounts } from "./messaging/messaging.ts";
 import type { ObserveCounts } from "./observe/counts.ts";
 
@@ -35,23 +35,23 @@ export interface Counters {
 
 /** Makes counters that stand at nothing. */
 export function createCounters(): Counters {
-  const sums: Record<keyof CoapSums, Map<string, number>> = {
-    clientsRefused: new Map(),
-    messagesRefused: new Map(),
-    readsRefused: new Map(),
-    failures: new Map(),
+  const sums: Record<keyof CoapSums, Tally> = {
+    clientsRefused: createTally(),
+    messagesRefused: createTally(),
+    readsRefused: createTally(),
+    failures: createTally(),
   };
   return {
     add(kind, reason) {
       // `outbox-full: NAME` is one reason, whoever it was.
       const [word = reason] = reason.split(":", 1);
-      sums[kind].set(word, (sums[kind].get(word) ?? 0) + 1);
+      sums[kind].add(word);
     },
     read: () => ({
-      clientsRefused: Object.fromEntries(sums.clientsRefused),
-      messagesRefused: Object.fromEntries(sums.messagesRefused),
-      readsRefused: Object.fromEntries(sums.readsRefused),
-      failures: Object.fromEntries(sums.failures),
+      clientsRefused: sums.clientsRefused.read(),
+      messagesRefused: sums.messagesRefused.read(),
+      readsRefused: sums.readsRefused.read(),
+      failures: sums.failures.read(),
     }),
   };
 }

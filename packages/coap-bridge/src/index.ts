@@ -1,7 +1,9 @@
 export type { ActuatorSettings, ObserveOptions, PollOptions, SendOptions } from "./client/client-options.ts";
+export { coapUrlFault } from "./client/coap-url.ts";
+export type { ClientCounts } from "./client/counters.ts";
 export { type DiscoveredResource, type DiscoverOptions, discoverResources } from "./client/discover.ts";
 export { sensorLines } from "./client/sensor-lines.ts";
-export { type ClientCounts, type Freshness, NOT_IN_TIME, type SensorState } from "./client/sensor-state.ts";
+export { type Freshness, isTroubled, type SensorState } from "./client/sensor-state.ts";
 export { type CoapBridge, createCoapBridge } from "./coap-bridge.ts";
 export type { CoapCounts } from "./counters.ts";
 export { type CoapVariant, coapMapping } from "./mapping.ts";

@@ -18,9 +18,9 @@ export interface CoapLosses {
   read(): readonly MappingLoss[];
 }
 
-/** Makes the counter. */
-export function createCoapLosses(log: Log): CoapLosses {
-  const losses = createMappingLosses(() => log);
+/** Makes the counter; `log` is asked for at each first loss of its kind. */
+export function createCoapLosses(log: () => Log): CoapLosses {
+  const losses = createMappingLosses(log);
   return {
     told(message) {
       for (const [property, isThere] of LOST) {

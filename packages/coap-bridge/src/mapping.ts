@@ -167,7 +167,7 @@ const rows = {
     from: both(
       kept("byte for byte", {
         // A copy: the view would keep the datagram alive, or change with it.
-        convert: ({ payload }: PublishRequest): Uint8Array => Uint8Array.from(payload),
+        convert: ({ payload }: PublishRequest): Uint8Array => new Uint8Array(payload),
       }),
     ),
     to: both(kept("byte for byte; another format where Accept asks for it")),

@@ -3,6 +3,7 @@ import type { ClientOptions } from "./client/client-options.ts";
 import { parseCoapListen } from "./listen/coap-listener.ts";
 import type { About } from "./programs/about.ts";
 import type { CoapResource } from "./programs/coap-resource.ts";
+import { COAP_PORT, refuseLaterScheme } from "./wire/coap-scheme.ts";
 
 /** One address on which CoAP requests are taken. */
 export interface CoapListener {
@@ -41,7 +42,7 @@ export interface ListenerSettings {
   readonly maxPayload: number;
 }
 
-const DEFAULT_LISTEN: readonly string[] = ["coap://[::]:5683"];
+const DEFAULT_LISTEN: readonly string[] = [`coap://[::]:${COAP_PORT}`];
 /** What block numbers of 1,024 bytes can count (RFC 7959 section 2.2). */
 const LARGEST_BODY = 2 ** 30;
 
@@ -71,9 +72,7 @@ function settingsOf(listener: CoapListener, path: string): Omit<ListenerSettings
 }
 
 function checkUrl(url: string, path: string): void {
-  if (/^coap(s|\+tcp|s\+tcp|\+ws|s\+ws):/i.test(url)) {
-    throw new NomqError("not-available-yet", `${path}: ${url}: only coap:// is available yet`);
-  }
+  refuseLaterScheme(url, path);
   const wrong = `${path}: ${url} is no listener address; write coap://IP:PORT`;
   if (!url.startsWith("coap://")) throw new NomqError("config-invalid", wrong);
   try {

@@ -1,4 +1,4 @@
-import type { MappingLoss } from "@nomq/core";
+import { createTally, type MappingLoss, type Tally } from "@nomq/core";
 import type { SessionLedgerRow } from "./sessions/ledger.ts";
 
 /** Sums by reason since the bridge was made. */
@@ -31,21 +31,21 @@ export interface Counters {
 
 /** Makes counters that stand at nothing. */
 export function createCounters(): Counters {
-  const sums: Record<keyof MqttSums, Map<string, number>> = {
-    clientsRefused: new Map(),
-    messagesRefused: new Map(),
-    messagesDropped: new Map(),
-    connectionsCut: new Map(),
+  const sums: Record<keyof MqttSums, Tally> = {
+    clientsRefused: createTally(),
+    messagesRefused: createTally(),
+    messagesDropped: createTally(),
+    connectionsCut: createTally(),
   };
   return {
     add(kind, reason, count = 1) {
-      sums[kind].set(reason, (sums[kind].get(reason) ?? 0) + count);
+      sums[kind].add(reason, count);
     },
     read: () => ({
-      clientsRefused: Object.fromEntries(sums.clientsRefused),
-      messagesRefused: Object.fromEntries(sums.messagesRefused),
-      messagesDropped: Object.fromEntries(sums.messagesDropped),
-      connectionsCut: Object.fromEntries(sums.connectionsCut),
+      clientsRefused: sums.clientsRefused.read(),
+      messagesRefused: sums.messagesRefused.read(),
+      messagesDropped: sums.messagesDropped.read(),
+      connectionsCut: sums.connectionsCut.read(),
     }),
   };
 }

@@ -42,10 +42,10 @@ export function listenUrl(endpoint: Endpoint): string {
   return `${SCHEME}${addressText(endpoint)}`;
 }
 
-/** The IPv4 address inside `::ffff:a.b.c.d`; undefined for everything else. */
-export function plainIpv4(host: string): string | undefined {
-  const inner = MAPPED_IPV4.exec(host)?.[1];
-  return inner !== undefined && isIP(inner) === 4 ? inner : undefined;
+/** IPv4 as it is, not as a dual-stack socket shows it (`::ffff:a.b.c.d`); everything else stays. */
+export function plainAddress(address: string): string {
+  const inner = MAPPED_IPV4.exec(address)?.[1];
+  return inner !== undefined && isIP(inner) === 4 ? inner : address;
 }
 
 /** One spelling for one address, the one in which datagrams name it; what is no address stays as it is. */
@@ -53,7 +53,8 @@ export function plainHost(host: string): string {
   if (host === "localhost") return "127.0.0.1";
   if (isIP(host) !== 6) return host;
   const [address = "", zone] = host.split("%", 2);
-  const plain = plainIpv4(address) ?? new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const inner = plainAddress(address);
+  const plain = isIP(inner) === 4 ? inner : new URL(`http://[${address}]`).hostname.slice(1, -1);
   return zone === undefined ? plain : `${plain}%${zoneName(zone)}`;
 }
 
@@ -73,7 +74,7 @@ function zoneName(zone: string): string {
 
 /** Whether datagrams to it reach everybody who listens: the limited broadcast, or a multicast group. */
 export function isGroupHost(host: string): boolean {
-  const plain = plainIpv4(host) ?? host;
+  const plain = plainAddress(host);
   if (isIP(plain) === 6) return /^ff/i.test(plain);
   return isIP(plain) === 4 && (plain === "255.255.255.255" || /^2(2[4-9]|3\d)\./.test(plain));
 }

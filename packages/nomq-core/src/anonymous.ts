@@ -1,5 +1,6 @@
+import { plainAddress } from "./address.ts";
 import { NomqError } from "./errors.ts";
-import { type Network, networkCheck, parseNetwork } from "./network.ts";
+import { LOOPBACK, type Network, networkCheck, parseNetwork } from "./network.ts";
 
 /**
  * Who may come to a listener without credentials: programs on this machine (`loopback`, the default of every listener),
@@ -9,8 +10,6 @@ export type AnonymousRule = "loopback" | "none" | readonly string[];
 
 /** Tells whether a client without credentials may come from an address. */
 export type AddressCheck = (address: string) => boolean;
-
-const LOOPBACK = ["127.0.0.0/8", "::1/128"];
 
 /**
  * Makes the check of a listener's `anonymous`; `path` is the listener's key, `mqtt.listen[0]`. Throws
@@ -26,11 +25,6 @@ function networkAt(text: string, path: string): Network {
   if (network !== undefined) return network;
   const known = "loopback, none, or networks like 192.168.0.0/16";
   throw new NomqError("config-invalid", `${path}.anonymous: ${text} is no network; write ${known}`);
-}
-
-/** IPv4 as it is, not as a dual-stack socket shows it. */
-export function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/, "");
 }
 
 /** The entry under a section's `listen:` that would admit this address, and no other, to the listener at `url`. */

@@ -1,5 +1,5 @@
 export * from "./access-refusal.ts";
-export { addressText, isGroupHost, parseEndpoint, plainHost, plainIpv4 } from "./address.ts";
+export { addressText, isGroupHost, parseEndpoint, plainAddress, plainHost } from "./address.ts";
 export * from "./anonymous.ts";
 export * from "./bridge.ts";
 export * from "./clock.ts";
@@ -27,10 +27,20 @@ export * from "./principal.ts";
 export * from "./refusal-log.ts";
 export * from "./session-log.ts";
 export * from "./status-feed.ts";
+export * from "./tally.ts";
 export * from "./tcp-listen.ts";
 export * from "./time-service/time-reply.ts";
 export * from "./time-service/time-service.ts";
 export * from "./transport.ts";
 export { createFailureWatch, type FailureWatch, type FailureWatchUse } from "./udp/failures.ts";
 export { openReopeningTransport, type ReopeningOptions } from "./udp/reopening-transport.ts";
+export {
+  bindUdpSocket,
+  familyOf,
+  hasAddress,
+  lacksIpv6,
+  reachableAddress,
+  type SocketFamily,
+  type UdpBinding,
+} from "./udp/udp-socket.ts";
 export * from "./udp/udp-transport.ts";

@@ -8,6 +8,9 @@ export interface Network {
   readonly family: "ipv4" | "ipv6";
 }
 
+/** Networks whose addresses no other machine can use. */
+export const LOOPBACK: readonly string[] = ["127.0.0.0/8", "::1/128"];
+
 /** Reads `ADDRESS/BITS`, or one address; undefined for everything else. */
 export function parseNetwork(text: string): Network | undefined {
   const [address = "", bits, ...rest] = text.split("/");

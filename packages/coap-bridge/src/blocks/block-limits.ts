@@ -1,3 +1,5 @@
+import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
+
 /** Bounds on what half-done transfers may hold. */
 export interface BlockLimits {
   /** Uploads under way in all. Default 4,096. */
@@ -27,10 +29,10 @@ export const DEFAULT_BLOCK_LIMITS: Required<BlockLimits> = {
   uploadsEach: 8,
   uploadBytes: 32 * 1024 * 1024,
   uploadBytesEach: 4 * 1024 * 1024,
-  uploadIdleMs: 93_000,
+  uploadIdleMs: MAX_TRANSMIT_WAIT_MS,
   uploadTotalMs: 30 * 60_000,
   snapshots: 16_384,
   snapshotsEach: 16,
   snapshotBytes: 32 * 1024 * 1024,
-  snapshotIdleMs: 93_000,
+  snapshotIdleMs: MAX_TRANSMIT_WAIT_MS,
 };

@@ -9,7 +9,8 @@ import {
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
-import { optionValue, plainAnswer, type Whole, withOption } from "./whole.ts";
+import { optionValue, withOption } from "../wire/options.ts";
+import { plainAnswer, type Whole } from "./whole.ts";
 
 /** The size exponent a request asks for in Block2; 6, the largest, where it says nothing or no block size. */
 export function askedSzx(options: readonly CoapOption[]): number {

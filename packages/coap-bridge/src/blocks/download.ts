@@ -1,7 +1,13 @@
-import { type BlockOption, decodeBlock, offsetOf, RESERVED_SZX, sizeOfSzx } from "../wire/block-option.ts";
-import { type CoapMessage, OptionNumber } from "../wire/coap-message.ts";
-import { readUint } from "../wire/option-value.ts";
-import { optionValue } from "./whole.ts";
+import {
+  type BlockOption,
+  decodeBlock,
+  LARGEST_SZX,
+  offsetOf,
+  RESERVED_SZX,
+  sizeOfSzx,
+} from "../wire/block-option.ts";
+import { type CoapMessage, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
+import { optionValue, uintOption } from "../wire/options.ts";
 
 /** What a response is to a body that is being fetched. */
 export type DownloadStep =
@@ -45,8 +51,7 @@ type State =
 const IGNORED: DownloadStep = { is: "ignored" };
 const failed = (reason: DownloadFailure): DownloadStep => ({ is: "failed", reason });
 const sameBytes = (one: Uint8Array | undefined, other: Uint8Array | undefined): boolean =>
-  Buffer.compare(one ?? NO_ETAG, other ?? NO_ETAG) === 0;
-const NO_ETAG = new Uint8Array(0);
+  Buffer.compare(one ?? NO_BYTES, other ?? NO_BYTES) === 0;
 const etagOf = ({ options }: CoapMessage): Uint8Array | undefined => optionValue(options, OptionNumber.etag);
 
 /**
@@ -70,7 +75,7 @@ export function createDownload({ most, restarts = 8 }: DownloadOptions): Downloa
     filling.parts.push(payload.slice());
     filling.length += payload.length;
     if (block.more)
-      return { is: "more", ask: { num: filling.length >> (block.szx + 4), more: false, szx: block.szx } };
+      return { is: "more", ask: { num: filling.length / sizeOfSzx(block.szx), more: false, szx: block.szx } };
     return { is: "whole", body: Buffer.concat(filling.parts), first: filling.first };
   };
   const restart = (szx: number): DownloadStep => {
@@ -97,17 +102,15 @@ export function createDownload({ most, restarts = 8 }: DownloadOptions): Downloa
 /** Which block a response carries; without Block2 it is all there is. Undefined: none that can be used. */
 function blockOf({ options, payload }: CoapMessage): BlockOption | undefined {
   const value = optionValue(options, OptionNumber.block2);
-  if (value === undefined) return { num: 0, more: false, szx: 6 };
+  if (value === undefined) return { num: 0, more: false, szx: LARGEST_SZX };
   const block = decodeBlock(value);
   if (block === undefined || block.szx === RESERVED_SZX) return undefined;
   const size = sizeOfSzx(block.szx);
   return (block.more ? payload.length === size : payload.length <= size) ? block : undefined;
 }
 
-function announced({ options }: CoapMessage): number | undefined {
-  const value = optionValue(options, OptionNumber.size2);
-  return value === undefined ? undefined : readUint(value, 4);
-}
+const announced = ({ options }: CoapMessage): number | undefined =>
+  uintOption(options, OptionNumber.size2, 4);
 
 function sameVersion(first: CoapMessage, next: CoapMessage): boolean {
   const sameFormat = sameBytes(

@@ -1,16 +1,16 @@
-import type { Clock } from "@nomq/core";
+import { type Clock, createTally } from "@nomq/core";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { type BlockOption, decodeBlock, RESERVED_SZX } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, classOf, Method, Response } from "../wire/code.ts";
-import { readUint } from "../wire/option-value.ts";
+import { optionValue, uintOption, withoutOption } from "../wire/options.ts";
 import { type BlockLimits, DEFAULT_BLOCK_LIMITS } from "./block-limits.ts";
 import { askedSzx, cutBlock, exceedsBlock } from "./cut.ts";
 import { createSnapshots, withEtag } from "./snapshots.ts";
 import { transferKey } from "./transfer-key.ts";
 import type { UploadLoss } from "./upload-room.ts";
 import { createUploads, tooLarge, type Upload, withBlock1 } from "./uploads.ts";
-import { optionValue, plainAnswer, type Whole, withoutOption } from "./whole.ts";
+import { plainAnswer, type Whole } from "./whole.ts";
 
 /** What a request is to the block-wise layer. */
 export type Received =
@@ -33,8 +33,8 @@ export interface BlockCounts {
   readonly uploadBytes: number;
   readonly snapshots: number;
   readonly snapshotBytes: number;
-  /** Uploads that did not come to their end, by reason. */
-  readonly uploadsLost: Readonly<Partial<Record<UploadLoss, number>>>;
+  /** Uploads that did not come to their end, by {@link UploadLoss}. */
+  readonly uploadsLost: Readonly<Record<string, number>>;
 }
 
 /** Block-wise transfer at a server (RFC 7959). What half-done transfers need is bounded in count, bytes and time. */
@@ -94,7 +94,7 @@ const wantsSize2 = (options: readonly CoapOption[]): boolean =>
 /** Makes the block-wise layer of a server; nothing happens before its first request. */
 export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions): ServerBlocks {
   const bounds = { ...DEFAULT_BLOCK_LIMITS, ...limits };
-  const lost: Partial<Record<UploadLoss, number>> = {};
+  const lost = createTally();
   const uploads = createUploads({
     clock,
     most: bounds.uploads,
@@ -103,9 +103,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
     bytesEach: bounds.uploadBytesEach,
     idleMs: bounds.uploadIdleMs,
     totalMs: bounds.uploadTotalMs,
-    lost: (why) => {
-      lost[why] = (lost[why] ?? 0) + 1;
-    },
+    lost: (why) => lost.add(why),
   });
   const snapshots = createSnapshots({
     clock,
@@ -145,8 +143,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
   };
   const take = (request: IncomingRequest, block: BlockOption, most: number): Received => {
     const { options, payload, from } = request;
-    const size1 = optionValue(options, OptionNumber.size1);
-    const announced = size1 === undefined ? undefined : readUint(size1, 4);
+    const announced = uintOption(options, OptionNumber.size1, 4);
     const contentFormat = optionValue(options, OptionNumber.contentFormat);
     const taken = uploads.take({
       endpoint: from.key,
@@ -188,7 +185,7 @@ export function createServerBlocks({ clock, limits = {} }: ServerBlocksOptions):
       uploadBytes: uploads.bytes(),
       snapshots: snapshots.count(),
       snapshotBytes: snapshots.bytes(),
-      uploadsLost: { ...lost },
+      uploadsLost: lost.read(),
     }),
     [Symbol.dispose]() {
       uploads[Symbol.dispose]();

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import type { Clock } from "@nomq/core";
 import { OptionNumber } from "../wire/coap-message.ts";
 import { readUint, uintValue } from "../wire/option-value.ts";
+import { optionValue, withOption, withoutOption } from "../wire/options.ts";
 import { createHeld } from "./held.ts";
-import { optionValue, type Whole, withOption, withoutOption } from "./whole.ts";
+import type { Whole } from "./whole.ts";
 
 /** One client that has begun to fetch a version. */
 interface Reader {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
 
@@ -14,13 +15,28 @@ const TELLING: ReadonlySet<number> = new Set([
   OptionNumber.requestTag,
 ]);
 
-/** Names a transfer: endpoint, method, and the options that tell one representation from another. */
+/** A path and query may fill a datagram; what is held under the key, and written down with relations, must not. */
+const LONGEST = 256;
+
+/** Names a transfer: endpoint, method, and the options that tell one representation from another; long ones by their digest. */
 export function transferKey(request: Pick<IncomingRequest, "from" | "code" | "options">): string {
-  let key = `${request.from.key} ${request.code}`;
-  for (const { number, value } of request.options) {
-    if (TELLING.has(number)) key += ` ${number}:${value.length}:${bytesAsText(value)}`;
+  const { from, code, options } = request;
+  let told = "";
+  for (const { number, value } of options) {
+    if (!TELLING.has(number)) continue;
+    told += ` ${number}:${value.length}:`;
+    if (told.length + value.length > LONGEST) return `${from.key} ${code} #${digestOf(options)}`;
+    told += bytesAsText(value);
   }
-  return key;
+  return `${from.key} ${code}${told}`;
+}
+
+function digestOf(options: IncomingRequest["options"]): string {
+  const hash = createHash("sha256");
+  for (const { number, value } of options) {
+    if (TELLING.has(number)) hash.update(`${number}:${value.length}:`).update(value);
+  }
+  return hash.digest("base64url");
 }
 
 /** One character a byte; only ever compared. */

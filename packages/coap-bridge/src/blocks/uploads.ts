@@ -2,6 +2,7 @@ import { type BlockOption, encodeBlock, offsetOf, sizeOfSzx } from "../wire/bloc
 import { OptionNumber } from "../wire/coap-message.ts";
 import { type Code, Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
+import { withOption } from "../wire/options.ts";
 import { createHeld } from "./held.ts";
 import {
   createUploadRoom,
@@ -10,7 +11,7 @@ import {
   type UploadLoss,
   type UploadOpening,
 } from "./upload-room.ts";
-import { plainAnswer, type Whole, withOption } from "./whole.ts";
+import { plainAnswer, type Whole } from "./whole.ts";
 
 /** A body that came by Block1 and is complete; to be handed back with its answer. */
 export interface Upload {

@@ -1,6 +1,7 @@
-import type { CoapOption } from "../wire/coap-message.ts";
+import type { Answer } from "../messaging/messaging.ts";
+import { type CoapOption, NO_BYTES } from "../wire/coap-message.ts";
 import type { Code } from "../wire/code.ts";
-import { findOption } from "../wire/option-value.ts";
+import { encodeTail } from "../wire/tail.ts";
 
 /** A response before it is cut into blocks, and also what goes into one datagram of it: code, options, payload. */
 export interface Whole {
@@ -15,25 +16,16 @@ export interface Whole {
   readonly expiresInMs?: number | undefined;
 }
 
-const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
+
+/** A response of one datagram as the message layer takes it. */
+export function encoded({ code, options, payload }: Whole): Answer {
+  return options.length === 0 && payload.length === 0
+    ? { code }
+    : { code, tail: encodeTail(options, payload) };
+}
 
 /** An answer of one word about what went wrong (RFC 7252 section 5.5.2), or of none. */
 export function plainAnswer(code: Code, options: readonly CoapOption[] = [], why = ""): Whole {
-  return { code, options, payload: why === "" ? NOTHING : encoder.encode(why) };
-}
-
-/** The value of the first option of this number. */
-export const optionValue = (options: readonly CoapOption[], number: number): Uint8Array | undefined =>
-  findOption(options, number)?.value;
-
-/** The options with one more, in its place; those of the same number stay before it. */
-export function withOption(options: readonly CoapOption[], added: CoapOption): readonly CoapOption[] {
-  const at = options.findIndex(({ number }) => number > added.number);
-  return at < 0 ? [...options, added] : options.toSpliced(at, 0, added);
-}
-
-/** The options without those of a number. */
-export function withoutOption(options: readonly CoapOption[], number: number): readonly CoapOption[] {
-  return options.filter((option) => option.number !== number);
+  return { code, options, payload: why === "" ? NO_BYTES : encoder.encode(why) };
 }

@@ -1,9 +1,7 @@
-import { type BlockOption, decodeBlock } from "../wire/block-option.ts";
+import { type BlockOption, decodeBlock, LARGEST_SZX, sizeOfSzx } from "../wire/block-option.ts";
 import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
-import { findOption } from "../wire/option-value.ts";
+import { optionValue } from "../wire/options.ts";
 
-/** Bodies above 1,024 bytes go block-wise (RFC 7959 section 2.2). */
-const BLOCK_SZX = 6;
 /** What the Agent's encoder puts into one datagram, and what of it is neither path nor query nor payload. */
 const DATAGRAM_BYTES = 1_280;
 const OTHER_BYTES = 64;
@@ -13,8 +11,8 @@ const OPTION_BYTES = 3;
 /** The largest blocks that go beside path and query in one datagram; undefined: none do. */
 export function blockBeside(host: string, named: readonly Uint8Array[]): number | undefined {
   const bytes = named.reduce((sum, { length }) => sum + length + OPTION_BYTES, host.length);
-  for (let szx = BLOCK_SZX; szx >= 0; szx -= 1) {
-    if (bytes + OTHER_BYTES + (16 << szx) <= DATAGRAM_BYTES) return szx;
+  for (let szx = LARGEST_SZX; szx >= 0; szx -= 1) {
+    if (bytes + OTHER_BYTES + sizeOfSzx(szx) <= DATAGRAM_BYTES) return szx;
   }
   return undefined;
 }
@@ -28,6 +26,6 @@ export function uploadFault(uploaded: BlockOption, response: CoapMessage): strin
 
 /** A block option of an answer. */
 export function blockOf(options: readonly CoapOption[], number: number): BlockOption | undefined {
-  const option = findOption(options, number);
-  return option === undefined ? undefined : decodeBlock(option.value);
+  const value = optionValue(options, number);
+  return value && decodeBlock(value);
 }

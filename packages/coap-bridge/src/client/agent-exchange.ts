@@ -1,9 +1,9 @@
 import { Agent, type CoapRequestParams, type OutgoingMessage } from "coap";
 import { createDownload } from "../blocks/download.ts";
 import type { Remote } from "../messaging/messaging.ts";
-import type { BlockOption } from "../wire/block-option.ts";
+import { type BlockOption, sizeOfSzx } from "../wire/block-option.ts";
 import { type CoapMessage, type CoapOption, OptionNumber } from "../wire/coap-message.ts";
-import { type Code, codeText, Response } from "../wire/code.ts";
+import { type Code, classOf, codeText, Response } from "../wire/code.ts";
 import { blockBeside, blockOf, uploadFault } from "./agent-blocks.ts";
 import { type AgentSocket, createAgentSocket } from "./agent-socket.ts";
 import type { CoapTarget } from "./coap-url.ts";
@@ -82,7 +82,7 @@ function smallerBlock(first: Exchanged, { payload }: Exchange, szx: number): num
   if (first.is !== "answered" || first.code !== Response.requestEntityTooLarge || payload === undefined)
     return;
   const asked = blockOf(first.options, OptionNumber.block1);
-  const isSmaller = asked !== undefined && asked.szx < szx && payload.length > 16 << asked.szx;
+  const isSmaller = asked !== undefined && asked.szx < szx && payload.length > sizeOfSzx(asked.szx);
   return isSmaller ? asked.szx : undefined;
 }
 
@@ -131,7 +131,7 @@ class AgentExchange {
         this.#answered(whole),
       );
       this.#name(outgoing);
-      if (payload !== undefined && payload.length > 16 << this.#szx) {
+      if (payload !== undefined && payload.length > sizeOfSzx(this.#szx)) {
         outgoing.setOption("Block1", Buffer.of(this.#szx));
         outgoing.setOption("Size1", payload.length);
       }
@@ -191,7 +191,7 @@ class AgentExchange {
 
   /** What the Agent must not see ends the exchange here. */
   #check(response: CoapMessage, uploaded: BlockOption | undefined): void {
-    if (response.code >> 5 !== 2) {
+    if (classOf(response.code) !== 2) {
       this.#finish(response, response.payload);
       return;
     }

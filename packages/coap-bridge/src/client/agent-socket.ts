@@ -3,6 +3,7 @@ import { EventEmitter } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { CoapMessage } from "../wire/coap-message.ts";
 import { MessageType } from "../wire/coap-message.ts";
+import { COAP_PORT } from "../wire/coap-scheme.ts";
 import { decodeMessage } from "../wire/decode.ts";
 import { encodeMessage } from "../wire/encode.ts";
 import { encodeTail } from "../wire/tail.ts";
@@ -47,4 +48,4 @@ export function createAgentSocket(sends: AgentSends): AgentSocket {
 }
 
 /** The Agent passes on what address it heard from and never looks at it. */
-const NOWHERE: AddressInfo = { address: "127.0.0.1", family: "IPv4", port: 5683 };
+const NOWHERE: AddressInfo = { address: "127.0.0.1", family: "IPv4", port: COAP_PORT };

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { type Clock, type Log, openReopeningTransport, openUdpTransport, type Transport } from "@nomq/core";
 import type { CoapSocket } from "../listen/coap-socket.ts";
@@ -24,12 +23,6 @@ export interface ClientSocketOptions {
   /** Taken where it is free. */
   readonly port?: number;
 }
-
-const RANDOM_BYTES = 6;
-
-/** From 0 to 1, of random bytes that nobody can guess. */
-export const systemRandom = (): number =>
-  randomBytes(RANDOM_BYTES).readUIntBE(0, RANDOM_BYTES) / 2 ** (8 * RANDOM_BYTES);
 
 /** Requests go to the addresses of a configuration: none of them is in need of protection from what it sent. */
 const EVERYWHERE = ["0.0.0.0/0", "::/0"];

@@ -1,12 +1,14 @@
 import { codeOf, type Message, type Port } from "@nomq/core";
+import { secureRandom } from "../messaging/secure-random.ts";
 import { createActuator } from "./actuator.ts";
 import { type ClientOptions, clientSettings } from "./client-options.ts";
-import { type ClientSocket, type OpenTransport, openClientSocket, systemRandom } from "./client-socket.ts";
+import { type ClientSocket, type OpenTransport, openClientSocket } from "./client-socket.ts";
+import type { ClientCounts } from "./counters.ts";
 import { createClientTallies } from "./counters.ts";
 import { createLookup, type Resolve, systemResolve } from "./lookup.ts";
 import { type Remembered, readRemembered, remember } from "./remembered.ts";
 import type { Wire } from "./request.ts";
-import type { ClientCounts, SensorState } from "./sensor-state.ts";
+import type { SensorState } from "./sensor-state.ts";
 import { createSensors, type Sensors } from "./sensors.ts";
 import { createTurns } from "./turns.ts";
 
@@ -45,7 +47,7 @@ const NONE = { waiting: 0, fresh: 0, stale: 0, gone: 0 } as const;
 /** Makes the client; opens nothing. Throws `config-invalid` or `not-available-yet`. */
 export function createClient(options: ClientOptions, parts: ClientParts = {}): CoapClient {
   const settings = clientSettings(options);
-  const { open, random = systemRandom, resolve = systemResolve, told = () => undefined } = parts;
+  const { open, random = secureRandom, resolve = systemResolve, told = () => undefined } = parts;
   const isIdle = settings.sensors.length === 0 && settings.actuators.length === 0;
   const tallies = createClientTallies();
   const actuators = settings.actuators.map((each) => createActuator(each, tallies));

@@ -1,7 +1,8 @@
 import { isIP } from "node:net";
 import { isGroupHost, NomqError, plainHost } from "@nomq/core";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
-import { MAX_SEGMENT_BYTES } from "../wire/uri-path.ts";
+import { COAP_PORT, refuseLaterScheme } from "../wire/coap-scheme.ts";
+import { hrefOf, MAX_SEGMENT_BYTES } from "../wire/uri-path.ts";
 
 /** A resource of another server, read from its URL (RFC 7252 section 6.4). */
 export interface CoapTarget {
@@ -19,96 +20,119 @@ export interface CoapTarget {
   readonly shown: string;
 }
 
-const DEFAULT_PORT = 5683;
 /** So that all of it goes into one request. */
 const MOST_BYTES = 700;
-const PARTS = /^coap:\/\/(?:\[([^\]\s]+)\]|([^\s/:?#@[\]]+))(?::(\d{1,5}))?(\/[^\s?#]*)?(?:\?([^\s#]*))?$/i;
+const URL_PARTS = /^coaps?(?:\+tcp)?:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/is;
+const AUTHORITY = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/;
+const HOST_NAME = /^[\p{L}\p{N}]([\p{L}\p{N}._-]{0,251}[\p{L}\p{N}.])?$/u;
 const ZONE = /^([^%]+)%25(?=.)/;
+
+const NO_URL = "expected a CoAP URL such as coap://10.0.0.9/temp";
+const NO_UTF8 = "has a % that is no percent-encoding of UTF-8; write %25 for a % itself";
+
+/** What is wrong with a URL, in words for whoever wrote it. */
+class UrlFault extends Error {}
 
 /**
  * Reads `coap://HOST[:PORT][/PATH][?QUERY]`; IPv6 literals in brackets, a link-local one with its zone as `%25eth0`.
  * Throws `config-invalid` or, for a scheme of a later version, `not-available-yet`; both lead with `at`.
  */
 export function parseCoapUrl(url: string, at: string): CoapTarget {
-  if (/^coap(s|\+tcp|s\+tcp):/i.test(url)) {
-    throw new NomqError("not-available-yet", `${at}: ${url}: only coap:// is available yet`);
+  refuseLaterScheme(url, at);
+  try {
+    return read(url);
+  } catch (fault) {
+    // Not the URL itself: what stands before an `@` may be a password.
+    if (fault instanceof UrlFault) throw new NomqError("config-invalid", `${at}: ${fault.message}`);
+    throw fault;
   }
-  const parts = PARTS.exec(url);
-  if (parts === null) fail(url, at, "write coap://HOST/PATH");
-  const host = hostOf(parts, url, at);
-  const port = parts[3] === undefined ? DEFAULT_PORT : Number(parts[3]);
-  if (port < 1 || port > 65_535) fail(url, at, "a port is 1 to 65535");
-  const path = pathOf(parts[4] ?? "/", url, at);
-  const query = parts[5] === undefined ? [] : parts[5].split("&").map((each) => bytesOf(each, url, at));
+}
+
+/**
+ * What is wrong with the URL of one resource, in words; undefined: nothing. `coaps` and the TCP schemes are read here
+ * too: that they are not served is another matter.
+ */
+export function coapUrlFault(url: string): string | undefined {
+  try {
+    read(url);
+    return undefined;
+  } catch (fault) {
+    if (fault instanceof UrlFault) return fault.message;
+    throw fault;
+  }
+}
+
+function read(url: string): CoapTarget {
+  const parts = URL_PARTS.exec(url);
+  if (parts === null || /\s/.test(url)) fail(NO_URL);
+  const [, authority = "", pathText = "", queryText, fragment] = parts;
+  if (fragment !== undefined) fail("has a fragment (#…), which a CoAP URL cannot have; leave it out");
+  if (authority.includes("@")) {
+    fail("has a name before its host (…@), for which CoAP has no place; leave it out");
+  }
+  const { host, port } = authorityIn(authority);
+  const path = pathOf(pathText);
+  const query = queryText === undefined ? [] : queryText.split("&").map(bytesOf);
   const named = [...path, ...query].reduce((sum, { length }) => sum + length, host.length);
-  if (named > MOST_BYTES) fail(url, at, `host, path and query have at most ${MOST_BYTES} bytes together`);
-  const shown = `coap://${authorityOf(host, port)}${hrefOf(path)}`;
+  if (named > MOST_BYTES) fail(`has more than ${MOST_BYTES} bytes of host, path and query together`);
+  const shown = `coap://${authorityOf(host, port)}${hrefOf(path.map(textOf))}`;
   return {
-    host,
-    port,
-    isName: isIP(host) === 0,
-    path,
-    query,
-    shown,
-    url: query.length === 0 ? shown : `${shown}?${query.map(escaped).join("&")}`,
+    ...{ host, port, isName: isIP(host) === 0, path, query, shown },
+    url:
+      query.length === 0
+        ? shown
+        : `${shown}?${query.map((each) => encodeURIComponent(textOf(each))).join("&")}`,
   };
 }
 
-function hostOf(parts: RegExpExecArray, url: string, at: string): string {
-  const [, literal, other = ""] = parts;
-  if (literal !== undefined) {
-    const address = literal.replace(ZONE, "$1%");
-    if (isIP(address) !== 6) fail(url, at, "what stands in brackets is an IPv6 address");
-  }
-  const host = plainHost(
-    literal === undefined ? decoded(other, url, at).toLowerCase() : literal.replace(ZONE, "$1%"),
-  );
-  if (isGroupHost(host)) fail(url, at, "a multicast group has no resource");
-  if (isIP(host) === 0 && !/^[\p{L}\p{N}]([\p{L}\p{N}._-]{0,251}[\p{L}\p{N}.])?$/u.test(host)) {
-    fail(url, at, `${JSON.stringify(host)} is no host name`);
-  }
-  return host;
+function authorityIn(text: string): Pick<CoapTarget, "host" | "port"> {
+  const parts = AUTHORITY.exec(text);
+  const [, literal, name = "", digits] = parts ?? [];
+  const address = literal?.replace(ZONE, "$1%");
+  if (parts === null || (address !== undefined && isIP(address) !== 6)) fail(NO_URL);
+  const port = digits === undefined ? COAP_PORT : Number(digits);
+  if (port < 1 || port > 65_535) fail("expected a port from 1 to 65535");
+  const host = plainHost(address ?? decoded(name).toLowerCase());
+  if (isGroupHost(host)) fail("is the address of a group; give that of one device");
+  if (isIP(host) === 0 && !HOST_NAME.test(host)) fail(NO_URL);
+  return { host, port };
 }
 
 /** Host and port as URLs write them: a zone escaped (RFC 6874), the default port left out. */
 export function authorityOf(host: string, port: number): string {
   const name = host.includes(":") ? `[${host.replace("%", "%25")}]` : host;
-  return port === DEFAULT_PORT ? name : `${name}:${port}`;
+  return port === COAP_PORT ? name : `${name}:${port}`;
 }
 
 /** RFC 7252 section 6.4, step 8: a lone slash is no option. */
-function pathOf(path: string, url: string, at: string): Uint8Array[] {
-  if (path === "/") return [];
+function pathOf(path: string): Uint8Array[] {
+  if (path === "" || path === "/") return [];
   return path
     .slice(1)
     .split("/")
-    .map((each) => {
-      if (each === "." || each === "..") fail(url, at, "a path has no . and .. levels");
-      return bytesOf(each, url, at);
+    .map((level) => {
+      if (level === "." || level === "..") fail("has a level . or .., which names nothing");
+      return bytesOf(level);
     });
 }
 
-function bytesOf(text: string, url: string, at: string): Uint8Array {
-  const bytes = Buffer.from(decoded(text, url, at));
-  if (bytes.length > MAX_SEGMENT_BYTES)
-    fail(url, at, `a level or query has at most ${MAX_SEGMENT_BYTES} bytes`);
+function bytesOf(text: string): Uint8Array {
+  const bytes = Buffer.from(decoded(text));
+  if (bytes.length > MAX_SEGMENT_BYTES) {
+    fail(`has a part longer than ${MAX_SEGMENT_BYTES} bytes, the longest CoAP can say`);
+  }
   return bytes;
 }
 
-function decoded(text: string, url: string, at: string): string {
+function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return fail(url, at, "percent-encoding is two hexadecimal digits that make up UTF-8");
+    return fail(NO_UTF8);
   }
 }
 
-const escaped = (bytes: Uint8Array): string => encodeURIComponent(Buffer.from(bytes).toString());
-
-/** A path as part of a URL: `/a%20b`. */
-function hrefOf(path: readonly Uint8Array[]): string {
-  return `/${path.map(escaped).join("/")}`;
-}
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 /** The options that name the resource: Uri-Host where it is a name (RFC 7252 section 5.10.1), Uri-Path, Uri-Query. */
 export function targetOptions(target: CoapTarget): CoapOption[] {
@@ -120,6 +144,6 @@ export function targetOptions(target: CoapTarget): CoapOption[] {
   ];
 }
 
-function fail(url: string, at: string, reason: string): never {
-  throw new NomqError("config-invalid", `${at}: ${url} is no CoAP URL: ${reason}`);
+function fail(words: string): never {
+  throw new UrlFault(words);
 }

@@ -1,19 +1,17 @@
-/** Counts by name that only grow. */
-export interface Tally {
-  add(name: string): void;
-  read(): Readonly<Record<string, number>>;
-  /** All together. */
-  total(): number;
-}
+import { createTally, type Tally } from "@nomq/core";
+import type { Freshness } from "./sensor-state.ts";
 
-/** Makes it; names are the caller's own words, so it is bounded. */
-function createTally(): Tally {
-  const counts = new Map<string, number>();
-  return {
-    add: (name) => void counts.set(name, (counts.get(name) ?? 0) + 1),
-    read: () => Object.fromEntries(counts),
-    total: () => [...counts.values()].reduce((sum, each) => sum + each, 0),
-  };
+/** What came of the client's sensors and actuators so far; bridges show it as metrics. */
+export interface ClientCounts {
+  readonly sensors: Readonly<Record<Freshness, number>>;
+  /** Values handed to the hub. */
+  readonly values: number;
+  /** Registrations and readings begun. */
+  readonly requests: number;
+  /** Answers and values not taken, by reason (docs/errors.md): `old`, `superseded`, `by-hub`, `changing`, … */
+  readonly refused: Readonly<Record<string, number>>;
+  /** Writes to actuators by what came of them: `delivered`, `refused`, `retry`, `uncertain`. */
+  readonly writes: Readonly<Record<string, number>>;
 }
 
 /** What sensors and actuators count together. */

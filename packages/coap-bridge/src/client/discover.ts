@@ -1,9 +1,10 @@
 import { type Clock, isValidChannel, type Log, NomqError, silentLog, systemClock } from "@nomq/core";
+import { secureRandom } from "../messaging/secure-random.ts";
 import { codeText, Response } from "../wire/code.ts";
+import { attributeOf, type Link, parseLinks } from "../wire/link-format.ts";
 import { type Exchanged, exchange } from "./agent-exchange.ts";
-import { openClientSocket, systemRandom } from "./client-socket.ts";
+import { openClientSocket } from "./client-socket.ts";
 import { authorityOf, type CoapTarget, parseCoapUrl } from "./coap-url.ts";
-import { parseLinks, type WebLink } from "./link-format.ts";
 import { createLookup, type Resolve, systemResolve } from "./lookup.ts";
 
 /** A resource of another server, with a channel it could become. */
@@ -44,12 +45,12 @@ export async function discoverResources(
   const signal = options.signal ?? new AbortController().signal;
   const given = parseCoapUrl(url, "URL");
   const target: CoapTarget = { ...given, path: WELL_KNOWN };
-  await using socket = await openClientSocket({ clock, log, random: systemRandom });
+  await using socket = await openClientSocket({ clock, log, random: secureRandom });
   const { messaging } = socket;
   const to = await createLookup(resolve, (at) => messaging.remoteAt(at)).find(target);
   if (to === undefined)
     throw new NomqError("request-refused", `${given.host} has no address; check its name`);
-  const wire = { messaging, clock, random: systemRandom };
+  const wire = { messaging, clock, random: secureRandom };
   const answer = await exchange(wire, { to, target, method: "GET" }, signal);
   return resourcesOf(parseLinks(listIn(answer, given)), given);
 }
@@ -73,21 +74,26 @@ function listIn(answer: Exchanged, { shown }: CoapTarget): string {
   }
 }
 
-function resourcesOf(links: readonly WebLink[], server: CoapTarget): DiscoveredResource[] {
+function resourcesOf(links: readonly Link[], server: CoapTarget): DiscoveredResource[] {
   const channels = new Set<string>();
   const urls = new Set<string>();
-  return links.flatMap(({ href, attributes }) => {
-    const target = targetOf(href, server);
+  return links.flatMap((link) => {
+    const target = targetOf(link.href, server);
     if (target === undefined || urls.has(target.url)) return [];
     urls.add(target.url);
     const channel = unused(channelFor(target), channels);
     channels.add(channel);
     const shown = SHOWN.flatMap((name) => {
-      const value = attributes.get(name);
+      const value = attributeOf(link, name);
       return value === undefined ? [] : [[name, value]];
     });
     return [
-      { url: target.url, channel, observable: attributes.has("obs"), attributes: Object.fromEntries(shown) },
+      {
+        url: target.url,
+        channel,
+        observable: attributeOf(link, "obs") !== undefined,
+        attributes: Object.fromEntries(shown),
+      },
     ];
   });
 }

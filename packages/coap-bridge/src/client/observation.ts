@@ -1,12 +1,12 @@
 import type { CancelTimer } from "@nomq/core";
-import { withOption } from "../blocks/whole.ts";
 import type { IncomingResponse, Outgoing, Remote, Sent, SentOutcome } from "../messaging/messaging.ts";
 import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { classOf, codeText, Method, Response } from "../wire/code.ts";
-import { findOption, uintValue } from "../wire/option-value.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { DEFAULT_MAX_AGE, findOption, withOption } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
-import { DEFAULT_MAX_AGE, maxAgeOf, observeOf } from "./answer-options.ts";
+import { askedToWaitMs, maxAgeOf, observeOf } from "./answer-options.ts";
 import { createBackOff } from "./back-off.ts";
 import { targetOptions } from "./coap-url.ts";
 import type { ClientTallies } from "./counters.ts";
@@ -15,7 +15,7 @@ import { isNewer, type Numbered } from "./order.ts";
 import { readBody } from "./read-body.ts";
 import { echoOf, type Wire } from "./request.ts";
 import type { Sensor } from "./sensor.ts";
-import { NOT_IN_TIME } from "./sensor-state.ts";
+import { PAST_MAX_AGE } from "./sensor-state.ts";
 import type { Turns } from "./turns.ts";
 
 /** One sensor under observation (RFC 7641), kept up until stopped. */
@@ -48,8 +48,6 @@ const LONGEST_RETRY_MS = 300_000;
 const GRACE_MS: readonly [least: number, span: number] = [5_000, 10_000];
 /** A server that declines is not read more often. */
 const LEAST_POLL_MS = 5_000;
-/** The longest that a Max-Age of 4.29 or 5.03 is obeyed. */
-const LONGEST_OBEYED_MS = 3_600_000;
 
 /** Makes it; nothing is sent before `start`. */
 export function createObservation(sensor: Sensor, parts: ObservationParts): Observation {
@@ -221,7 +219,7 @@ class RunningObservation implements Observation {
     const [least, span] = GRACE_MS;
     const ms = isObserved ? maxAgeMs + least + span * random() : Math.max(maxAgeMs, LEAST_POLL_MS);
     const until = clock.after(ms, () => {
-      if (isObserved) this.#sensor.troubled(NOT_IN_TIME);
+      if (isObserved) this.#sensor.troubled(PAST_MAX_AGE);
       this.#register();
     });
     this.#phase = { is: "holding", until };
@@ -239,12 +237,7 @@ class RunningObservation implements Observation {
     this.#reading?.abort();
     this.#newest = undefined;
     this.#sensor.failed(code);
-    const canObey = code === Response.tooManyRequests || code === Response.serviceUnavailable;
-    const said = canObey ? (maxAgeOf(options) ?? DEFAULT_MAX_AGE) * 1_000 : undefined;
-    this.#later(
-      `answered ${codeText(code)}`,
-      said === undefined ? undefined : Math.min(Math.max(said, 1_000), LONGEST_OBEYED_MS),
-    );
+    this.#later(`answered ${codeText(code)}`, askedToWaitMs(code, options));
   }
 
   /** A value larger than a block: the rest is fetched (RFC 7959 section 2.6), and given up where a newer one comes. */

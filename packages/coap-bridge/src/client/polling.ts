@@ -1,7 +1,7 @@
 import type { CancelTimer } from "@nomq/core";
 import { codeText, Response } from "../wire/code.ts";
 import { type Exchanged, exchange } from "./agent-exchange.ts";
-import { DEFAULT_MAX_AGE, etagOf, maxAgeOf } from "./answer-options.ts";
+import { askedToWaitMs, etagOf } from "./answer-options.ts";
 import { createBackOff } from "./back-off.ts";
 import type { ClientTallies } from "./counters.ts";
 import type { Lookup } from "./lookup.ts";
@@ -28,7 +28,6 @@ const JITTER = 0.1;
 /** Waits after failures grow from `every` to this many times it, and at most to five minutes unless `every` is longer. */
 const LONGEST_TIMES = 16;
 const LONGEST_RETRY_MS = 300_000;
-const LONGEST_OBEYED_MS = 3_600_000;
 
 /** Makes it; nothing is sent before `start`. `every`: milliseconds. */
 export function createPolling(sensor: Sensor, every: number, parts: PollingParts): Polling {
@@ -81,10 +80,8 @@ export function createPolling(sensor: Sensor, every: number, parts: PollingParts
     }
     etag = undefined;
     sensor.failed(code);
-    const canObey = code === Response.tooManyRequests || code === Response.serviceUnavailable;
-    const said = canObey ? (maxAgeOf(options) ?? DEFAULT_MAX_AGE) * 1_000 : undefined;
-    const obeyed = said === undefined ? undefined : Math.max(every, Math.min(said, LONGEST_OBEYED_MS));
-    return failed(`answered ${codeText(code)}`, obeyed);
+    const asked = askedToWaitMs(code, options);
+    return failed(`answered ${codeText(code)}`, asked && Math.max(every, asked));
   };
   const read = async (signal: AbortSignal): Promise<number> => {
     const to = await lookup.find(target, failures);

@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import type { Port } from "@nomq/core";
+import { drawBytes } from "./request.ts";
 
 /**
  * What makes us the same client after a restart: the socket's port and a seed of tokens. A sensor then takes our
@@ -24,7 +25,7 @@ export async function readRemembered(port: Port, random: () => number): Promise<
     const used = bytes.readUInt16BE(0);
     return { seed: bytes.subarray(PORT_BYTES), ...(used === 0 ? {} : { port: used }) };
   }
-  return { seed: Uint8Array.from({ length: SEED_BYTES }, () => Math.floor(random() * 256)) };
+  return { seed: drawBytes(SEED_BYTES, random) };
 }
 
 /** Writes it. */

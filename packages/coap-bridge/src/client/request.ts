@@ -1,10 +1,9 @@
 import type { Clock } from "@nomq/core";
-import { withOption } from "../blocks/whole.ts";
 import type { IncomingResponse, Messaging, Remote, Sent } from "../messaging/messaging.ts";
 import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type CoapMessage, type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, Response } from "../wire/code.ts";
-import { findOption } from "../wire/option-value.ts";
+import { findOption, withOption } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
 
 /** One request. */
@@ -31,9 +30,16 @@ export interface Wire {
   readonly random: () => number;
 }
 
+const TOKEN_BYTES = 8;
+
 /** 8 bytes: two requests with one token at one peer would take each other's answers (RFC 7252 section 5.3.1). */
 export function newToken(random: () => number): Uint8Array {
-  return Uint8Array.from({ length: 8 }, () => Math.floor(random() * 256));
+  return drawBytes(TOKEN_BYTES, random);
+}
+
+/** So many bytes of what {@link Wire.random} gives. */
+export function drawBytes(length: number, random: () => number): Uint8Array {
+  return Uint8Array.from({ length }, () => Math.floor(random() * 256));
 }
 
 /**

@@ -5,7 +5,10 @@
 export type Freshness = "waiting" | "fresh" | "stale" | "gone";
 
 /** Reason of a `stale` that is no trouble yet: its Max-Age is over, and it is asked again. */
-export const NOT_IN_TIME = "nothing within its Max-Age";
+export const PAST_MAX_AGE = "nothing within its Max-Age";
+
+/** Reason of a `waiting` that is no trouble yet: it was asked and nothing has come of it so far. */
+export const NO_ANSWER_YET = "no answer yet";
 
 /** One sensor as status, health and metrics show it. */
 export interface SensorState {
@@ -20,15 +23,7 @@ export interface SensorState {
   readonly since: number;
 }
 
-/** What came of the client's sensors and actuators so far; bridges show it as metrics. */
-export interface ClientCounts {
-  readonly sensors: Readonly<Record<Freshness, number>>;
-  /** Values handed to the hub. */
-  readonly values: number;
-  /** Registrations and readings begun. */
-  readonly requests: number;
-  /** Datagrams, answers and values not taken, by reason: `foreign-source`, `old`, `duplicate`, `mixed-etag`, … */
-  readonly refused: Readonly<Record<string, number>>;
-  /** Writes to actuators by what came of them: `delivered`, `refused`, `retry`, `uncertain`. */
-  readonly writes: Readonly<Record<string, number>>;
+/** Whether somebody should look after it: it is gone, or was asked in vain. */
+export function isTroubled({ state, reason }: SensorState): boolean {
+  return state === "gone" || (state !== "fresh" && reason !== PAST_MAX_AGE && reason !== NO_ANSWER_YET);
 }

@@ -1,8 +1,9 @@
 import type { CancelTimer, Port } from "@nomq/core";
-import type { CoapOption } from "../wire/coap-message.ts";
+import { type CoapOption, NO_BYTES } from "../wire/coap-message.ts";
 import { type Code, codeText, Response } from "../wire/code.ts";
 import { contentTypeOf } from "../wire/content-format.ts";
-import { DEFAULT_MAX_AGE, formatOf, maxAgeOf } from "./answer-options.ts";
+import { DEFAULT_MAX_AGE } from "../wire/options.ts";
+import { formatOf, maxAgeOf } from "./answer-options.ts";
 import type { SensorSettings } from "./client-options.ts";
 import type { ClientTallies } from "./counters.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
@@ -83,7 +84,7 @@ export function createSensor(settings: SensorSettings, parts: SensorParts): Sens
   const clear = (why: string): void => {
     cancelStale?.();
     held = undefined;
-    if (mayBeKept) publisher.offer({ payload: new Uint8Array() });
+    if (mayBeKept) publisher.offer({ payload: NO_BYTES });
     mayBeKept = false;
     standing.become("gone", why);
   };

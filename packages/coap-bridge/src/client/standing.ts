@@ -1,5 +1,6 @@
 import type { Port } from "@nomq/core";
-import { type Freshness, NOT_IN_TIME, type SensorState } from "./sensor-state.ts";
+import { createPacedLog } from "./paced-log.ts";
+import { type Freshness, NO_ANSWER_YET, PAST_MAX_AGE, type SensorState } from "./sensor-state.ts";
 
 /** How a sensor stands, said to those who look after it: state, log, session log. */
 export interface Standing {
@@ -20,27 +21,28 @@ export function createStanding(
 ): Standing {
   let mode = firstMode;
   let state: Freshness = "waiting";
-  let reason: string | undefined = "no answer yet";
+  let reason: string | undefined = NO_ANSWER_YET;
   let since = port.clock.now();
   let trouble: string | undefined;
   let isTroubleSaid = false;
+  const log = createPacedLog(port.log, port.clock);
 
   const record = (what: string, details: Readonly<Record<string, string>> = {}): void =>
     port.sessionLog.record({ who: "coap", what, details: { ...where, ...details } });
   const say = (before: Freshness, why: string | undefined): void => {
     if (state === "gone") {
       record("sensor.gone", why === undefined ? {} : { reason: why });
-      port.log.warn("sensor gone: its channel is cleared", { ...where, reason: why });
+      log.warn("sensor gone: its channel is cleared", { ...where, reason: why });
     }
     if (before === "gone") record("sensor.back");
-    if (state === "fresh" && (before === "gone" || isTroubleSaid)) port.log.info("sensor well again", where);
+    if (state === "fresh" && (before === "gone" || isTroubleSaid)) log.info("sensor well again", where);
   };
   /** Being asked again after its Max-Age is a quiet sensor's way of life: only what comes of it in vain is said. */
   const sayTrouble = (): void => {
-    const isNews = trouble !== undefined && trouble !== NOT_IN_TIME && !isTroubleSaid;
+    const isNews = trouble !== undefined && trouble !== PAST_MAX_AGE && !isTroubleSaid;
     if (!isNews || state === "fresh" || state === "gone") return;
     isTroubleSaid = true;
-    port.log.warn("no value from a sensor", { ...where, state, reason: trouble });
+    log.warn("no value from a sensor", { ...where, state, reason: trouble });
   };
   const become = (next: Freshness, why?: string): void => {
     const before = state;
@@ -60,14 +62,14 @@ export function createStanding(
       sayTrouble();
     },
     outlived() {
-      if (state === "fresh") become("stale", trouble ?? NOT_IN_TIME);
+      if (state === "fresh") become("stale", trouble ?? PAST_MAX_AGE);
       sayTrouble();
     },
     readAs(next) {
       if (next === mode) return;
       mode = next;
       const isPolled = next === "polled-instead";
-      port.log.info(
+      log.info(
         isPolled ? "the sensor's server takes no observation: it is polled" : "the sensor is observed",
         where,
       );

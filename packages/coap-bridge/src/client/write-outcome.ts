@@ -1,7 +1,7 @@
 import type { Outcome, Qos } from "@nomq/core";
 import { classOf, codeText, Response } from "../wire/code.ts";
 import type { Exchanged } from "./agent-exchange.ts";
-import { DEFAULT_MAX_AGE, maxAgeOf } from "./answer-options.ts";
+import { askedToWaitMs } from "./answer-options.ts";
 
 /** One call to write. */
 export interface WriteCall {
@@ -20,15 +20,6 @@ export interface WriteEnd {
 
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
-/** The longest that a Max-Age of 4.29 or 5.03 is obeyed. */
-const LONGEST_OBEYED_MS = 3_600_000;
-
-/** Answers that pass: overload (RFC 8516, RFC 7252 section 5.9.3.4), and blocks that the server has let go. */
-const PASSING: ReadonlySet<number> = new Set([
-  Response.serviceUnavailable,
-  Response.tooManyRequests,
-  Response.requestEntityIncomplete,
-]);
 
 /** What an exchange means for the message that was written. */
 export function writeEnd(done: Exchanged, call: WriteCall): WriteEnd {
@@ -59,10 +50,10 @@ function answered({ code, options }: Extract<Exchanged, { is: "answered" }>, cal
   // What is not there need not be cleared.
   const isDone = classOf(code) === 2 || (call.cleared && code === Response.notFound);
   if (isDone) return { outcome: { is: "delivered" }, isUntaken: false };
-  if (!PASSING.has(code)) return refused(reason);
+  // Blocks that the server has let go.
   if (code === Response.requestEntityIncomplete) return notCarriedOut(reason, call);
-  const said = (maxAgeOf(options) ?? DEFAULT_MAX_AGE) * 1_000;
-  return notCarriedOut(reason, call, Math.min(Math.max(said, FIRST_RETRY_MS), LONGEST_OBEYED_MS));
+  const asked = askedToWaitMs(code, options);
+  return asked === undefined ? refused(reason) : notCarriedOut(reason, call, asked);
 }
 
 /** QoS 0 is tried once. */

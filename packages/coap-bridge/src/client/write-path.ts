@@ -1,4 +1,4 @@
-import { MAX_SEGMENT_BYTES } from "../wire/uri-path.ts";
+import { isSegment } from "../wire/uri-path.ts";
 
 /**
  * What of a channel is appended to the URL of a `send` entry: the levels that the wildcards of its filter stand for, in
@@ -11,7 +11,5 @@ export function appendedSegments(filter: string, channel: string): readonly Uint
     if (level === "#") found.push(...levels.slice(at));
     if (level === "+") found.push(levels[at] ?? "");
   }
-  const segments = found.map((level) => Buffer.from(level));
-  const isSayable = found.every((level) => level !== "." && level !== "..");
-  return isSayable && segments.every(({ length }) => length <= MAX_SEGMENT_BYTES) ? segments : undefined;
+  return found.every(isSegment) ? found.map((level) => Buffer.from(level)) : undefined;
 }

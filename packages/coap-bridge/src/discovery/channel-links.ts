@@ -1,7 +1,9 @@
 import type { Message, Port, Principal } from "@nomq/core";
+import { LARGEST_BLOCK_BYTES } from "../wire/block-option.ts";
+import type { Link, LinkAttribute } from "../wire/link-format.ts";
 import type { UriPaths } from "../wire/uri-path.ts";
 import type { ChannelNames } from "./channel-names.ts";
-import { type Link, type LinkAttribute, type LinkFilter, linkMatches } from "./link-format.ts";
+import { type LinkFilter, linkMatches } from "./link-filter.ts";
 import type { LinkSource } from "./listing.ts";
 
 /** What links of channels are made of. */
@@ -26,8 +28,6 @@ const READ_AND_WRITTEN = "core.p";
 const READ_ONLY = "core.rp";
 /** Attributes that are the value's. */
 const OF_VALUE: ReadonlySet<string> = new Set(["ct", "sz"]);
-/** RFC 6690 section 3.3: sizes are said of what does not fit one datagram. */
-const LARGE = 1024;
 
 /**
  * The links of all channels known now that may be seen, in a stable order: those of channels learned later are not among
@@ -79,7 +79,8 @@ async function withValue(options: ChannelLinksOptions, found: Found): Promise<Li
   const attributes = [...link.attributes];
   const formats = value === undefined ? [] : options.formatsOf(value);
   if (formats.length > 0) attributes.push(["ct", formats.join(" ")]);
-  if (value !== undefined && value.payload.length > LARGE)
+  if (value !== undefined && value.payload.length > LARGEST_BLOCK_BYTES)
+    // Sizes are said of what does not fit one datagram (RFC 6690 section 3.3).
     attributes.push(["sz", String(value.payload.length)]);
   const whole = { ...link, attributes };
   return filters.every((filter) => linkMatches(whole, filter)) ? whole : undefined;

@@ -3,16 +3,20 @@ import type { Clock, Principal } from "@nomq/core";
 import { askedSzx } from "../blocks/cut.ts";
 import { createHeld } from "../blocks/held.ts";
 import { transferKey } from "../blocks/transfer-key.ts";
-import { optionValue, plainAnswer, type Whole } from "../blocks/whole.ts";
+import { plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
+import { MAX_TRANSMIT_WAIT_MS } from "../messaging/parameters.ts";
 import { type BlockOption, decodeBlock, encodeBlock, offsetOf, sizeOfSzx } from "../wire/block-option.ts";
-import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { type CoapOption, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { Method, Response } from "../wire/code.ts";
-import { readUint, uintValue } from "../wire/option-value.ts";
+import { ContentFormat } from "../wire/content-format.ts";
+import type { Link } from "../wire/link-format.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { optionValue, uintOption } from "../wire/options.ts";
 import { type ChannelLinksOptions, channelLinks, type LinksAsked } from "./channel-links.ts";
-import { type Link, linkFilters, linkMatches } from "./link-format.ts";
+import { linkFilters, linkMatches } from "./link-filter.ts";
 import { createListing, type LinkSource, type Listing, type ListingPart } from "./listing.ts";
-import { createTurns } from "./turns.ts";
+import { createTimeSlices } from "./time-slices.ts";
 
 /** What {@link createDiscovery} needs. */
 export interface DiscoveryOptions extends ChannelLinksOptions {
@@ -37,12 +41,9 @@ interface Reading {
   readonly etag: Uint8Array;
 }
 
-const LINK_FORMAT = 40;
 /** Listings that are being read, in all and per endpoint: each holds a few kilobytes. */
 const MOST_READINGS = 1024;
 const READINGS_EACH = 4;
-/** MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2). */
-const IDLE_MS = 93_000;
 /** So far ahead of what was made a block may lie: listings are read from the front. */
 const FARTHEST_AHEAD = 64 * 1024;
 
@@ -50,14 +51,18 @@ const refusal = (code: number, why = ""): Whole => plainAnswer(code, [], why);
 
 /** Makes the resource. One listing holds a few kilobytes however many channels there are. */
 export function createDiscovery(options: DiscoveryOptions): Discovery {
-  const turns = createTurns();
-  const readings = createHeld<Reading>({ clock: options.clock, idleMs: IDLE_MS, idle: () => {} });
+  const slices = createTimeSlices();
+  const readings = createHeld<Reading>({
+    clock: options.clock,
+    idleMs: MAX_TRANSMIT_WAIT_MS,
+    idle: () => {},
+  });
   let begun = 0;
 
   const begin = (asked: LinksAsked): Reading => {
     begun += 1;
     return {
-      listing: createListing(linksFor(options, asked), turns),
+      listing: createListing(linksFor(options, asked), slices),
       etag: freshEtag(options.clock.now(), begun),
     };
   };
@@ -93,8 +98,8 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   return {
     async answer(request, as) {
       if (request.code !== Method.get) return refusal(Response.methodNotAllowed);
-      const accept = optionValue(request.options, OptionNumber.accept);
-      if (accept !== undefined && readUint(accept, 2) !== LINK_FORMAT) return refusal(Response.notAcceptable);
+      const accept = uintOption(request.options, OptionNumber.accept, 2);
+      if (accept !== undefined && accept !== ContentFormat.linkFormat) return refusal(Response.notAcceptable);
       const filters = linkFilters(request.options);
       if (filters === undefined) return refusal(Response.badRequest, "a filter is name=value");
       const value = optionValue(request.options, OptionNumber.block2);
@@ -141,8 +146,11 @@ function listingAnswer({ options: asked }: IncomingRequest, { block, part, etag:
     isAll &&
     asked.some(({ number, value }) => number === etag.number && Buffer.compare(value, etag.value) === 0)
   )
-    return { code: Response.valid, options: [etag], payload: new Uint8Array(0) };
-  const options: CoapOption[] = [etag, { number: OptionNumber.contentFormat, value: uintValue(LINK_FORMAT) }];
+    return { code: Response.valid, options: [etag], payload: NO_BYTES };
+  const options: CoapOption[] = [
+    etag,
+    { number: OptionNumber.contentFormat, value: uintValue(ContentFormat.linkFormat) },
+  ];
   if (more || optionValue(asked, OptionNumber.block2) !== undefined)
     options.push({ number: OptionNumber.block2, value: encodeBlock({ ...block, more }) });
   if (total !== undefined && optionValue(asked, OptionNumber.size2) !== undefined)

@@ -1,6 +1,7 @@
-import type { Link } from "./link-format.ts";
-import { linkText } from "./link-format.ts";
-import type { Turns } from "./turns.ts";
+import { LARGEST_BLOCK_BYTES } from "../wire/block-option.ts";
+import type { Link } from "../wire/link-format.ts";
+import { linkText } from "../wire/link-format.ts";
+import type { TimeSlices } from "./time-slices.ts";
 
 /** Links one after the other, each made when it is asked for; undefined: nothing here, look at the next. */
 export type LinkSource = Generator<Link | undefined | Promise<Link | undefined>, void, undefined>;
@@ -21,10 +22,10 @@ export interface Listing {
 /** Kept behind what was last read, for a block that has to be asked for again. */
 const KEPT_BEHIND = 4096;
 /** Largest read, and the byte after it. */
-const LARGEST_BLOCK = 1025;
+const LARGEST_READ = LARGEST_BLOCK_BYTES + 1;
 
-/** Makes a listing of these links. It never holds the event loop for longer than a slice of `turns`. */
-export function createListing(links: LinkSource, turns: Turns): Listing {
+/** Makes a listing of these links. It never holds the event loop for longer than a slice of `slices`. */
+export function createListing(links: LinkSource, slices: TimeSlices): Listing {
   const encoder = new TextEncoder();
   let window = new Uint8Array(0);
   /** Where the window begins in the whole. */
@@ -54,15 +55,15 @@ export function createListing(links: LinkSource, turns: Turns): Listing {
     start += passed;
   };
   const makeUpTo = async (offset: number): Promise<void> => {
-    await turns.enter();
+    await slices.enter();
     try {
       while (!ended && end() < offset) {
         await step();
-        forgetBefore(offset - LARGEST_BLOCK);
-        if (turns.spent()) await turns.rest();
+        forgetBefore(offset - LARGEST_READ);
+        if (slices.spent()) await slices.rest();
       }
     } finally {
-      turns.leave();
+      slices.leave();
     }
   };
   const read = async (offset: number, length: number): Promise<ListingPart> => {

@@ -1,25 +1,23 @@
-import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { isIP } from "node:net";
-import { networkInterfaces } from "node:os";
+import type { RemoteInfo, Socket } from "node:dgram";
 import {
+  bindUdpSocket,
   type Clock,
   codeOf,
   createFailureWatch,
   type Endpoint,
   type FailureWatch,
+  familyOf,
+  hasAddress,
   type Log,
+  type SocketFamily,
+  type UdpBinding,
 } from "@nomq/core";
-
-/** With the 208 KB of most systems, bursts of acknowledgements are lost. */
-const RECEIVE_BUFFER = 4 * 1024 * 1024;
 
 /** So often at most, in milliseconds, a send is asked whether it left: a call back from each costs a tenth of an answer. */
 const ASK_EVERY_MS = 10;
 
-/** How a socket is bound. */
-export interface Binding extends Endpoint {
-  /** Others of this user may bind the port as well, if they say so too: for multicast groups, and beside them. Default false. */
-  readonly shared?: boolean;
+/** How a socket is bound; `shared` for multicast groups, and beside them. */
+export interface Binding extends UdpBinding {
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -28,8 +26,7 @@ export interface Binding extends Endpoint {
 export interface BoundSocket extends AsyncDisposable {
   readonly socket: Socket;
   readonly local: Endpoint;
-  /** `::` takes both families. */
-  readonly family: "dual" | "ipv6" | "ipv4";
+  readonly family: SocketFamily;
   /** Resolves with the reason once it no longer works. */
   readonly failed: Promise<string>;
   /** Never throws, waits for nothing. */
@@ -39,26 +36,7 @@ export interface BoundSocket extends AsyncDisposable {
 
 /** Binds a socket; rejects with what the system says. */
 export async function bindSocket(binding: Binding): Promise<BoundSocket> {
-  const { host, port, shared = false } = binding;
-  const socket = createSocket({
-    type: isIP(host) === 6 ? "udp6" : "udp4",
-    reuseAddr: false,
-    reusePort: shared,
-    recvBufferSize: RECEIVE_BUFFER,
-    // Hosts are literals: answering here keeps a turn of the resolver out of every send.
-    lookup: (literal, _options, found) => found(null, literal, isIP(literal)),
-  });
-  const bound = Promise.withResolvers<void>();
-  socket.once("error", bound.reject);
-  socket.bind({ address: host, port, exclusive: true }, bound.resolve);
-  try {
-    await bound.promise;
-    socket.off("error", bound.reject);
-  } catch (error) {
-    socket.close();
-    throw error;
-  }
-  return wrap(socket, binding);
+  return wrap(await bindUdpSocket(binding), binding);
 }
 
 function wrap(socket: Socket, { host, clock, log }: Binding): BoundSocket {
@@ -86,7 +64,7 @@ function wrap(socket: Socket, { host, clock, log }: Binding): BoundSocket {
     socket,
     failed,
     local: { host: address, port },
-    family: host === "::" ? "dual" : isIP(host) === 6 ? "ipv6" : "ipv4",
+    family: familyOf(host),
     send(datagram, to, at) {
       if (isClosed) return;
       const now = clock.monotonic();
@@ -127,10 +105,4 @@ function leaving(
     const reason = watch.notSent(code);
     if (reason !== undefined) fails(reason);
   };
-}
-
-function hasAddress(host: string): boolean {
-  if (host === "::" || host === "0.0.0.0" || host.startsWith("127.")) return true;
-  const [plain] = host.split("%", 1);
-  return Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === plain));
 }

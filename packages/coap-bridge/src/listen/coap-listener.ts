@@ -1,29 +1,26 @@
-import { isIP } from "node:net";
 import {
   type Clock,
   codeOf,
   type Endpoint,
   type Log,
+  lacksIpv6,
   NomqError,
   openReopeningTransport,
   parseEndpoint,
-  plainIpv4,
+  plainAddress,
+  reachableAddress,
   silentLog,
   type Transport,
 } from "@nomq/core";
+import { COAP_PORT } from "../wire/coap-scheme.ts";
 import { type Binding, type BoundSocket, bindSocket } from "./bound-socket.ts";
 import type { CoapSocket, ReceiveDatagram } from "./coap-socket.ts";
 import { groupPlaces, joinPlace, refuseGroups } from "./groups.ts";
 
 /** All CoAP nodes: of an IPv4 network, of an IPv6 link, of an IPv6 site (RFC 7252 section 12.8). */
 const ALL_COAP_NODES: readonly string[] = ["224.0.1.187", "ff02::fd", "ff05::fd"];
-/** Port of coap URLs without one (section 12.6). */
-const COAP_PORT = 5683;
 
 const SCHEME = "coap://";
-const MAPPED_IPV4 = "::ffff:";
-/** What binding `::` answers where IPv6 is compiled out, disabled, or without addresses. */
-const NO_IPV6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT", "EINVAL"]);
 
 /** Options of {@link openCoapListener}. */
 export interface CoapListenerOptions {
@@ -115,20 +112,14 @@ class Listener {
       onDatagram: (receive) => {
         this.#receive = receive;
       },
-      hostOf: (address) => plainIpv4(address) ?? address,
+      hostOf: (address) => plainAddress(address),
       addressOf: (host) => this.#addressOf(host),
       [Symbol.asyncDispose]: () => lifecycle[Symbol.asyncDispose](),
     };
   }
 
-  /** Undefined for what no datagram of this socket can reach: a name, or an address of the other family. */
   #addressOf(host: string): string | undefined {
-    const plain = plainIpv4(host) ?? host;
-    const version = isIP(plain);
-    const family = this.#opened?.unicast.family ?? "dual";
-    if (version === 0) return undefined;
-    if (family === "dual") return version === 4 ? `${MAPPED_IPV4}${plain}` : plain;
-    return (version === 4) === (family === "ipv4") ? plain : undefined;
+    return reachableAddress(host, this.#opened?.unicast.family ?? "dual");
   }
 
   async #bind(at: Endpoint, hasGroups: boolean): Promise<BoundSocket> {
@@ -138,8 +129,7 @@ class Listener {
       if (!hasGroups || !isEverywhere(at.host)) return await bind({ ...at, ...context });
       return await this.#bindBesideGroups({ ...at, ...context });
     } catch (error) {
-      if (at.host === "::" && NO_IPV6.has(codeOf(error)))
-        return this.#bind({ ...at, host: "0.0.0.0" }, hasGroups);
+      if (lacksIpv6(at.host, error)) return this.#bind({ ...at, host: "0.0.0.0" }, hasGroups);
       if (codeOf(error) === "EADDRINUSE") {
         throw new NomqError("port-in-use", `${url} is taken by another program`, { cause: error });
       }

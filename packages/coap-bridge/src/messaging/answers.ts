@@ -1,4 +1,4 @@
-import { MessageType } from "../wire/coap-message.ts";
+import { MessageType, NO_BYTES } from "../wire/coap-message.ts";
 import { classOf, Method } from "../wire/code.ts";
 import { encodeEmpty, encodeMessage } from "../wire/encode.ts";
 import { type AnsweredRequests, Said } from "./answered-requests.ts";
@@ -15,8 +15,6 @@ export interface AnswersUse {
   readonly now: () => number;
 }
 
-const NO_TOKEN = new Uint8Array(0);
-
 /** Says answers, and says them again to duplicates. */
 export class Answers {
   readonly #use: AnswersUse;
@@ -30,11 +28,12 @@ export class Answers {
    * is an empty acknowledgement, or nothing. False, and nothing said: its address must prove itself first.
    */
   say(request: Request, answer: Answer | undefined): boolean {
+    // Before what No-Response says: it must not let anybody observe unproven.
+    if (answer !== undefined && mayNotObserveYet(request, answer)) return false;
     if (answer === undefined || !request.wants(answer)) {
       this.sayNothing(request);
       return true;
     }
-    if (!request.from.proven && request.asksToObserve && classOf(answer.code) === 2) return false;
     return request.isConfirmable ? this.#piggyback(request, answer) : this.#sayOnce(request, answer);
   }
 
@@ -51,7 +50,7 @@ export class Answers {
   /** Remembers a request that was acknowledged, or got nothing. */
   remember(request: Request): void {
     const said = request.isConfirmable ? Said.acknowledgement : Said.nothing;
-    this.#remember(request, { said, code: 0, token: NO_TOKEN, messageId: 0, tail: undefined });
+    this.#remember(request, { said, code: 0, token: NO_BYTES, messageId: 0, tail: undefined });
   }
 
   /** Says again what was said; false: that is not known any more, and asking again does no harm. */
@@ -110,6 +109,10 @@ export class Answers {
     this.#use.answered.add({ peer, messageId, fingerprint }, answer, this.#use.now());
   }
 }
+
+/** Whether it begins an observation of an address that anybody may have written on it. */
+export const mayNotObserveYet = (request: Request, { code }: Answer): boolean =>
+  !request.from.proven && request.asksToObserve && classOf(code) === 2;
 
 /** Methods that change nothing (RFC 7252 section 5.8, RFC 8132 section 2.1). */
 const isSafe = (code: number): boolean => code === Method.get || code === Method.fetch;

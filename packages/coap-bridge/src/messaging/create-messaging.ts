@@ -1,8 +1,9 @@
-import { randomBytes, randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import {
   type Clock,
   codeOf,
   type Endpoint,
+  LOOPBACK,
   type Log,
   networkCheck,
   parseNetwork,
@@ -34,6 +35,7 @@ import { AMPLIFICATION, DEFAULT_LEISURE_MS, REMEMBERED_CREDIT } from "./paramete
 import { isUsablePort, Peer, readRemoteKey } from "./peer.ts";
 import { PeerTable } from "./peer-table.ts";
 import { Requests } from "./requests.ts";
+import { secureRandom } from "./secure-random.ts";
 import { SentMemory } from "./sent-memory.ts";
 import { createTally } from "./tally.ts";
 import { TimingWheel, WheelTimer } from "./timing-wheel.ts";
@@ -59,7 +61,6 @@ export interface MessagingOptions {
   readonly secret?: Uint8Array;
 }
 
-const LOOPBACK: readonly string[] = ["127.0.0.0/8", "::1"];
 const DEFAULT_UNDER_WAY = 64;
 const DEFAULT_UNDER_WAY_IN_ALL = 4096;
 /** How often what is too old is looked for. */
@@ -95,7 +96,7 @@ class MessageLayer implements Messaging {
 
   constructor(options: MessagingOptions) {
     const { clock, serve, log = silentLog, limits = {} } = options;
-    const random = options.random ?? secureRandom();
+    const random = options.random ?? secureRandom;
     const networks = (options.trusted ?? LOOPBACK).flatMap((text) => parseNetwork(text) ?? []);
     const now = (): number => clock.monotonic();
     const fault = (error: unknown): void =>
@@ -109,7 +110,10 @@ class MessageLayer implements Messaging {
     const shared = { wheel: this.#wheel, random, now, tally: this.#tally, fault };
     this.#lines = new Lines({ ...shared, sent: this.#sent, proved: (peer) => this.#exchanges.proved(peer) });
     const leisureMs = options.leisureMs ?? DEFAULT_LEISURE_MS;
-    this.#exchanges = new Exchanges({ ...shared, lines: this.#lines, answers, echo, leisureMs });
+    this.#exchanges = new Exchanges({
+      ...{ ...shared, lines: this.#lines, answers, echo, leisureMs },
+      serve: serve ?? (() => undefined),
+    });
     this.#expectations = new Expectations({ answered, lines: this.#lines, tally: this.#tally, fault });
     this.#requests =
       serve &&
@@ -253,19 +257,4 @@ interface Arriving {
   readonly address: string;
   readonly port: number;
   readonly toGroup: boolean;
-}
-
-/** Numbers of node:crypto, a few hundred at a time. */
-function secureRandom(): () => number {
-  const pool = new Uint32Array(256);
-  let at = pool.length;
-  return () => {
-    if (at === pool.length) {
-      randomFillSync(pool);
-      at = 0;
-    }
-    const number = pool[at] ?? 0;
-    at += 1;
-    return number / 2 ** 32;
-  };
 }

@@ -1,4 +1,4 @@
-import { MessageType } from "../wire/coap-message.ts";
+import { MessageType, NO_BYTES } from "../wire/coap-message.ts";
 import { classOf, EMPTY } from "../wire/code.ts";
 import { HEADER_BYTES } from "../wire/decode.ts";
 import type { Outgoing } from "./messaging.ts";
@@ -7,7 +7,7 @@ import type { Peer } from "./peer.ts";
 import type { Sending } from "./sending.ts";
 
 /** An empty CON: whoever gets it must answer with a reset, and cannot know its message id otherwise (RFC 7252 section 4.3). */
-export const PING: Outgoing = { type: MessageType.confirmable, code: EMPTY, token: new Uint8Array(0) };
+export const PING: Outgoing = { type: MessageType.confirmable, code: EMPTY, token: NO_BYTES };
 /** A ping is repeated where as much is left for a challenge, 4.01 with token and Echo; first with a token of one byte. */
 const SHORT_CHALLENGE_BYTES = 15;
 const CHALLENGE_BYTES = 22;

@@ -1,11 +1,11 @@
 import { MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { encodeTail } from "../wire/tail.ts";
-import type { Answers } from "./answers.ts";
+import { type Answers, mayNotObserveYet } from "./answers.ts";
 import type { EchoValues } from "./echo.ts";
 import { Exchange } from "./exchange.ts";
 import type { Lines } from "./lines.ts";
-import type { Answer } from "./messaging.ts";
+import type { Answer, Serve } from "./messaging.ts";
 import { PIGGYBACK_MS, PROOF_WAIT_MS } from "./parameters.ts";
 import type { Peer } from "./peer.ts";
 import type { Request } from "./request.ts";
@@ -25,7 +25,8 @@ export interface ExchangesUse {
   readonly echo: EchoValues;
   readonly tally: Tally;
   readonly leisureMs: number;
-  /** Told of what a promise of an answer was rejected with. */
+  readonly serve: Serve;
+  /** Told of what `serve` threw, and what a promise of an answer was rejected with. */
   readonly fault: (error: unknown) => void;
 }
 
@@ -33,6 +34,8 @@ export interface ExchangesUse {
 export class Exchanges {
   readonly #use: ExchangesUse;
   readonly #open = new Map<number, Exchange>();
+  #serving = 0;
+  #toGroups = 0;
   #proving = 0;
   readonly #due = (exchange: Exchange): void => this.#fired(exchange);
 
@@ -40,15 +43,27 @@ export class Exchanges {
     this.#use = use;
   }
 
-  /** Requests that are being served, or spread: not those that wait for their address, of which forged ones are free. */
+  /**
+   * Requests that are being served: not those that wait for their address, of which forged ones are free, nor those to
+   * groups, which wait for seconds.
+   */
   get size(): number {
-    return this.#open.size - this.#proving;
+    return this.#serving;
+  }
+
+  /** Requests to groups. */
+  get toGroups(): number {
+    return this.#toGroups;
   }
 
   /** Waits for an answer; a CON is acknowledged if it takes longer than 50 ms. */
   serving(request: Request, answer: Promise<Answer | undefined>): void {
-    const exchange = this.#begin(request);
-    if (request.isConfirmable) this.#use.wheel.arm(exchange, PIGGYBACK_MS);
+    this.#await(this.#begin(request), answer);
+  }
+
+  #await(exchange: Exchange, answer: Promise<Answer | undefined>): void {
+    const { request, acknowledged } = exchange;
+    if (request.isConfirmable && !acknowledged) this.#use.wheel.arm(exchange, PIGGYBACK_MS);
     answer.then(
       (answered) => this.#served(exchange, answered),
       (error: unknown) => {
@@ -96,12 +111,16 @@ export class Exchanges {
     this.#open.set((from.slot << 16) | request.messageId, exchange);
     from.pins += 1;
     from.underWay += 1;
+    if (request.toGroup) this.#toGroups += 1;
+    else this.#serving += 1;
     return exchange;
   }
 
   #end(exchange: Exchange): void {
-    const { from, messageId } = exchange.request;
+    const { from, messageId, toGroup } = exchange.request;
     if (exchange.stage === "proving") this.#proving -= 1;
+    else if (!toGroup) this.#serving -= 1;
+    if (toGroup) this.#toGroups -= 1;
     exchange.stage = "over";
     this.#use.wheel.disarm(exchange);
     const key = (from.slot << 16) | messageId;
@@ -142,7 +161,12 @@ export class Exchanges {
 
   #say(exchange: Exchange): void {
     const { request, answer, acknowledged } = exchange;
-    if (acknowledged) {
+    const isToProve = answer?.onceProven === true && !request.from.proven;
+    if (answer?.onceProven === true && !isToProve) {
+      this.#serveAgain(exchange);
+      return;
+    }
+    if (acknowledged && !isToProve) {
       this.#saySeparately(exchange);
       return;
     }
@@ -154,19 +178,63 @@ export class Exchanges {
     this.#use.tally.challenged += 1;
     const isRoom = this.#proving < MOST_PROVING;
     this.#proving += 1;
+    if (!request.toGroup) this.#serving -= 1;
     exchange.stage = "proving";
     this.#use.wheel.arm(exchange, PROOF_WAIT_MS);
     if (!isRoom || !this.#use.lines.challenge(request.from)) this.#challenge(exchange);
+  }
+
+  /** Its address has proved itself: now what was asked for may begin. */
+  #serveAgain(exchange: Exchange): void {
+    if (exchange.stage === "proving") {
+      this.#proving -= 1;
+      this.#serving += 1;
+    }
+    this.#use.wheel.disarm(exchange);
+    exchange.stage = "serving";
+    exchange.answer = undefined;
+    let answer: ReturnType<Serve>;
+    try {
+      answer = this.#use.serve(exchange.request);
+    } catch (error) {
+      this.#use.fault(error);
+      answer = { code: Response.internalServerError };
+    }
+    if (answer instanceof Promise) this.#await(exchange, answer);
+    else this.#served(exchange, answer);
   }
 
   #saySeparately(exchange: Exchange): void {
     const { request, answer } = exchange;
     this.#use.answers.remember(request);
     this.#end(exchange);
-    if (answer === undefined || !request.wants(answer)) return;
-    const { code, tail, ended = ignore } = answer;
-    const outgoing = { type: MessageType.confirmable, code, token: request.token, tail };
-    this.#use.lines.send(request.from, () => outgoing, ended);
+    if (answer === undefined) return;
+    if (!request.wants(answer)) {
+      if (mayNotObserveYet(request, answer)) this.#untold(exchange);
+      return;
+    }
+    const { code, tail, ended } = answer;
+    const { from, token } = request;
+    const outgoing = { type: MessageType.confirmable, code, token, tail };
+    // Under way until somebody has it: who acknowledges nothing would have more and more of them wait.
+    from.underWay += 1;
+    this.#use.lines.send(
+      from,
+      () => outgoing,
+      (outcome) => {
+        from.underWay -= 1;
+        ended?.(outcome);
+      },
+    );
+  }
+
+  /** Nobody will ever see the answer: what it began, an observation, has nobody either. */
+  #untold({ answer }: Exchange): void {
+    try {
+      answer?.ended?.("reset");
+    } catch (error) {
+      this.#use.fault(error);
+    }
   }
 
   /** The address did not answer a ping: the client may show with its next request that it got this (RFC 9175). */
@@ -174,10 +242,10 @@ export class Exchanges {
     const { request } = exchange;
     this.#end(exchange);
     if (request.from.underWay === 0) this.#use.lines.unchallenge(request.from);
-    if (request.toGroup) return;
+    this.#untold(exchange);
+    // An acknowledgement that has gone can carry nothing any more.
+    if (request.toGroup || exchange.acknowledged) return;
     const echo = { number: OptionNumber.echo, value: this.#use.echo.for(request.from, this.#use.now()) };
     this.#use.answers.say(request, { code: Response.unauthorized, tail: encodeTail([echo]) });
   }
 }
-
-const ignore = (): void => undefined;

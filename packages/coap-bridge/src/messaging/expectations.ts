@@ -1,4 +1,4 @@
-import { MessageType } from "../wire/coap-message.ts";
+import { MessageType, NO_BYTES } from "../wire/coap-message.ts";
 import { decodeMessage, messageIdIn, typeIn } from "../wire/decode.ts";
 import { encodeEmpty } from "../wire/encode.ts";
 import { checkOptions } from "../wire/option-rules.ts";
@@ -19,8 +19,6 @@ export interface ExpectationsUse {
 }
 
 type Take = (response: IncomingResponse) => void;
-
-const NO_TOKEN = new Uint8Array(0);
 
 /** Responses that are waited for, by remote and token (RFC 7252 section 5.3.2). */
 export class Expectations {
@@ -71,7 +69,7 @@ export class Expectations {
     if (type === MessageType.confirmable) this.#empty(peer, MessageType.acknowledgement, datagram);
     this.#use.answered.add(
       transmission,
-      { said: Said.nothing, code: 0, token: NO_TOKEN, messageId: 0, tail: undefined },
+      { said: Said.nothing, code: 0, token: NO_BYTES, messageId: 0, tail: undefined },
       now,
     );
     this.#use.lines.responded(peer, response.token);

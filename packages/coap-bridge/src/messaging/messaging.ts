@@ -34,9 +34,15 @@ export interface Answer {
   readonly tail?: Uint8Array | undefined;
   /**
    * Told what became of an answer that was not piggybacked: `acknowledged`, `reset` or `timeout` of a separate CON,
-   * `reset` of a NON. A piggybacked answer has no outcome.
+   * `reset` of a NON; `reset` also where it was not said, as its address did not prove itself. A piggybacked answer
+   * has no outcome.
    */
   readonly ended?: ((outcome: SentOutcome) => void) | undefined;
+  /**
+   * Of a 2.xx to a request to observe from an address that has not proved itself: it has begun nothing, and is not said.
+   * The request is served again once the address has.
+   */
+  readonly onceProven?: true;
 }
 
 /**

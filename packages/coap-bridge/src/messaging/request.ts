@@ -1,7 +1,7 @@
 import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { type Code, classOf, Method } from "../wire/code.ts";
 import { hasPayload, type MessageBody, messageIdIn, typeIn } from "../wire/decode.ts";
-import { findOption } from "../wire/option-value.ts";
+import { optionValue, uintOption } from "../wire/options.ts";
 import type { Answer, IncomingRequest } from "./messaging.ts";
 import type { Peer } from "./peer.ts";
 
@@ -44,7 +44,8 @@ export class Request implements IncomingRequest {
 
   /** Whether it asks for more than one answer (RFC 7641): nobody may ask that for somebody else. */
   get asksToObserve(): boolean {
-    return this.code === Method.get && findOption(this.options, OptionNumber.observe)?.value.length === 0;
+    // Zero may also be written with its zero bytes (RFC 7252 section 3.2).
+    return this.code === Method.get && uintOption(this.options, OptionNumber.observe, 3) === 0;
   }
 
   /**
@@ -52,7 +53,7 @@ export class Request implements IncomingRequest {
    * section 2.1); to a group, errors and what has no payload are not said unless it says that it wants them (RFC 7252 section 8.2).
    */
   wants({ code, tail }: Pick<Answer, "code" | "tail">): boolean {
-    const value = findOption(this.options, OptionNumber.noResponse)?.value;
+    const value = optionValue(this.options, OptionNumber.noResponse);
     const byClass = 1 << (classOf(code) - 1);
     if (value !== undefined) return ((value[0] ?? 0) & byClass) === 0;
     return !this.toGroup || (classOf(code) === 2 && hasPayload(tail));

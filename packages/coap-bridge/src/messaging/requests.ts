@@ -3,7 +3,8 @@ import { Response } from "../wire/code.ts";
 import { decodeBody, messageIdIn, typeIn } from "../wire/decode.ts";
 import { encodeEmpty } from "../wire/encode.ts";
 import { checkOptions } from "../wire/option-rules.ts";
-import { findOption, uintValue } from "../wire/option-value.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { optionValue } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
 import type { AnsweredRequests } from "./answered-requests.ts";
 import type { Answers } from "./answers.ts";
@@ -42,6 +43,8 @@ export interface Arrival {
 const maxAge = (seconds: number): Uint8Array =>
   encodeTail([{ number: OptionNumber.maxAge, value: uintValue(seconds) }]);
 
+/** Requests to groups whose answers wait at once: one datagram has a place for seconds. */
+const MOST_TO_GROUPS = 512;
 /** Try again in a second: the allowance fills up. */
 const TOO_MANY: Answer = { code: Response.tooManyRequests, tail: maxAge(1) };
 const OVERLOADED: Answer = { code: Response.serviceUnavailable, tail: maxAge(5) };
@@ -97,6 +100,11 @@ export class Requests {
       return;
     }
     if (last >= OptionNumber.echo && !from.proven) this.#readEcho(request, now);
+    // Whoever is asked in a group may be silent (RFC 7252 section 8.2).
+    if (request.toGroup && this.#use.exchanges.toGroups >= MOST_TO_GROUPS) {
+      this.#use.tally.limited += 1;
+      return;
+    }
     const refusal = this.#limit(from, now);
     if (refusal === undefined) {
       this.#serve(request);
@@ -113,8 +121,8 @@ export class Requests {
   }
 
   #readEcho({ from, options }: Request, now: number): void {
-    const echo = findOption(options, OptionNumber.echo);
-    if (echo !== undefined && this.#use.echo.isFor(from, echo.value, now)) this.#use.lines.proven(from);
+    const echo = optionValue(options, OptionNumber.echo);
+    if (echo !== undefined && this.#use.echo.isFor(from, echo, now)) this.#use.lines.proven(from);
   }
 
   #limit(from: Peer, now: number): Answer | undefined {

@@ -128,12 +128,14 @@ export function createObservedChannels(options: ObservedChannelsOptions): Observ
   };
   const comeDue = async (channel: ObservedChannel): Promise<void> => {
     if (dueIn(channel) > 0) return arm(channel);
-    const before = channel.value;
+    const { value: before, valueSeq } = channel;
     // Where the store does not answer, what we hold is the best there is.
     await read(channel).catch(() => undefined);
     if (!isHere(channel)) return;
+    // An event that was told last is no reason to keep silent about a value that is over.
+    const isOver = before !== undefined && channel.value === undefined && channel.valueSeq === valueSeq;
     // Something was told meanwhile, or the value lives longer than we knew.
-    if (dueIn(channel) > 0) return arm(channel);
+    if (!isOver && dueIn(channel) > 0) return arm(channel);
     const now = present(channel);
     noteTold(channel, now.endsAt);
     if (now.message?.seq === before?.seq) remind(channel, now);

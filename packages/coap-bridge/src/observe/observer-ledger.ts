@@ -1,3 +1,4 @@
+import { createTally } from "@nomq/core";
 import type { ObserverLedgerRow } from "./counts.ts";
 
 /** How a message ends at one observer. */
@@ -13,7 +14,7 @@ export interface ObserverLedger {
 /** Makes an empty one. */
 export function createObserverLedger(): ObserverLedger {
   const counts = { accepted: 0, delivered: 0, coalesced: 0, expired: 0 };
-  const dropped = new Map<string, number>();
+  const dropped = createTally();
   let pending = 0;
   return {
     accept() {
@@ -23,8 +24,8 @@ export function createObserverLedger(): ObserverLedger {
     settle(end) {
       pending -= 1;
       if (typeof end === "string") counts[end] += 1;
-      else dropped.set(end.dropped, (dropped.get(end.dropped) ?? 0) + 1);
+      else dropped.add(end.dropped);
     },
-    row: () => ({ ...counts, dropped: Object.fromEntries(dropped), pending }),
+    row: () => ({ ...counts, dropped: dropped.read(), pending }),
   };
 }

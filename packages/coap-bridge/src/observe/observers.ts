@@ -1,10 +1,8 @@
 import type { Message, Port, Principal } from "@nomq/core";
 import type { Whole } from "../blocks/whole.ts";
 import type { Answer, Messaging, Remote } from "../messaging/messaging.ts";
+import { REFRESH_SECONDS } from "../resources/parameters.ts";
 import type { ObserveCounts } from "./counts.ts";
-
-/** The name at the hub of the one attachment that stands for all observers. */
-export const OBSERVERS_ATTACHMENT = "coap:observers";
 
 /** How a value is to be said: the same for all observers that asked alike, so that it is encoded once for them. */
 export interface Wish {
@@ -97,7 +95,7 @@ export const DEFAULT_OBSERVE_LIMITS: ObserveLimits = {
   most: 50_000,
   perEndpoint: 256,
   queue: 64,
-  refreshMs: 60_000,
+  refreshMs: REFRESH_SECONDS * 1000,
   checkMs: 240_000,
 };
 

@@ -1,10 +1,11 @@
 import type { Attachment, Outcome } from "@nomq/core";
+import { OBSERVERS_ATTACHMENT } from "../resources/parameters.ts";
 import { createInterest, type Interest } from "./interest.ts";
 import { createKeptRelations, type KeptState, readKept } from "./kept-relations.ts";
 import { createObservedChannels } from "./observed-channels.ts";
 import { createObserverLedger } from "./observer-ledger.ts";
 import type { Observers, ObserversOptions } from "./observers.ts";
-import { DEFAULT_OBSERVE_LIMITS, OBSERVERS_ATTACHMENT } from "./observers.ts";
+import { DEFAULT_OBSERVE_LIMITS } from "./observers.ts";
 import { createOrderNumbers, ORDER_MODULUS } from "./order-numbers.ts";
 import { createRegistering } from "./registering.ts";
 import { createRelationBook } from "./relation-book.ts";

@@ -1,4 +1,4 @@
-import type { Message, Port } from "@nomq/core";
+import { createTally, type Message, type Port } from "@nomq/core";
 import type { Answer } from "../messaging/messaging.ts";
 import { classOf } from "../wire/code.ts";
 import type { KeptRelations } from "./kept-relations.ts";
@@ -39,7 +39,7 @@ const STORE_WAIT_MS = 5_000;
 /** Makes it; one registration of an endpoint and token at a time is in force. */
 export function createRegistering(options: RegisteringOptions): Registering {
   const { port, limits, show, channels, roster, book, kept, speaker, records } = options;
-  const unregistered = new Map<string, number>();
+  const unregistered = createTally();
   const wishes = createWishes();
   let registered = 0;
   let unsaved = 0;
@@ -59,7 +59,7 @@ export function createRegistering(options: RegisteringOptions): Registering {
     });
   };
   const turnDown = async (registration: Registration, reason: string): Promise<Answer> => {
-    unregistered.set(reason, (unregistered.get(reason) ?? 0) + 1);
+    unregistered.add(reason);
     return answerOf(showFirst(registration, await port.latest(registration.channel, "*")));
   };
   const enter = (registration: Registration): Relation => {
@@ -150,7 +150,7 @@ export function createRegistering(options: RegisteringOptions): Registering {
   };
   return {
     register,
-    counts: () => ({ registered, unregistered: Object.fromEntries(unregistered), unsaved }),
+    counts: () => ({ registered, unregistered: unregistered.read(), unsaved }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Principal } from "@nomq/core";
+import { createTally, type Principal } from "@nomq/core";
 import type { Code } from "../wire/code.ts";
 import { Response } from "../wire/code.ts";
 import { createFanOut } from "./fan-out.ts";
@@ -48,13 +48,13 @@ const keyOf = ({ remoteKey, tokenKey }: Pick<Relation, "remoteKey" | "tokenKey">
 /** Makes the book of a roster. */
 export function createRelationBook(options: RelationBookOptions): RelationBook {
   const { roster, channels, kept, speaker, records, monotonic } = options;
-  const ended = new Map<string, number>();
+  const ended = createTally();
   // Thousands may end at once: others get their turns between.
   const chores = createFanOut<() => void>((run) => run(), monotonic);
 
   const leave = (relation: Relation, reason: string): boolean => {
     if (!roster.remove(relation)) return false;
-    ended.set(reason, (ended.get(reason) ?? 0) + 1);
+    ended.add(reason);
     relation.channel.relations.delete(relation);
     records.ended(relation, reason);
     speaker.drop(relation, reason);
@@ -114,7 +114,7 @@ export function createRelationBook(options: RelationBookOptions): RelationBook {
       }
       chores.run();
     },
-    ended: () => Object.fromEntries(ended),
+    ended: () => ended.read(),
     stop: () => chores.stop(),
   };
 }

@@ -7,7 +7,7 @@ import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { classOf, Method, Response } from "../wire/code.ts";
 import { registeredFormats } from "../wire/content-format.ts";
 import { decodeMessage } from "../wire/decode.ts";
-import { findOption } from "../wire/option-value.ts";
+import { findOption } from "../wire/options.ts";
 import { encodeTail } from "../wire/tail.ts";
 
 /** What one request to node-coap needs. */

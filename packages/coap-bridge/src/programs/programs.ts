@@ -1,10 +1,11 @@
 import type { Action, Clock, Log, Port, Principal } from "@nomq/core";
 import { plainAnswer, type Whole } from "../blocks/whole.ts";
-import type { Link, LinkAttribute } from "../discovery/link-format.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
 import { type Code, Method, Response } from "../wire/code.ts";
+import type { Link, LinkAttribute } from "../wire/link-format.ts";
 import { uintValue } from "../wire/option-value.ts";
+import { hrefOf } from "../wire/uri-path.ts";
 import type { CoapResource } from "./coap-resource.ts";
 import { askNodeCoap } from "./node-coap-server.ts";
 import type { Places } from "./places.ts";
@@ -86,5 +87,5 @@ function linkOf(path: string, given: Readonly<Record<string, string | true>>): L
   const attributes = Object.entries(given).map(
     ([name, value]): LinkAttribute => (value === true ? [name] : [name, value]),
   );
-  return { href: `/${path.split("/").map(encodeURIComponent).join("/")}`, plain: `/${path}`, attributes };
+  return { href: hrefOf(path.split("/")), plain: `/${path}`, attributes };
 }

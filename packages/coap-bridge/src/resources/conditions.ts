@@ -31,11 +31,6 @@ export function areMet({ ifMatch, ifNoneMatch }: Conditions, current: CurrentEta
   if (ifMatch.length === 0) return true;
   return (
     current !== undefined &&
-    ifMatch.some((asked) => asked.length === 0 || current.some((etag) => areEqual(etag, asked)))
+    ifMatch.some((asked) => asked.length === 0 || current.some((etag) => Buffer.compare(etag, asked) === 0))
   );
-}
-
-/** Whether two values are the same bytes. */
-export function areEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }

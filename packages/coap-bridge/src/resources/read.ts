@@ -1,13 +1,12 @@
 import type { Clock, Message } from "@nomq/core";
-import { plainAnswer, type Whole } from "../blocks/whole.ts";
+import { encoded, plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { Answer } from "../messaging/messaging.ts";
+import { LARGEST_BLOCK_BYTES } from "../wire/block-option.ts";
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
-import { readUint } from "../wire/option-value.ts";
-import { encodeTail } from "../wire/tail.ts";
-import { areEqual, areMet, conditionsOf } from "./conditions.ts";
+import { uintOption } from "../wire/options.ts";
+import { areMet, conditionsOf } from "./conditions.ts";
 import { CONVERTED_TO } from "./conversion.ts";
-import { ONE_BLOCK_BYTES } from "./parameters.ts";
 import {
   contentOf,
   endsInMsOf,
@@ -15,6 +14,7 @@ import {
   maxAgeOf,
   type Representation,
   represent,
+  representAsIs,
 } from "./representation.ts";
 
 /** Tails kept for readers who ask for nothing but the value, and conversions of values; each in one datagram. */
@@ -40,10 +40,9 @@ interface KeptTail {
 }
 
 const NO_VALUE = plainAnswer(Response.notFound, [], "no value");
-const NO_VALUE_TAIL: Answer = { code: NO_VALUE.code, tail: encodeTail([], NO_VALUE.payload) };
+const NO_VALUE_TAIL: Answer = encoded(NO_VALUE);
 const NOT_MET = plainAnswer(Response.preconditionFailed);
 const NOT_ACCEPTABLE = plainAnswer(Response.notAcceptable, [], "not in this format");
-const BAD_ACCEPT = plainAnswer(Response.badOption, [], "accept");
 
 /** Whether a GET says nothing but which channel it wants. */
 export function isPlainGet(options: readonly CoapOption[]): boolean {
@@ -54,14 +53,9 @@ export function isPlainGet(options: readonly CoapOption[]): boolean {
   return true;
 }
 
-/** The Content-Format of an Accept option; `refused`: it is none. */
-export function acceptOf(options: readonly CoapOption[]): number | "refused" | undefined {
-  for (const { number, value } of options) {
-    if (number > OptionNumber.accept) return undefined;
-    if (number === OptionNumber.accept) return readUint(value, 2) ?? "refused";
-  }
-  return undefined;
-}
+/** The Content-Format asked for; undefined: none. */
+export const acceptOf = (options: readonly CoapOption[]): number | undefined =>
+  uintOption(options, OptionNumber.accept, 2);
 
 /** Makes the reader; what it keeps is bounded, and is of use only as long as a value is the newest. */
 export function createReader({ clock }: { readonly clock: Clock }): Reader {
@@ -69,8 +63,7 @@ export function createReader({ clock }: { readonly clock: Clock }): Reader {
   const conversions = new Map<string, Representation | undefined>();
 
   const keepTail = (message: Message, maxAge: number): Answer => {
-    const whole = contentOf(represent(message) ?? never(), { maxAge });
-    const answer = { code: whole.code, tail: encodeTail(whole.options, whole.payload) };
+    const answer = encoded(contentOf(representAsIs(message), { maxAge }));
     if (tails.size >= MOST_KEPT && !tails.has(message.channel)) dropOldest(tails);
     tails.set(message.channel, { id: message.id, maxAge, answer });
     return answer;
@@ -84,7 +77,7 @@ export function createReader({ clock }: { readonly clock: Clock }): Reader {
     return made;
   };
   const representation = (message: Message, accept?: number): Representation | undefined =>
-    accept === undefined ? represent(message) : converted(message, accept);
+    accept === undefined ? representAsIs(message) : converted(message, accept);
 
   return {
     plain(message) {
@@ -98,12 +91,11 @@ export function createReader({ clock }: { readonly clock: Clock }): Reader {
       if (conditions !== undefined && !areMet(conditions, message && etagsOf(message))) return NOT_MET;
       if (message === undefined) return NO_VALUE;
       const accept = acceptOf(options);
-      if (accept === "refused") return BAD_ACCEPT;
       const found = representation(message, accept);
       if (found === undefined) return NOT_ACCEPTABLE;
       const now = clock.now();
       const valid = options.some(
-        ({ number, value }) => number === OptionNumber.etag && areEqual(value, found.etag),
+        ({ number, value }) => number === OptionNumber.etag && Buffer.compare(value, found.etag) === 0,
       );
       return contentOf(found, {
         maxAge: maxAgeOf(message, now),
@@ -113,7 +105,7 @@ export function createReader({ clock }: { readonly clock: Clock }): Reader {
     },
     represent: representation,
     formatsOf(message) {
-      const { format } = represent(message) ?? never();
+      const { format } = representAsIs(message);
       // Of a large value only its own: each is tried by converting it.
       const others = fitsOneBlock(message) ? CONVERTED_TO : [];
       const convertible = others.filter((to) => to !== format && represent(message, to) !== undefined);
@@ -124,7 +116,7 @@ export function createReader({ clock }: { readonly clock: Clock }): Reader {
 
 /** Whether a value is small enough for {@link Reader.plain}. */
 export function fitsOneBlock(message: Message | undefined): boolean {
-  return message === undefined || message.payload.length <= ONE_BLOCK_BYTES;
+  return message === undefined || message.payload.length <= LARGEST_BLOCK_BYTES;
 }
 
 function dropOldest(kept: Map<string, unknown>): void {
@@ -132,8 +124,4 @@ function dropOldest(kept: Map<string, unknown>): void {
     kept.delete(key);
     return;
   }
-}
-
-function never(): never {
-  throw new Error("a value as it is can always be said");
 }

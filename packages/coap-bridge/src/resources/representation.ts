@@ -1,7 +1,7 @@
 import type { Message } from "@nomq/core";
 import type { Whole } from "../blocks/whole.ts";
 import { formatOfMessage, secondsLeft } from "../mapping.ts";
-import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { type CoapOption, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
 import { CONVERTED_TO, convert } from "./conversion.ts";
@@ -16,12 +16,15 @@ export interface Representation {
   readonly etag: Uint8Array;
 }
 
-/** The value as it is, or in the format asked for; undefined: it cannot be said in that without loss (4.06). */
-export function represent(message: Message, accept?: number): Representation | undefined {
+/** The value as it is. */
+export function representAsIs(message: Message): Representation {
+  return { format: formatOfMessage(message), payload: message.payload, etag: etagOf(message.id) };
+}
+
+/** The value in the format asked for; undefined: it cannot be said in that without loss (4.06). */
+export function represent(message: Message, accept: number): Representation | undefined {
   const format = formatOfMessage(message);
-  if (accept === undefined || accept === format) {
-    return { format, payload: message.payload, etag: etagOf(message.id) };
-  }
+  if (accept === format) return representAsIs(message);
   // A type without a number is no text, JSON or CBOR of ours.
   if (format === undefined && message.contentType !== undefined) return undefined;
   const payload = convert(message.payload, { from: format, to: accept });
@@ -65,8 +68,6 @@ export function contentOf(
   }
   options.push({ number: OptionNumber.maxAge, value: uintValue(maxAge) });
   return valid
-    ? { code: Response.valid, options, payload: NOTHING }
+    ? { code: Response.valid, options, payload: NO_BYTES }
     : { code: Response.content, options, payload, expiresInMs };
 }
-
-const NOTHING = new Uint8Array(0);

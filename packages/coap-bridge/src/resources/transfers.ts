@@ -1,14 +1,17 @@
+import { hash } from "node:crypto";
 import type { CancelTimer, Clock, Port, Qos, StateChange } from "@nomq/core";
 import type { IncomingRequest } from "../messaging/messaging.ts";
+import { EXCHANGE_LIFETIME_MS } from "../messaging/parameters.ts";
+import { type Code, Method } from "../wire/code.ts";
 
-/** How long a message id of an endpoint names one message (RFC 7252 section 4.8.2, EXCHANGE_LIFETIME). */
-const LIFETIME_MS = 247_000;
 /** So many names are kept; the oldest go first, as they do at the hub. */
 const MOST = 100_000;
 /** Names whose time is over go together. */
 const AT_ONCE_MS = 1_000;
 /** Names of one kind in a bridge's own state. */
 const STATE = "transfer/";
+/** Longer channels go into names as their digest: the hub keeps names for a day, and a channel may have 65,535 bytes. */
+const LONGEST_IN_NAME = 256;
 
 /** A transfer's name at the hub, and what must be written with its message. */
 export interface TransferName {
@@ -61,14 +64,14 @@ export function createTransfers(port: Pick<Port, "release" | "remember" | "state
     timer = clock.after(Math.max(first.at - clock.monotonic(), AT_ONCE_MS), forget);
   };
   const live = (name: string): void => {
-    due.push({ name, at: clock.monotonic() + LIFETIME_MS });
+    due.push({ name, at: clock.monotonic() + EXCHANGE_LIFETIME_MS });
     if (due.length > MOST) release(due.splice(0, due.length - MOST + MOST / 100));
     wait();
   };
 
   return {
-    nameOf({ from, messageId, fingerprint }, { qos, id, channel }) {
-      if (id !== undefined) return { name: `coap/id/${id}/${channel}`, state: [], isByMessageId: false };
+    nameOf({ from, code, messageId, fingerprint }, { qos, id, channel }) {
+      if (id !== undefined) return { name: nameById({ code, id, channel }), state: [], isByMessageId: false };
       if (qos !== 2) return undefined;
       const name = `coap/${from.key}/${messageId}/${fingerprint.toString(16)}`;
       return { name, state: [{ key: keyOf(name), value: new Uint8Array([1]) }], isByMessageId: true };
@@ -88,4 +91,12 @@ export function createTransfers(port: Pick<Port, "release" | "remember" | "state
       timer = undefined;
     },
   };
+}
+
+/** Both may hold slashes; `a/b` at `c` is not `a` at `b/c`. Nor is a DELETE the PUT before: nothing would be deleted. */
+function nameById({ code, id, channel }: { code: Code; id: string; channel: string }): string {
+  // No channel has a `#`.
+  const where = channel.length <= LONGEST_IN_NAME ? channel : `#${hash("sha256", channel, "base64url")}`;
+  const kind = code === Method.put ? "id" : `id-${code}`;
+  return `coap/${kind}/${encodeURIComponent(id)}/${where}`;
 }

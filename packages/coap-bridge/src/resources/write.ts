@@ -3,19 +3,18 @@ import { plainAnswer, type Whole } from "../blocks/whole.ts";
 import { draftFromRequest, type PublishQuery } from "../mapping.ts";
 import type { IncomingRequest } from "../messaging/messaging.ts";
 import { NOT_IN_TIME, type Refusal, refusalOf } from "../refusals.ts";
-import { type CoapOption, MessageType, OptionNumber } from "../wire/coap-message.ts";
+import { type CoapOption, MessageType, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { Method, Response } from "../wire/code.ts";
 import { contentTypeOf } from "../wire/content-format.ts";
-import { findOption, readUint, uintValue } from "../wire/option-value.ts";
+import { uintValue } from "../wire/option-value.ts";
+import { uintOption } from "../wire/options.ts";
 import { readQuery } from "../wire/uri-query.ts";
+import { createChannelLocks } from "./channel-locks.ts";
 import { areMet, conditionsOf } from "./conditions.ts";
+import { OBSERVERS_ATTACHMENT } from "./parameters.ts";
 import { DELETE_PARAMETERS, readPublishQuery } from "./publish-query.ts";
 import { etagsOf } from "./representation.ts";
 import type { Transfers } from "./transfers.ts";
-import { createTurns } from "./turns.ts";
-
-/** The name at the hub of what comes in over CoAP; its observers are told of it by the bridge itself. */
-const CHANNELS_ATTACHMENT = "coap:observers";
 
 /** A PUT, POST or DELETE that may be done. */
 export interface Writing {
@@ -73,7 +72,7 @@ const CHANGED = plainAnswer(Response.changed);
 /** Makes the way of writes into the hub. */
 export function createWriter(options: WriterOptions): Writer {
   const { port, taken, transfers } = options;
-  const turns = createTurns();
+  const locks = createChannelLocks();
   let underWay = 0;
   let atRest: (() => void)[] = [];
   const say = (reason: string, refusal: Refusal): Whole => {
@@ -98,14 +97,14 @@ export function createWriter(options: WriterOptions): Writer {
       request.type === MessageType.confirmable ? MessageType.confirmable : MessageType.nonConfirmable;
     const { query } = asked;
     if (isDelete) {
-      const cleared = { channel, type, method: Method.put, payload: NOTHING, query } as const;
+      const cleared = { channel, type, method: Method.put, payload: NO_BYTES, query } as const;
       return { query, draft: { ...draftFromRequest(cleared), retain: true } };
     }
-    const contentFormat = numberOf(request.options, OptionNumber.contentFormat, 2);
+    const contentFormat = uintOption(request.options, OptionNumber.contentFormat, 2);
     if (contentFormat !== undefined && contentTypeOf(contentFormat) === undefined) {
       return refuse("format-unsupported", { code: Response.unsupportedContentFormat, why: "" });
     }
-    const maxAge = numberOf(request.options, OptionNumber.maxAge, 4);
+    const maxAge = uintOption(request.options, OptionNumber.maxAge, 4);
     const asking = { channel, type, method: request.code, payload, contentFormat, maxAge, query };
     return { query, draft: draftFromRequest(asking) };
   };
@@ -118,7 +117,7 @@ export function createWriter(options: WriterOptions): Writer {
       id: query.id,
       channel: draft.channel,
     });
-    const asked = { until: isQuick ? "accepted" : "stored", attachment: CHANNELS_ATTACHMENT } as const;
+    const asked = { until: isQuick ? "accepted" : "stored", attachment: OBSERVERS_ATTACHMENT } as const;
     if (once === undefined) return port.publish(draft, writing.as, asked);
     const { name, state } = once;
     return port.publish(draft, writing.as, { ...asked, once: name, state }).then((receipt) => {
@@ -192,7 +191,7 @@ export function createWriter(options: WriterOptions): Writer {
     const isDelete = writing.request.code === Method.delete;
     if (conditionsOf(writing.request.options) !== undefined) return undefined;
     const current = draft.retain === true && !isDelete ? port.latestNow(writing.channel, "*") : "none";
-    const leave = current === undefined ? undefined : turns.enter(writing.channel, false);
+    const leave = current === undefined ? undefined : locks.enter(writing.channel, false);
     if (leave === undefined) return undefined;
     return publish(writing, one).then(
       (receipt) => {
@@ -215,7 +214,7 @@ export function createWriter(options: WriterOptions): Writer {
   };
   const writeInTurn = async (writing: Writing, one: Ready): Promise<Whole> => {
     const alone = conditionsOf(writing.request.options) !== undefined;
-    const leave = turns.enter(writing.channel, alone) ?? (await turns.wait(writing.channel, alone));
+    const leave = locks.enter(writing.channel, alone) ?? (await locks.wait(writing.channel, alone));
     try {
       const done = await locked(writing, one);
       leave();
@@ -239,18 +238,10 @@ export function createWriter(options: WriterOptions): Writer {
   };
 }
 
-const NOTHING = new Uint8Array(0);
-
 /** A refusal as a response, with the Max-Age of a 5.03. */
 export function said({ code, why, again }: Refusal): Whole {
   const options = again === undefined ? [] : [{ number: OptionNumber.maxAge, value: uintValue(again) }];
   return plainAnswer(code, options, why);
-}
-
-/** An elective option that is too long for what it is counts as not there (RFC 7252 section 5.4.3). */
-function numberOf(options: readonly CoapOption[], number: number, longest: number): number | undefined {
-  const option = findOption(options, number);
-  return option === undefined ? undefined : readUint(option.value, longest);
 }
 
 /** The message as the hub has it: the last 16 digits of its id are its number (docs/hub.md). */
@@ -258,7 +249,7 @@ function messageOf(draft: Draft, { id }: Receipt, now: number): Message {
   const { channel, payload, qos = 0, retain = false, priority = 0, ttlMs, contentType } = draft;
   const seq = Number.parseInt(id.slice(16), 16);
   const message: { -readonly [Key in keyof Message]: Message[Key] } = {
-    ...{ id, seq, channel, payload, qos, retain, priority, publishedAt: now, origin: CHANNELS_ATTACHMENT },
+    ...{ id, seq, channel, payload, qos, retain, priority, publishedAt: now, origin: OBSERVERS_ATTACHMENT },
   };
   if (ttlMs !== undefined) message.expiresAt = now + ttlMs;
   if (contentType !== undefined) message.contentType = contentType;

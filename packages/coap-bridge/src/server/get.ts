@@ -1,15 +1,14 @@
-import type { Message, Port, Principal } from "@nomq/core";
+import { isValidFilter, type Message, type Port, type Principal } from "@nomq/core";
 import { askedSzx } from "../blocks/cut.ts";
 import { transferKey } from "../blocks/transfer-key.ts";
-import { plainAnswer, type Whole } from "../blocks/whole.ts";
+import { encoded, plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { Answer, IncomingRequest } from "../messaging/messaging.ts";
 import type { Observers, Show } from "../observe/observers.ts";
 import { notificationWishes } from "../observe/wishes.ts";
 import { acceptOf, fitsOneBlock, isPlainGet, type Reader } from "../resources/read.ts";
 import { OptionNumber } from "../wire/coap-message.ts";
-import { Response } from "../wire/code.ts";
-import { findOption, readUint } from "../wire/option-value.ts";
-import { encodeTail } from "../wire/tail.ts";
+import { type Code, Response } from "../wire/code.ts";
+import { uintOption } from "../wire/options.ts";
 import { readQuery } from "../wire/uri-query.ts";
 import { emptyContent } from "./show.ts";
 
@@ -27,6 +26,7 @@ export type Get = (request: IncomingRequest, channel: string, as: Principal) => 
 
 const REGISTER = 0;
 const DEREGISTER = 1;
+const PROVE_FIRST: Answer = { code: Response.content, onceProven: true };
 
 /** Makes the answer to GET, with and without Observe. */
 export function createGet({ port, reader, observers, finish }: GetOptions): Get {
@@ -41,9 +41,8 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     ({ message, observe }) => {
       const read = message === undefined ? undefined : reader.read(request.options, message, observe);
       const whole = read ?? emptyContent(observe);
-      const format = findOption(whole.options, OptionNumber.contentFormat);
       const { code, tail } = finish(request, whole);
-      return { code, tail, format: format && readUint(format.value, 2) };
+      return { code, tail, format: uintOption(whole.options, OptionNumber.contentFormat, 2) };
     };
   const register = async (
     request: IncomingRequest,
@@ -58,9 +57,10 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     });
     if (wishes === undefined) return refusal(Response.badRequest, "qos is 0, 1 or 2");
     const accept = acceptOf(request.options);
-    if (accept === "refused") return refusal(Response.badOption, "accept");
     if (!(await isKnown(channel))) return refusal(Response.notFound, "no such channel");
     const { from, token } = request;
+    // A relation is written down, and there may be only so many: not for addresses that anybody may have written.
+    if (!from.proven) return PROVE_FIRST;
     return await over.register({
       ...{
         from,
@@ -80,10 +80,11 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
     fitsOneBlock(message) ? reader.plain(message) : finish(request, reader.read(request.options, message));
   const withOptions = async (request: IncomingRequest, channel: string, as: Principal): Promise<Answer> => {
     const { options, from, token } = request;
-    const asked = findOption(options, OptionNumber.observe);
-    const observe = asked === undefined ? undefined : readUint(asked.value, 3);
+    const observe = uintOption(options, OptionNumber.observe, 3);
     if (observers !== undefined && !request.toGroup) {
-      if (observe === REGISTER) return await register(request, { channel, as, over: observers });
+      // The hub takes no interest in names of more levels than filters have: read, not observed (RFC 7641 section 4.1).
+      if (observe === REGISTER && isValidFilter(channel))
+        return await register(request, { channel, as, over: observers });
       if (observe === DEREGISTER) observers.cancel(from, token);
     }
     return finish(request, reader.read(options, await port.latest(channel, as)));
@@ -98,6 +99,4 @@ export function createGet({ port, reader, observers, finish }: GetOptions): Get 
   };
 }
 
-function refusal(code: number, why: string): Answer {
-  return { code, tail: encodeTail([], plainAnswer(code, [], why).payload) };
-}
+const refusal = (code: Code, why: string): Answer => encoded(plainAnswer(code, [], why));

@@ -1,14 +1,13 @@
 import { type Action, type Log, type Port, type Principal, recordAccessRefusal } from "@nomq/core";
 import { concernsBlocks, type ServerBlocks } from "../blocks/server-blocks.ts";
 import { tooLarge, type Upload } from "../blocks/uploads.ts";
-import { plainAnswer, type Whole } from "../blocks/whole.ts";
+import { encoded, plainAnswer, type Whole } from "../blocks/whole.ts";
 import type { Counters } from "../counters.ts";
 import type { Answer, IncomingRequest, Serve } from "../messaging/messaging.ts";
 import type { ListenerSettings } from "../options.ts";
-import { ONE_BLOCK_BYTES } from "../resources/parameters.ts";
 import type { Writer } from "../resources/write.ts";
+import { LARGEST_BLOCK_BYTES } from "../wire/block-option.ts";
 import { type Code, Method, Response } from "../wire/code.ts";
-import { encodeTail } from "../wire/tail.ts";
 import type { PathFault, UriPaths } from "../wire/uri-path.ts";
 import type { Admission } from "./admission.ts";
 import type { Get } from "./get.ts";
@@ -55,6 +54,7 @@ interface Admitted {
   readonly settings: ListenerSettings;
 }
 
+const answer = (code: Code, why = ""): Answer => encoded(plainAnswer(code, [], why));
 const UNAUTHORIZED: Answer = answer(Response.unauthorized);
 const FORBIDDEN: Answer = answer(Response.forbidden, "not allowed");
 const NOT_ALLOWED: Answer = answer(Response.methodNotAllowed);
@@ -64,10 +64,8 @@ const FAILED: Whole = plainAnswer(Response.internalServerError);
 export function createFinish(blocks: ServerBlocks) {
   return (request: IncomingRequest, whole: Whole, upload?: Upload): Answer => {
     const isWhole =
-      upload === undefined && whole.payload.length <= ONE_BLOCK_BYTES && !concernsBlocks(request);
-    const { code, options, payload } = isWhole ? whole : blocks.answer(request, whole, upload);
-    if (options.length === 0 && payload.length === 0) return { code };
-    return { code, tail: encodeTail(options, payload) };
+      upload === undefined && whole.payload.length <= LARGEST_BLOCK_BYTES && !concernsBlocks(request);
+    return encoded(isWhole ? whole : blocks.answer(request, whole, upload));
   };
 }
 
@@ -194,12 +192,3 @@ export function createServe(options: ServeOptions): Serve {
 }
 
 const hasSlash = (segment: string): boolean => segment.includes("/");
-
-/** An answer of one datagram as the message layer takes it. */
-export function encoded({ code, options, payload }: Whole): Answer {
-  return { code, tail: encodeTail(options, payload) };
-}
-
-function answer(code: Code, why?: string): Answer {
-  return why === undefined ? { code } : encoded(plainAnswer(code, [], why));
-}

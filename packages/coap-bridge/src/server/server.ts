@@ -1,7 +1,8 @@
 import type { Port } from "@nomq/core";
 import { type BlockCounts, createServerBlocks, type ServerBlocks } from "../blocks/server-blocks.ts";
+import { encoded } from "../blocks/whole.ts";
 import type { Counters } from "../counters.ts";
-import { type CoapLosses, createCoapLosses } from "../losses.ts";
+import type { CoapLosses } from "../losses.ts";
 import type { Messaging, Serve } from "../messaging/messaging.ts";
 import type { Observers } from "../observe/observers.ts";
 import { openObservers } from "../observe/open-observers.ts";
@@ -14,7 +15,7 @@ import { createUriPaths } from "../wire/uri-path.ts";
 import { createAdmission, type Gate } from "./admission.ts";
 import { createElsewhere } from "./elsewhere.ts";
 import { createGet } from "./get.ts";
-import { createFinish, createServe, encoded } from "./serve.ts";
+import { createFinish, createServe } from "./serve.ts";
 import { createShow } from "./show.ts";
 
 /** What {@link openServer} needs. */
@@ -23,6 +24,7 @@ export interface ServerOptions {
   readonly gates: readonly Gate[];
   readonly prefix: string;
   readonly counters: Counters;
+  readonly losses: CoapLosses;
   /** Of resources that are no channels. */
   readonly places: Places;
 }
@@ -31,7 +33,6 @@ export interface ServerOptions {
 export interface CoapServer {
   readonly serve: Serve;
   readonly observers: Observers;
-  readonly losses: CoapLosses;
   /** Listeners are open: whoever observed in an earlier run is told what has changed. */
   begin(messaging: Messaging): void;
   /** Takes nothing new, and resolves when what was taken has been answered. */
@@ -46,23 +47,22 @@ const GRACE_MS = 5_000;
 
 /** Takes up what an earlier run has left and attaches `coap:observers`. Rejects as the hub does. */
 export async function openServer(options: ServerOptions): Promise<CoapServer> {
-  const { port } = options;
+  const { port, losses } = options;
   const { clock } = port;
-  const losses = createCoapLosses(port.log);
   const blocks = createServerBlocks({ clock });
   const reader = createReader({ clock });
   const transfers = createTransfers(port, clock);
   await transfers.restore();
   const observers = await openObservers({
     port,
-    show: createShow({ reader, clock, told: (message) => losses.told(message) }),
+    show: createShow({ reader, clock, told: losses.told }),
     begun: (endpoint, transfer, whole) => blocks.begun(endpoint, transfer, whole),
   });
   const way = createWay(options, { blocks, reader, transfers, observers });
   let isOpen = true;
 
   return {
-    ...{ observers, losses },
+    observers,
     serve: (request) => (isOpen ? way.serve(request) : STOPPING),
     begin: (messaging) => {
       isOpen = true;

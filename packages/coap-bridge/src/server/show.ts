@@ -1,17 +1,14 @@
 import type { Clock, Message } from "@nomq/core";
 import { exceedsBlock, firstBlock } from "../blocks/cut.ts";
-import type { Whole } from "../blocks/whole.ts";
+import { encoded, type Whole } from "../blocks/whole.ts";
 import type { Show, Shown } from "../observe/observers.ts";
 import { REFRESH_SECONDS } from "../resources/parameters.ts";
 import type { Reader } from "../resources/read.ts";
 import { contentOf, endsInMsOf, maxAgeOf } from "../resources/representation.ts";
-import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
+import { LARGEST_SZX } from "../wire/block-option.ts";
+import { type CoapOption, NO_BYTES, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { uintValue } from "../wire/option-value.ts";
-import { encodeTail } from "../wire/tail.ts";
-
-const LARGEST_SZX = 6;
-const NOTHING = new Uint8Array(0);
 
 /** What {@link createShow} needs. */
 export interface ShowOptions {
@@ -26,14 +23,14 @@ export function emptyContent(observe: number | undefined): Whole {
   const options: CoapOption[] = [];
   if (observe !== undefined) options.push({ number: OptionNumber.observe, value: uintValue(observe) });
   options.push({ number: OptionNumber.maxAge, value: uintValue(REFRESH_SECONDS) });
-  return { code: Response.content, options, payload: NOTHING };
+  return { code: Response.content, options, payload: NO_BYTES };
 }
 
 /** Makes what observers are shown. */
 export function createShow({ reader, clock, told }: ShowOptions): Show {
   const known = new WeakSet<Message>();
   return ({ message, accept, szx = LARGEST_SZX, observe }): Shown => {
-    if (message === undefined) return shown(emptyContent(observe));
+    if (message === undefined) return encoded(emptyContent(observe));
     if (!known.has(message)) {
       known.add(message);
       told(message);
@@ -47,14 +44,10 @@ export function createShow({ reader, clock, told }: ShowOptions): Show {
       observe,
     });
     return {
-      ...shown(firstBlock(whole, szx)),
+      ...encoded(firstBlock(whole, szx)),
       // The other blocks are of this version too, whatever the observer has begun to fetch before.
       ...(exceedsBlock(whole, szx) && { whole }),
       ...(found.format === undefined ? {} : { format: found.format }),
     };
   };
-}
-
-function shown({ code, options, payload }: Whole): Shown {
-  return { code, tail: encodeTail(options, payload) };
 }

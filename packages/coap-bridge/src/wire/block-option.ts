@@ -9,8 +9,10 @@ export interface BlockOption {
   readonly szx: number;
 }
 
-/** Largest block over UDP: 1,024 bytes. */
+/** Size exponent of the largest block over UDP. */
 export const LARGEST_SZX = 6;
+/** Its bytes, and so the largest payload that goes in one datagram. */
+export const LARGEST_BLOCK_BYTES = 1024;
 /** Reserved over UDP; a request that carries it is answered 4.00 (RFC 7959 section 2.2). */
 export const RESERVED_SZX = 7;
 /** Largest block number: 20 bits. */

@@ -31,6 +31,9 @@ export const OptionNumber = {
   requestTag: 292,
 } as const;
 
+/** An empty token, value or payload. */
+export const NO_BYTES: Uint8Array = new Uint8Array(0);
+
 /** One option as on the wire, its number already summed up; an uint is as many bytes as it needs, 0 is none. */
 export interface CoapOption {
   readonly number: number;

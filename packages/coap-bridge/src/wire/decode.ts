@@ -1,4 +1,4 @@
-import type { CoapMessage, CoapOption, MessageType } from "./coap-message.ts";
+import { type CoapMessage, type CoapOption, type MessageType, NO_BYTES } from "./coap-message.ts";
 import { EMPTY } from "./code.ts";
 
 /** Version, type, token length, code and message id: the least that a message has (RFC 7252 section 3). */
@@ -10,7 +10,6 @@ const PAYLOAD_MARKER = 0xff;
 const VERSION = 1;
 /** Option numbers are two bytes wide (section 12.2). */
 const MAX_OPTION_NUMBER = 65_535;
-const NO_BYTES: Uint8Array = new Uint8Array(0);
 const NO_OPTIONS: readonly CoapOption[] = [];
 
 /** What follows the first four bytes. Views point into the datagram. */

@@ -1,4 +1,13 @@
-import type { CoapOption } from "./coap-message.ts";
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Reads a string option; undefined: it is no UTF-8. A byte order mark stays, as any other character. */
+export function readText(value: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(value);
+  } catch {
+    return undefined;
+  }
+}
 
 /** The value of an uint option: as few bytes as it needs, none for 0 (RFC 7252 section 3.2). At most 2^53 - 1. */
 export function uintValue(uint: number): Uint8Array {
@@ -19,12 +28,4 @@ export function readUint(value: Uint8Array, longest: number): number | undefined
   let uint = 0;
   for (const byte of value) uint = uint * 256 + byte;
   return uint;
-}
-
-/** The first option of this number, in options that are in ascending order. */
-export function findOption(options: readonly CoapOption[], number: number): CoapOption | undefined {
-  for (const option of options) {
-    if (option.number >= number) return option.number === number ? option : undefined;
-  }
-  return undefined;
 }

@@ -1,6 +1,7 @@
 import { isValidChannel } from "@nomq/core";
 import { type CoapOption, OptionNumber } from "./coap-message.ts";
 import { KnownPaths } from "./known-paths.ts";
+import { readText } from "./option-value.ts";
 
 /** The longest Uri-Path option in bytes (RFC 7252 section 5.10): no channel with a longer level has a path. */
 export const MAX_SEGMENT_BYTES = 255;
@@ -37,24 +38,22 @@ const WELL_KNOWN = ".well-known";
 /** Makes the conversion for a prefix: a path such as `site/ps` or `/site/ps/`; empty: channels start at the root. */
 export function createUriPaths(prefix = ""): UriPaths {
   const before = prefixLevels(prefix);
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   const levelsOf = (options: readonly CoapOption[]): string[] | undefined => {
     const levels: string[] = [];
-    try {
-      for (const { number, value } of options) {
-        if (number > OptionNumber.uriPath) break;
-        if (number === OptionNumber.uriPath) levels.push(decoder.decode(value));
-      }
-    } catch {
-      return undefined;
+    for (const { number, value } of options) {
+      if (number > OptionNumber.uriPath) break;
+      if (number !== OptionNumber.uriPath) continue;
+      const level = readText(value);
+      if (level === undefined) return undefined;
+      levels.push(level);
     }
     return levels;
   };
   const textSegments = (channel: string): readonly string[] | undefined => {
     const levels = channel.split("/");
     const isReserved = before.length === 0 && levels[0] === WELL_KNOWN;
-    if (isReserved || !isValidChannel(channel) || levels.some(isNoSegment)) return undefined;
+    if (isReserved || !isValidChannel(channel) || !levels.every(isSegment)) return undefined;
     return [...before, ...levels];
   };
   const known = new KnownPaths<PathTarget>();
@@ -66,7 +65,7 @@ export function createUriPaths(prefix = ""): UriPaths {
     const own = before.length === 0 ? levels : levels.slice(before.length);
     for (const level of own) {
       if (level.includes("/")) return SLASH;
-      if (level === "." || level === "..") return DOTS;
+      if (isDots(level)) return DOTS;
     }
     const channel = own.join("/");
     return isValidChannel(channel) ? { is: "channel", channel } : INVALID;
@@ -82,7 +81,7 @@ export function createUriPaths(prefix = ""): UriPaths {
     segments: (channel) => textSegments(channel)?.map((level) => Buffer.from(level)),
     href: (channel) => {
       const segments = textSegments(channel);
-      return segments && `/${segments.map(encodeURIComponent).join("/")}`;
+      return segments && hrefOf(segments);
     },
   };
 }
@@ -93,6 +92,12 @@ function prefixLevels(prefix: string): readonly string[] {
   return trimmed === "" ? [] : trimmed.split("/");
 }
 
-function isNoSegment(level: string): boolean {
-  return level === "." || level === ".." || Buffer.byteLength(level) > MAX_SEGMENT_BYTES;
-}
+/** `.` and `..` are resolved in URIs, and never sent (RFC 7252 section 6.4). */
+const isDots = (level: string): boolean => level === "." || level === "..";
+
+/** Whether a level can be a Uri-Path option. */
+export const isSegment = (level: string): boolean =>
+  !isDots(level) && Buffer.byteLength(level) <= MAX_SEGMENT_BYTES;
+
+/** Levels as the path of a URI, percent-encoded: `/site/a%20b`. */
+export const hrefOf = (levels: readonly string[]): string => `/${levels.map(encodeURIComponent).join("/")}`;

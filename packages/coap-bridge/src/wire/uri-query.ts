@@ -1,4 +1,5 @@
 import { type CoapOption, OptionNumber } from "./coap-message.ts";
+import { readText } from "./option-value.ts";
 
 /** The parameters of a query, or why it has none: bytes that are no UTF-8 (4.02), or a name given twice (4.00). */
 export type Query =
@@ -8,7 +9,6 @@ export type Query =
 
 const EMPTY: Query = { is: "read", parameters: new Map() };
 const NOT_UTF8: Query = { is: "refused", fault: "not-utf8" };
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Reads the Uri-Query options: `name=value` each, a lone `name` is one with an empty value. */
 export function readQuery(options: readonly CoapOption[]): Query {
@@ -17,7 +17,7 @@ export function readQuery(options: readonly CoapOption[]): Query {
     if (number > OptionNumber.uriQuery) break;
     if (number !== OptionNumber.uriQuery) continue;
     parameters ??= new Map();
-    const text = decoded(value);
+    const text = readText(value);
     if (text === undefined) return NOT_UTF8;
     const at = text.indexOf("=");
     const name = at === -1 ? text : text.slice(0, at);
@@ -25,12 +25,4 @@ export function readQuery(options: readonly CoapOption[]): Query {
     parameters.set(name, at === -1 ? "" : text.slice(at + 1));
   }
   return parameters === undefined ? EMPTY : { is: "read", parameters };
-}
-
-function decoded(value: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(value);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { OptionNumber } from "../../src/wire/coap-message.ts";
 import { Method } from "../../src/wire/code.ts";
-import { findOption, readUint } from "../../src/wire/option-value.ts";
+import { readUint } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import {
   type Asking,
   block,

@@ -1,6 +1,7 @@
 import type { CoapMessage } from "../../src/wire/coap-message.ts";
 import { Method } from "../../src/wire/code.ts";
-import { findOption, readUint } from "../../src/wire/option-value.ts";
+import { readUint } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import { type Asking, block, codeOf, type ToyServer } from "./toy-server.ts";
 
 /** A body to be sent in blocks. */

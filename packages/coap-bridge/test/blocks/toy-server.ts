@@ -6,7 +6,8 @@ import type { IncomingRequest, Remote } from "../../src/messaging/messaging.ts";
 import { type BlockOption, decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
 import { type CoapMessage, type CoapOption, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
 import { type Code, codeText, Method, Response } from "../../src/wire/code.ts";
-import { findOption, uintValue } from "../../src/wire/option-value.ts";
+import { uintValue } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 
 /** What a test says of a request; the rest is made up. */
 export interface Asking {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type CoapMessage, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Method, Response } from "../../src/wire/code.ts";
-import { findOption } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import type { Saying, ToyPeer } from "./toy-peer.ts";
 import { createWorld, text } from "./world.ts";
 

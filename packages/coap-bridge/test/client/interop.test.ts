@@ -112,18 +112,27 @@ describeWithPeers("Debian's coap-server", ["libcoap3-bin"], () => {
   });
 });
 
-describeWithPeers("Debian's coap-server that loses a fifth of what it sends", ["libcoap3-bin"], () => {
+/**
+ * Which of its datagrams the server below loses: the first is its answer to the ping of `startCoapServer`, the sixth to the
+ * last block written. That one it keeps: libcoap 4.3.1 does not know a repeated request again (RFC 7252, section 4.2) and
+ * takes a last block that comes twice for the whole body.
+ */
+const LOST = "2-3,7,11-12,17,22,28,31,36";
+
+describeWithPeers("Debian's coap-server that loses datagrams", ["libcoap3-bin"], () => {
   test.runIf(process.env["NOMQ_LONG"])(
-    "TD_COAP_OBS_11, TD_COAP_CORE_15: it is observed, read and written to all the same",
+    "TD_COAP_OBS_11, TD_COAP_CORE_15: it is written to, observed and read all the same",
     async () => {
-      await using server = await startCoapServer(["-l", "20%"]);
+      await using server = await startCoapServer(["-l", LOST]);
+      const big = longText(3_000);
+      {
+        await using writing = await start({ send: [{ name: "all", from: "act/#", url: server.url("w") }] });
+        expect(await writing.publish("act/big", big, { qos: 1 })).toBe("delivered");
+      }
       await using running = await start({
         observe: [{ url: server.url("time"), channel: "clock" }],
         poll: [{ url: server.url("w/big"), channel: "big", every: 1_000 }],
-        send: [{ name: "all", from: "act/#", url: server.url("w") }],
       });
-      const big = longText(3_000);
-      expect(await running.publish("act/big", big, { qos: 1 })).toBe("delivered");
       await expect.poll(async () => textOf(await running.latest("big")), { timeout: 200_000 }).toBe(big);
       const seen = new Set<string | undefined>([undefined]);
       await expect

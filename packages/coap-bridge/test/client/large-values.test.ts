@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
 import { type CoapMessage, type CoapOption, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Response } from "../../src/wire/code.ts";
-import { findOption, uintValue } from "../../src/wire/option-value.ts";
+import { uintValue } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import type { Saying, ToyPeer } from "./toy-peer.ts";
 import { createWorld, text, type World } from "./world.ts";
 

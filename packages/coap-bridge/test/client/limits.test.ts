@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
 import { type CoapMessage, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Response } from "../../src/wire/code.ts";
-import { findOption } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import { observing, willing } from "./observing.ts";
 import { outcomeAt, publish, sending } from "./sending.ts";
 import type { ToyPeer } from "./toy-peer.ts";

@@ -5,7 +5,7 @@ import { isNewer } from "../../src/client/order.ts";
 import { decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
 import { type CoapMessage, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Method, Response } from "../../src/wire/code.ts";
-import { findOption } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import type { Saying, ToyPeer } from "./toy-peer.ts";
 import { createWorld, text, type World } from "./world.ts";
 

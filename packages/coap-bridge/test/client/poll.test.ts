@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
 import { type CoapMessage, MessageType, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Response } from "../../src/wire/code.ts";
-import { findOption } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import { type Saying, texts } from "./toy-peer.ts";
 import { createWorld, text, type World, type WorldOptions } from "./world.ts";
 

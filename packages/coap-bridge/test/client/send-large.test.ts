@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { decodeBlock, encodeBlock } from "../../src/wire/block-option.ts";
 import { type CoapMessage, OptionNumber } from "../../src/wire/coap-message.ts";
 import { Response } from "../../src/wire/code.ts";
-import { findOption } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import { answering, block1, outcomeAt, publish, sending } from "./sending.ts";
 import { uintOf } from "./toy-peer.ts";
 import { createWorld, type WorldOptions } from "./world.ts";

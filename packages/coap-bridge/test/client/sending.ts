@@ -2,7 +2,7 @@ import type { Receipt } from "@nomq/core";
 import { decodeBlock } from "../../src/wire/block-option.ts";
 import { type CoapMessage, OptionNumber } from "../../src/wire/coap-message.ts";
 import type { Code } from "../../src/wire/code.ts";
-import { findOption } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import type { World, WorldOptions } from "./world.ts";
 
 export const CHANNEL = "actuators/valve";

@@ -3,7 +3,8 @@ import { type CoapMessage, type CoapOption, MessageType, OptionNumber } from "..
 import { type Code, Response } from "../../src/wire/code.ts";
 import { decodeMessage } from "../../src/wire/decode.ts";
 import { encodeMessage } from "../../src/wire/encode.ts";
-import { findOption, readUint, uintValue } from "../../src/wire/option-value.ts";
+import { readUint, uintValue } from "../../src/wire/option-value.ts";
+import { findOption } from "../../src/wire/options.ts";
 import { encodeTail } from "../../src/wire/tail.ts";
 
 /** What a test lets its peer say. */

@@ -1,11 +1,12 @@
 import { settle } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { createDownload } from "../../src/blocks/download.ts";
-import { optionValue, type Whole } from "../../src/blocks/whole.ts";
+import type { Whole } from "../../src/blocks/whole.ts";
 import type { BlockOption } from "../../src/wire/block-option.ts";
 import { OptionNumber } from "../../src/wire/coap-message.ts";
 import { codeText, Method } from "../../src/wire/code.ts";
 import { readUint } from "../../src/wire/option-value.ts";
+import { optionValue } from "../../src/wire/options.ts";
 import { type Asking, block, requestOf, uint } from "../blocks/toy-server.ts";
 import { ANN, createToyChannels, type ToyChannels, type ToyOptions } from "./toy-channels.ts";
 

@@ -2,7 +2,7 @@ import type { Message, Principal } from "@nomq/core";
 import { createFakeClock, type FakeClock, settle } from "@nomq/core/testing";
 import { createChannelNames } from "../../src/discovery/channel-names.ts";
 import { createDiscovery, type Discovery } from "../../src/discovery/discovery.ts";
-import type { Link } from "../../src/discovery/link-format.ts";
+import type { Link } from "../../src/wire/link-format.ts";
 import { createUriPaths } from "../../src/wire/uri-path.ts";
 
 /** A channel of a test; absent: no value. */

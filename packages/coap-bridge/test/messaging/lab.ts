@@ -187,3 +187,9 @@ export async function times(lab: Lab, ms: number): Promise<number[]> {
   }
   return found;
 }
+
+/** An address that anybody may put on a datagram. */
+export const stranger: From = { host: "192.0.2.7", port: 40_000 };
+export const isPing = ({ bytes }: Left): boolean => bytes.length === 4 && bytes[0] === 0x40 && bytes[1] === 0;
+/** The answer to a ping. */
+export const reset = (ping: Left | undefined): Buffer => empty("rst", ping ? read(ping.bytes).messageId : 0);

@@ -71,6 +71,23 @@ describe("listeners", () => {
     expect(await four.ask(Buffer.from("4000beef", "hex"), port, "127.0.0.1")).toBe("7000beef");
   });
 
+  test.skipIf(process.platform !== "linux")(
+    "one at an address answers from it, however many addresses there are",
+    async () => {
+      await using listener = await listen("coap://127.0.0.2:0");
+      listener.onDatagram((datagram, address, { port }) => listener.send(datagram, port, address));
+      await using asking = await client();
+      // A connected socket takes answers from nowhere else, and so do libcoap's clients.
+      const connected = once(asking.socket, "connect");
+      asking.socket.connect(listener.local.port, "127.0.0.2");
+      await connected;
+      const answered = once(asking.socket, "message");
+      asking.socket.send("asked");
+      const [bytes] = await answered;
+      expect(String(bytes)).toBe("asked");
+    },
+  );
+
   test("a taken port is port-in-use and leaves nothing open, with and without groups", async () => {
     await using first = await listen("coap://127.0.0.1:0");
     const { port } = first.local;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Answer } from "../../src/messaging/messaging.ts";
+import { MessageType } from "../../src/wire/coap-message.ts";
 import { encodeTail } from "../../src/wire/tail.ts";
-import { createLab, hexes, read, type Written, write } from "./lab.ts";
+import { createLab, empty, hexes, read, type Written, write } from "./lab.ts";
 
 const content: Answer = { code: 0x45, tail: encodeTail([], Buffer.from("x")) };
 
@@ -188,10 +189,42 @@ describe("RFC 8516, RFC 7252 §5.9: limits", () => {
     expect(lab.messaging.counts().limited).toBe(1);
   });
 
+  test("RFC 7252 §5.2.2: a separate answer is under way until somebody has it: who acknowledges none has no more of them wait", async () => {
+    const slow = async () => {
+      await new Promise<void>((resolve) => lab.clock.after(60, resolve));
+      return { code: 0x45 };
+    };
+    await using lab = createLab(slow, { limits: { underWay: 2 } });
+    lab.ask(write({ messageId: 1 }));
+    await lab.clock.advance(70);
+    const separate = lab.said().find(({ type }) => type === MessageType.confirmable);
+    lab.ask(write({ messageId: 2 }));
+    await lab.clock.advance(70);
+    lab.said();
+    expect(lab.ask(write({ messageId: 3 })).map(({ bytes }) => read(bytes).code)).toEqual([0x9d]);
+    expect(lab.served).toHaveLength(2);
+    lab.ask(empty("ack", separate?.messageId));
+    lab.ask(write({ messageId: 4 }));
+    expect(lab.served).toHaveLength(3);
+  });
+
   test("more than all may have: 5.03 with Max-Age", async () => {
     await using lab = createLab(never, { limits: { underWayInAll: 1 } });
     lab.ask(write());
     expect(hexes(lab.ask(write(), { port: 40_001 }))).toEqual(["61a31234a1d10105"]);
+  });
+
+  test("RFC 7252 §8.2: requests to a group, whose answers wait for seconds, leave the places of others alone, and are bounded", async () => {
+    await using lab = createLab(async () => content, { limits: { underWayInAll: 2 } });
+    for (let port = 1; port <= 600; port += 1)
+      lab.ask(write({ type: "non", messageId: port }), { port, toGroup: true });
+    expect(lab.served).toHaveLength(512);
+    lab.ask(write());
+    await lab.clock.advance(0);
+    expect(lab.said().map(({ code }) => code)).toEqual([0x45]);
+    await lab.clock.advance(5_100);
+    lab.ask(write({ type: "non" }), { toGroup: true });
+    expect(lab.served).toHaveLength(514);
   });
 
   test("more requests a second of one address than it may make: 4.29, until a second has passed", async () => {

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { networkInterfaces } from "node:os";
 import { createHub } from "@nomq/core";
 import { request } from "coap";
 import { describe, expect, test } from "vitest";
-import { createCoapBridge } from "../../src/coap-bridge.ts";
+import { type CoapBridge, createCoapBridge } from "../../src/coap-bridge.ts";
 
 /** An address of this machine that the gateway must take for one that anybody could forge. */
 const own = Object.values(networkInterfaces())
@@ -14,6 +15,7 @@ const own = Object.values(networkInterfaces())
 const body = "0123456789".repeat(500);
 
 interface Served extends AsyncDisposable {
+  readonly bridge: CoapBridge;
   readonly url: string;
 }
 
@@ -26,7 +28,7 @@ async function serve(): Promise<Served> {
   const port = bridge.addresses?.()[0]?.split(":").at(-1);
   const url = `coap://${own}:${port}/a`;
   await coapClient("-m", "put", "-e", body, url);
-  return { url, [Symbol.asyncDispose]: () => hub[Symbol.asyncDispose]() };
+  return { bridge, url, [Symbol.asyncDispose]: () => hub[Symbol.asyncDispose]() };
 }
 
 async function coapClient(...options: readonly string[]): Promise<string> {
@@ -59,6 +61,32 @@ describe.skipIf(own === undefined)(
         asked.end();
       });
       expect(got).toBe(body);
+    });
+
+    test("RFC 7641 §7: a relation begins with the proof, and nothing of it is written down before", async () => {
+      await using served = await serve();
+      const socket = createSocket("udp4");
+      const port = Number(/:(\d+)\//.exec(served.url)?.[1]);
+      const next = async (): Promise<Buffer> => {
+        const [datagram]: unknown[] = await once(socket, "message");
+        if (!Buffer.isBuffer(datagram)) throw new Error("no datagram");
+        return datagram;
+      };
+      const ping = next();
+      // CON GET /a with Observe 0.
+      socket.send(Buffer.from("41010001a1605161", "hex"), port, own);
+      const messageId = (await ping).subarray(2, 4);
+      expect(served.bridge.counts().observers).toMatchObject({ observers: 0, registered: 0 });
+      // A ping that was repeated meanwhile is no answer.
+      const answered = async (): Promise<Buffer> => {
+        const datagram = await next();
+        return datagram[1] === 0 ? await answered() : datagram;
+      };
+      const answer = answered();
+      socket.send(Buffer.concat([Buffer.from("7000", "hex"), messageId]), port, own);
+      expect((await answer)[1]).toBe(0x45);
+      expect(served.bridge.counts().observers).toMatchObject({ observers: 1, registered: 1 });
+      socket.close();
     });
 
     test("coap-client observes from there", async () => {

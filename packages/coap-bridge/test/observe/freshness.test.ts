@@ -36,6 +36,16 @@ describe("Max-Age", () => {
     expect(texts(await world.hear())).toEqual(["2", "2"]);
   });
 
+  test("a value that is over is an empty 2.05 on time though an event was told meanwhile", async () => {
+    await using world = await createWorld();
+    await world.publish("x", "state", { ttlMs: 20_000 });
+    await world.register(ANN, "a", "x");
+    await world.publish("x", "event", EVENT);
+    expect(texts(await world.hear())).toEqual(["event"]);
+    await world.clock.advance(20_100);
+    expect(texts(await world.hear())).toEqual([""]);
+  });
+
   test("what expires while it waits is not said any more, but what a GET answers then", async () => {
     await using world = await createWorld();
     await world.publish("x", "state");

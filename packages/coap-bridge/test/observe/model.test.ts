@@ -240,7 +240,7 @@ describe("observers, against a model", () => {
         await using world = await createWorld();
         await new Model(world).run(steps);
       }),
-      { numRuns: process.env["NOMQ_LONG"] ? 8_000 : 100 },
+      { numRuns: process.env["NOMQ_LONG"] ? 3_000 : 100 },
     );
   });
 });

@@ -3,6 +3,7 @@ import { createHub, createMemoryStore, createStatusFeed } from "@nomq/core";
 import { createFakeClock, createPrng, type FakeClock, settle } from "@nomq/core/testing";
 import { createCounters } from "../../src/counters.ts";
 import type { CoapSocket, ReceiveDatagram } from "../../src/listen/coap-socket.ts";
+import { createCoapLosses } from "../../src/losses.ts";
 import { createMessaging } from "../../src/messaging/create-messaging.ts";
 import type { Messaging } from "../../src/messaging/messaging.ts";
 import { listenerSettings } from "../../src/options.ts";
@@ -129,7 +130,8 @@ export async function createNetworkWorld(seed = 1): Promise<NetworkWorld> {
   hub.add({
     name: "coap",
     async attach(port: Port) {
-      const none = { places: placesOf([], ""), prefix: "", counters: createCounters() };
+      const losses = createCoapLosses(() => port.log);
+      const none = { places: placesOf([], ""), prefix: "", counters: createCounters(), losses };
       server = await openServer({ port, gates: gatesOf([settings]), ...none });
     },
     async start() {

@@ -120,6 +120,13 @@ describe("a limit", () => {
     expect(world.observers.counts()).toMatchObject({ observers: 3, unregistered: { "endpoint-limit": 1 } });
   });
 
+  test("of an endpoint is 256 unless told otherwise", async () => {
+    await using world = await createWorld();
+    await world.publish("x", "1");
+    for (let count = 0; count < 257; count += 1) await world.register(ANN, `t${count}`, "x");
+    expect(world.observers.counts()).toMatchObject({ observers: 256, unregistered: { "endpoint-limit": 1 } });
+  });
+
   test("of all: registrations under way count", async () => {
     await using world = await createWorld({ limits: { most: 2 } });
     const answers = await Promise.all(["a", "b", "c"].map((name) => world.register(ANN, name, "x")));

@@ -2,15 +2,16 @@ import type { Log, Principal } from "@nomq/core";
 import { createFakeClock, type FakeClock, settle } from "@nomq/core/testing";
 import { decode } from "cborg";
 import { describe, expect, test } from "vitest";
-import { optionValue, type Whole } from "../../src/blocks/whole.ts";
-import { linkText } from "../../src/discovery/link-format.ts";
+import type { Whole } from "../../src/blocks/whole.ts";
 import { aboutResource } from "../../src/programs/about.ts";
 import type { CoapResource, HandleRequest } from "../../src/programs/coap-resource.ts";
 import { placesOf } from "../../src/programs/places.ts";
 import { actionOf, createPrograms, type Programs } from "../../src/programs/programs.ts";
 import { OptionNumber } from "../../src/wire/coap-message.ts";
 import { codeText, Method } from "../../src/wire/code.ts";
+import { linkText } from "../../src/wire/link-format.ts";
 import { readUint } from "../../src/wire/option-value.ts";
+import { optionValue } from "../../src/wire/options.ts";
 import { type Asking, block, bodyOf, etag, requestOf, uint } from "../blocks/toy-server.ts";
 
 const ANN: Principal = "user:ann";

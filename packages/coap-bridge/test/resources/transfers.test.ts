@@ -18,6 +18,40 @@ describe("names of transfers", () => {
     transfers.close();
   });
 
+  test("`?id=` with slashes names nothing on another channel", async () => {
+    await using hub = createHub({ clock: createFakeClock() });
+    await hub.start();
+    const transfers = createTransfers(hub.port("coap"), createFakeClock());
+    const nameOf = (id: string, channel: string) => transfers.nameOf(named(1), { qos: 1, id, channel })?.name;
+    expect(nameOf("42/alarm", "x")).not.toBe(nameOf("42", "alarm/x"));
+    expect(nameOf("a%2Fb", "c")).not.toBe(nameOf("a/b", "c"));
+    transfers.close();
+  });
+
+  test("`?id=` of a PUT is not that of a DELETE or POST: each would be acknowledged, and nothing done", async () => {
+    await using hub = createHub({ clock: createFakeClock() });
+    await hub.start();
+    const transfers = createTransfers(hub.port("coap"), createFakeClock());
+    const names = (["put", "post", "delete", "put"] as const).map((method) => {
+      const request = { ...requestOf(method, { path: "a" }), from };
+      return transfers.nameOf(request, { qos: 1, id: "1", channel: "a" })?.name;
+    });
+    expect(new Set(names).size).toBe(3);
+    expect(names[3]).toBe(names[0]);
+    transfers.close();
+  });
+
+  test("of long channels are short, and still their own: the hub keeps 100,000 of them for a day", async () => {
+    await using hub = createHub({ clock: createFakeClock() });
+    await hub.start();
+    const transfers = createTransfers(hub.port("coap"), createFakeClock());
+    const nameOf = (channel: string) => transfers.nameOf(named(1), { qos: 1, id: "1", channel })?.name;
+    const [one, other] = [nameOf(`${"x".repeat(60_000)}a`), nameOf(`${"x".repeat(60_000)}b`)];
+    expect(one).not.toBe(other);
+    expect(one?.length).toBeLessThan(512);
+    transfers.close();
+  });
+
   test("another body under the same message id is another transfer", async () => {
     await using hub = createHub({ clock: createFakeClock() });
     await hub.start();

@@ -1,4 +1,4 @@
-import { type CoapBridge, type CoapCounts, NOT_IN_TIME, type SensorState } from "@nomq/coap-bridge";
+import { type CoapBridge, type CoapCounts, isTroubled, type SensorState } from "@nomq/coap-bridge";
 import type { BridgeStatus } from "@nomq/core";
 
 /** Sensors that are named; the counts have all. */
@@ -20,13 +20,11 @@ const notFreshOf = (sensors: readonly SensorState[]): readonly SensorState[] =>
   sensors.filter(({ state }) => state !== "fresh").toSorted((one, other) => one.since - other.since);
 
 /**
- * The status of the bridge; one that says it is well while a sensor is gone, or stale and asked in vain, is degraded. A
+ * The status of the bridge; one that says it is well while a sensor is gone, or was asked in vain, is degraded. A
  * sensor that tells of changes only is stale for some seconds each time its Max-Age is over.
  */
 export function withSensors(status: BridgeStatus, sensors: readonly SensorState[]): BridgeStatus {
-  const bad = notFreshOf(sensors).filter(
-    ({ state, reason }) => state === "gone" || (state === "stale" && reason !== NOT_IN_TIME),
-  );
+  const bad = notFreshOf(sensors).filter(isTroubled);
   const [first] = bad;
   if (first === undefined || status.state !== "ready") return status;
   const more = bad.length > 1 ? ` (and ${bad.length - 1} more)` : "";

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { EXAMPLES } from "./examples.ts";
 import { type Finish, span } from "./program-options.ts";
 
@@ -11,7 +11,11 @@ export function addCoapCommands(program: Command, finish: Finish): void {
     .command("discover")
     .description("ask a CoAP server for its resources and print them as lines of the configuration")
     .argument("<url>", "coap://HOST[:PORT], with a filter if wanted: coap://10.0.0.9?rt=temperature")
-    .option("--timeout <time>", "give up after 500ms, 15s, 1m, … (default: 15s)", span, DEFAULT_TIMEOUT_MS)
+    .addOption(
+      new Option("--timeout <time>", "give up after 500ms, 15s, 1m, …")
+        .argParser(span)
+        .default(DEFAULT_TIMEOUT_MS, "15s"),
+    )
     .option("--json", "one JSON object per resource and line")
     .addHelpText("after", EXAMPLES.coapDiscover)
     .action(async (url: string, options) => {

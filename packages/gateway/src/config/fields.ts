@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
+import { coapUrlFault } from "@nomq/coap-bridge";
 import { isValidChannel, isValidFilter } from "@nomq/core";
 import { z } from "zod";
-import { COAP_URL, coapUrlFault } from "./coap-url.ts";
 import { listed } from "./listed.ts";
 import { parseDuration, parseSize } from "./units.ts";
 
@@ -65,10 +65,12 @@ export const url = (schemes: readonly string[], example: string, portOptional = 
   );
 
 /** One CoAP resource: a URL with a host and, as it may be, a port, a path and a query (RFC 7252 section 6.1). */
-export const coapUrl: Text = z.string({ error: COAP_URL }).check((context) => {
-  const message = coapUrlFault(context.value);
-  if (message !== undefined) context.issues.push({ code: "custom", message, input: context.value });
-});
+export const coapUrl: Text = z
+  .string({ error: "expected a CoAP URL such as coap://10.0.0.9/temp" })
+  .check((context) => {
+    const message = coapUrlFault(context.value);
+    if (message !== undefined) context.issues.push({ code: "custom", message, input: context.value });
+  });
 
 /** Inline, `{ file: path }` or `{ env: NAME }`; read later, never shown. */
 export const secret: z.ZodType<string | { file: string } | { env: string }> = z.union(

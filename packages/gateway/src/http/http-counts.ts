@@ -1,3 +1,5 @@
+import { createTally } from "@nomq/core";
+
 /** What the HTTP side, and the API on the control socket, have answered. */
 export interface HttpCounts {
   /** Answers of the listeners by status code. */
@@ -19,16 +21,16 @@ export interface HttpCounters {
 /** Makes counters that stand at nothing. */
 export function createHttpCounters(): HttpCounters {
   const sums = {
-    answers: new Map<string, number>(),
-    turnedAway: new Map<string, number>(),
-    refused: new Map<string, number>(),
+    answers: createTally(),
+    turnedAway: createTally(),
+    refused: createTally(),
   };
   return {
-    add: (kind, word) => void sums[kind].set(word, (sums[kind].get(word) ?? 0) + 1),
+    add: (kind, word) => sums[kind].add(word),
     read: (streams) => ({
-      answers: Object.fromEntries(sums.answers),
-      turnedAway: Object.fromEntries(sums.turnedAway),
-      refused: Object.fromEntries(sums.refused),
+      answers: sums.answers.read(),
+      turnedAway: sums.turnedAway.read(),
+      refused: sums.refused.read(),
       streams,
     }),
   };

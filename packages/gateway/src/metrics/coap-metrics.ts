@@ -76,7 +76,7 @@ const MESSAGES: readonly Metric<Facts>[] = [
     type: "counter",
     help: "Bodies that were not completed",
     labels: ["reason"],
-    read: ({ coap }) => byReason(coap?.blocks === undefined ? {} : { ...coap.blocks.uploadsLost }),
+    read: ({ coap }) => byReason(coap?.blocks?.uploadsLost),
   },
 ];
 

@@ -84,6 +84,15 @@ describe("sensors and actuators", () => {
     expect(String(body)).toContain('nomq_coap_sensors{state="waiting"} 1\n');
   });
 
+  test("a sensor that refuses from the start makes the bridge degraded, not first one that had a value", async () => {
+    await using refusing = await stub(() => ({ code: "4.01", options: [], payload: Buffer.alloc(0) }));
+    const observe = [{ url: refusing.url, channel: "roof/closed" }];
+    await using it = await served(`${BARE}coap: ${JSON.stringify({ listen: [], observe })}`);
+    await expect
+      .poll(() => it.gateway.health().bridges["coap"])
+      .toMatchObject({ state: "degraded", reason: `the sensor ${refusing.url} is waiting: answered 4.01` });
+  });
+
   test("a polled sensor that says it is gone clears its channel, and /healthz names it", async () => {
     let isGone = false;
     const gone = { code: "4.04", options: [], payload: Buffer.alloc(0) };

@@ -97,7 +97,7 @@ describe("store", () => {
 describe("CoAP sensors", () => {
   const sensor = (name: string, state: SensorState["state"], since: number): SensorState => ({
     ...{ url: `coap://10.0.0.9/${name}`, channel: name, mode: "observed", state, since },
-    ...(state === "fresh" ? {} : { reason: "no answer" }),
+    ...(state === "fresh" ? {} : { reason: state === "waiting" ? "no answer yet" : "no answer" }),
   });
   const healthOfSensors = (...sensors: readonly SensorState[]): Health => {
     const states = { waiting: 0, fresh: 0, stale: 0, gone: 0 };
@@ -132,6 +132,11 @@ describe("CoAP sensors", () => {
     expect(healthOfSensors(sensor("a", "fresh", 1), sensor("b", "waiting", 2)).bridges["coap"]?.state).toBe(
       "ready",
     );
+  });
+
+  test("one that never answered, asked in vain, does", () => {
+    const inVain = { ...sensor("b", "waiting", 2), reason: "no answer" };
+    expect(healthOfSensors(inVain).bridges["coap"]?.state).toBe("degraded");
   });
 
   test("at most 100 are named", () => {

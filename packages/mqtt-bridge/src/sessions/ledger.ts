@@ -1,3 +1,4 @@
+import { createTally } from "@nomq/core";
 import type { JournalRecord, SessionJournal } from "./journal.ts";
 import { ledgerKey } from "./stored-key.ts";
 import { sealed } from "./stored-value.ts";
@@ -43,13 +44,13 @@ export function createSessionLedger(
     expired: past?.expired ?? 0,
     refused: past?.refused ?? 0,
   };
-  const dropped = new Map(Object.entries(past?.dropped ?? {}));
+  const dropped = createTally(past?.dropped);
   let waiting = pending;
   const key = ledgerKey();
   const record: JournalRecord = {
     key,
     isWritten: past !== undefined,
-    value: () => sealed(key, { ...counts, dropped: Object.fromEntries(dropped) }),
+    value: () => sealed(key, { ...counts, dropped: dropped.read() }),
   };
   return {
     accept() {
@@ -58,15 +59,14 @@ export function createSessionLedger(
     settle(end) {
       waiting -= 1;
       if (typeof end === "string") counts[end] += 1;
-      else dropped.set(end.dropped, (dropped.get(end.dropped) ?? 0) + 1);
+      else dropped.add(end.dropped);
       journal.note(record);
     },
     row() {
       const ended = counts.delivered + counts.expired + counts.refused;
-      const lost = [...dropped.values()].reduce((sum, count) => sum + count, 0);
       return {
-        ...{ accepted: ended + lost + waiting, ...counts },
-        dropped: Object.fromEntries(dropped),
+        ...{ accepted: ended + dropped.total() + waiting, ...counts },
+        dropped: dropped.read(),
         pending: waiting,
       };
     },

@@ -1,7 +1,6 @@
-import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import type { RemoteInfo, Socket } from "node:dgram";
 import { isIP } from "node:net";
-import { networkInterfaces } from "node:os";
-import { addressText, isGroupHost, plainHost, plainIpv4 } from "../address.ts";
+import { addressText, isGroupHost, plainAddress } from "../address.ts";
 import { systemClock } from "../clock.ts";
 import { codeOf, NomqError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
@@ -9,6 +8,14 @@ import { LARGEST_DATAGRAM } from "../packet/layout.ts";
 import type { Endpoint, Transport } from "../transport.ts";
 import { createFailureWatch } from "./failures.ts";
 import { type Families, joinGroups, type MulticastGroup } from "./multicast.ts";
+import {
+  bindUdpSocket,
+  familyOf,
+  hasAddress,
+  lacksIpv6,
+  reachableAddress,
+  type SocketFamily,
+} from "./udp-socket.ts";
 
 export type { MulticastGroup } from "./multicast.ts";
 
@@ -32,11 +39,6 @@ export interface UdpOptions {
   readonly log?: Log;
 }
 
-const DEFAULT_RECEIVE_BUFFER = 4 * 1024 * 1024;
-const MAPPED_IPV4 = "::ffff:";
-/** What binding `::` answers where IPv6 is compiled out, disabled, or without addresses. */
-const NO_IPV6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT", "EINVAL"]);
-
 /**
  * Binds a UDP socket. Never shares a port (no SO_REUSEADDR): a taken one rejects with `port-in-use`, anything else
  * with `listen-failed`. Datagrams that the system cannot send are lost, as on any network, and logged at debug; for
@@ -50,7 +52,7 @@ export async function openUdpTransport(options: UdpOptions = {}): Promise<Transp
   try {
     return await bind(options, host);
   } catch (error) {
-    if (host === "::" && NO_IPV6.has(codeOf(error))) {
+    if (lacksIpv6(host, error)) {
       return bind(options, "0.0.0.0").catch((again: unknown) => fail(again, options, "0.0.0.0"));
     }
     return fail(error, options, host);
@@ -70,36 +72,26 @@ function fail(error: unknown, options: UdpOptions, host: string): never {
 }
 
 async function bind(options: UdpOptions, host: string): Promise<Transport> {
-  const family = isIP(host);
-  if (family === 0) throw new NomqError("listen-failed", `"${host}" is not an IP address`);
-  const socket = createSocket({
-    type: family === 6 ? "udp6" : "udp4",
-    recvBufferSize: options.receiveBuffer ?? DEFAULT_RECEIVE_BUFFER,
-    // Hosts are literals: answering here keeps names, and a turn of the resolver, out of every send.
-    lookup: (literal, _options, found) => found(null, literal, isIP(literal)),
-  });
-  const bound = Promise.withResolvers<void>();
-  socket.once("error", bound.reject);
-  socket.bind({ address: host, port: options.port ?? 0, exclusive: true }, bound.resolve);
-  const kind = host === "::" ? "dual" : family === 6 ? "ipv6" : "ipv4";
+  if (isIP(host) === 0) throw new NomqError("listen-failed", `"${host}" is not an IP address`);
+  const { port = 0, receiveBuffer, broadcast = true, multicast = [] } = options;
+  const socket = await bindUdpSocket({ host, port, receiveBuffer });
+  const family = familyOf(host);
   try {
-    await bound.promise;
-    socket.off("error", bound.reject);
-    socket.setBroadcast(options.broadcast ?? true);
-    joinGroups(socket, options.multicast ?? [], familiesOf(kind));
+    socket.setBroadcast(broadcast);
+    joinGroups(socket, multicast, familiesOf(family));
   } catch (error) {
     socket.close();
     throw error;
   }
-  return wrap(socket, { family: kind, log: options.log ?? silentLog });
+  return wrap(socket, { family, log: options.log ?? silentLog });
 }
 
-function familiesOf(kind: Bound["family"]): Families {
+function familiesOf(kind: SocketFamily): Families {
   return { ipv4: kind !== "ipv6", ipv6: kind !== "ipv4" };
 }
 
 interface Bound {
-  readonly family: "dual" | "ipv6" | "ipv4";
+  readonly family: SocketFamily;
   readonly log: Log;
 }
 
@@ -138,7 +130,7 @@ function wrap(socket: Socket, { family, log }: Bound): Transport {
     async send(datagram, to) {
       if (closed !== undefined) throw new NomqError("closed", "the transport is closed");
       if (datagram.length > LARGEST_DATAGRAM) throw tooLarge(datagram.length);
-      const host = reachable(to, family);
+      const host = reachableAddress(to.host, family);
       if (host === undefined) {
         loses(to, "unreachable");
         return;
@@ -173,33 +165,12 @@ function sayingLoss(log: Log): (to: Endpoint, code: string) => void {
   };
 }
 
-/** Whether this machine has the address a socket is bound to. */
-function hasAddress(host: string): boolean {
-  if (host === "::" || host === "0.0.0.0") return true;
-  const [plain] = plainHost(host).split("%", 1);
-  // All of 127.0.0.0/8 is the loopback interface's.
-  if (plain?.startsWith("127.")) return true;
-  return Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === plain));
-}
-
 function tooLarge(bytes: number): NomqError {
   return new NomqError("datagram-too-large", `${bytes} bytes, UDP carries ${LARGEST_DATAGRAM}`);
 }
 
 function endpointOf({ address, port }: RemoteInfo): Endpoint {
-  return { host: plainIpv4(address) ?? address, port };
-}
-
-/**
- * The address as this socket wants it: a dual-stack socket answers EINVAL to plain IPv4 literals. Undefined for
- * what no datagram of this socket can reach: a name, or an address of the other family.
- */
-function reachable({ host }: Endpoint, family: Bound["family"]): string | undefined {
-  const plain = plainIpv4(host) ?? host;
-  const kind = isIP(plain);
-  if (kind === 0) return undefined;
-  if (family === "dual") return kind === 4 ? `${MAPPED_IPV4}${plain}` : plain;
-  return (kind === 4) === (family === "ipv4") ? plain : undefined;
+  return { host: plainAddress(address), port };
 }
 
 /**

@@ -1,10 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseLinks } from "../../src/client/link-format.ts";
-import { sensorLines } from "../../src/client/sensor-lines.ts";
+import { attributeOf, type Link, linkText, parseLinks } from "../../src/wire/link-format.ts";
 
 const read = (text: string): unknown =>
-  parseLinks(text).map(({ href, attributes }) => [href, Object.fromEntries(attributes)]);
+  parseLinks(text).map((link) => [
+    link.href,
+    Object.fromEntries(link.attributes.map(([name]) => [name, attributeOf(link, name)])),
+  ]);
+
+const name = fc.stringMatching(/^[a-z][a-z0-9*-]{0,8}$/);
+const attribute = fc.oneof(fc.tuple(name), fc.tuple(name, fc.string({ unit: "binary" })));
+const links: fc.Arbitrary<Link[]> = fc.array(
+  fc.record({ href: fc.webPath(), attributes: fc.array(attribute, { maxLength: 5 }) }),
+  { maxLength: 5 },
+);
 
 describe("CoRE Link Format (RFC 6690)", () => {
   test("TD_COAP_LINK_01: links with quoted, plain and bare attributes; of a name that repeats the first counts", () => {
@@ -17,6 +26,15 @@ describe("CoRE Link Format (RFC 6690)", () => {
       ["/a%20b", { title: 'say "a, b; c"', sz: "12" }],
       ["rel", {}],
     ]);
+  });
+
+  test("what is written is read back", () => {
+    fc.assert(
+      fc.property(links, (written) => {
+        expect(parseLinks(written.map(linkText).join(","))).toEqual(written);
+      }),
+      { seed: 9, numRuns: process.env["NOMQ_LONG"] ? 100_000 : 1_000 },
+    );
   });
 
   test("a list that ends in the middle gives what came before; no list gives nothing", () => {
@@ -39,14 +57,4 @@ describe("CoRE Link Format (RFC 6690)", () => {
     expect(parseLinks("</a>,".repeat(5_000))).toHaveLength(1_000);
     expect(parseLinks(`</a>;${'x="'.repeat(100_000)}`)).toHaveLength(1);
   });
-});
-
-test("what a device says of itself ends no line and drives no terminal", () => {
-  const attributes = { title: "a\n  - { evil: 1 }\u001b[2J\u2028b", rt: "" };
-  const lines = sensorLines([{ url: "coap://h/t", channel: "sensors/h/t", observable: true, attributes }]);
-  expect(lines.split("\n")).toHaveLength(4);
-  expect(lines).toMatch(
-    /^coap:\n {2}observe:\n {4}- \{ url: "coap:\/\/h\/t", channel: "sensors\/h\/t" \} {3}# /,
-  );
-  expect(lines).not.toMatch(/[^\n -~]/);
 });

@@ -13,17 +13,17 @@ interface Door {
 }
 
 /**
- * Writers of one channel: any number together, or one alone that must see what all before it have written, as a
- * conditional PUT does. First come, first served, so that nobody waits for ever.
+ * A lock for each channel, shared or exclusive: writers of one channel go together, or one alone that must see what all
+ * before it have written, as a conditional PUT does. First come, first served, so that nobody waits for ever.
  */
-export interface Turns {
+export interface ChannelLocks {
   /** Undefined: it must wait, use {@link wait}. */
   enter(channel: string, alone: boolean): Leave | undefined;
   wait(channel: string, alone: boolean): Promise<Leave>;
 }
 
-/** Makes turns; it holds nothing for channels nobody writes to. */
-export function createTurns(): Turns {
+/** Makes them; it holds nothing for channels nobody writes to. */
+export function createChannelLocks(): ChannelLocks {
   const doors = new Map<string, Door>();
   const isFree = (door: Door, alone: boolean): boolean =>
     door.waiting.length === 0 && !door.alone && (!alone || door.inside === 0);

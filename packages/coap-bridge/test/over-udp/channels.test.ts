@@ -1,6 +1,5 @@
-import { createHub } from "@nomq/core";
 import { describe, expect, test } from "vitest";
-import { type CoapEndpoint, openCoapEndpoint } from "../../../../test/real/coap-endpoint.ts";
+import type { CoapEndpoint } from "../../../../test/real/coap-endpoint.ts";
 import {
   type CoapPacket,
   DELETE,
@@ -13,7 +12,7 @@ import {
   uint,
 } from "../../../../test/real/coap-wire.ts";
 import { type NodeCoapClient, openNodeCoapClient } from "../../../../test/real/node-coap.ts";
-import { createCoapBridge } from "../../src/index.ts";
+import { running } from "./running.ts";
 
 interface Net extends AsyncDisposable {
   /** Writes and reads datagrams by a codec of the tests' own. */
@@ -22,19 +21,14 @@ interface Net extends AsyncDisposable {
 }
 
 async function openNet(): Promise<Net> {
-  const hub = createHub();
-  const bridge = createCoapBridge({ listen: ["coap://127.0.0.1:0"] });
-  hub.add(bridge);
-  await hub.start();
-  const port = Number(bridge.addresses()[0]?.split(":").at(-1));
-  const raw = await openCoapEndpoint(port);
-  const nodeCoap = openNodeCoapClient(port);
+  const bridge = await running();
+  const raw = await bridge.client();
+  const nodeCoap = openNodeCoapClient(bridge.port);
   return {
     ...{ raw, nodeCoap },
     async [Symbol.asyncDispose]() {
-      await raw[Symbol.asyncDispose]();
       await nodeCoap[Symbol.asyncDispose]();
-      await hub[Symbol.asyncDispose]();
+      await bridge[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,6 +1,6 @@
-import { createHub, type Hub } from "@nomq/core";
+import type { Hub } from "@nomq/core";
 import { describe, expect, test } from "vitest";
-import { type CoapEndpoint, openCoapEndpoint } from "../../../../test/real/coap-endpoint.ts";
+import type { CoapEndpoint } from "../../../../test/real/coap-endpoint.ts";
 import {
   type CoapOptionPair,
   type CoapPacket,
@@ -13,7 +13,7 @@ import {
   PUT,
   uint,
 } from "../../../../test/real/coap-wire.ts";
-import { createCoapBridge } from "../../src/index.ts";
+import { running } from "./running.ts";
 
 interface Net extends AsyncDisposable {
   readonly hub: Hub;
@@ -21,18 +21,9 @@ interface Net extends AsyncDisposable {
 }
 
 async function openNet(): Promise<Net> {
-  const hub = createHub();
-  const bridge = createCoapBridge({ listen: ["coap://127.0.0.1:0"] });
-  hub.add(bridge);
-  await hub.start();
-  const client = await openCoapEndpoint(Number(bridge.addresses()[0]?.split(":").at(-1)));
-  return {
-    ...{ hub, client },
-    async [Symbol.asyncDispose]() {
-      await client[Symbol.asyncDispose]();
-      await hub[Symbol.asyncDispose]();
-    },
-  };
+  const bridge = await running();
+  const client = await bridge.client();
+  return { hub: bridge.hub, client, [Symbol.asyncDispose]: () => bridge[Symbol.asyncDispose]() };
 }
 
 const TOKEN = Buffer.from("obs");
@@ -56,6 +47,15 @@ describe("GET with Observe: one rule where there is no value", () => {
     await using net = await openNet();
     const answer = await observe(net, "never");
     expect(answer.code).toBe("4.04");
+    expect(optionOf(answer, OPTION.observe)).toBeUndefined();
+  });
+
+  test("RFC 7641 §4.1: a channel of more levels than the hub can be asked for is read, and not observed", async () => {
+    await using net = await openNet();
+    const uri = Array.from({ length: 600 }, () => "x").join("/");
+    await net.client.ask({ code: PUT, uri, payload: "1" });
+    const answer = await observe(net, uri);
+    expect(answer).toMatchObject({ code: "2.05", payload: Buffer.from("1") });
     expect(optionOf(answer, OPTION.observe)).toBeUndefined();
   });
 

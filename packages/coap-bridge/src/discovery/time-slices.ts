@@ -2,7 +2,7 @@
 const SLICE_MS = 2;
 
 /** Shares the event loop between long pieces of work: one at a time, each for a slice, in the order they came. */
-export interface Turns {
+export interface TimeSlices {
   /** Resolves when it is the caller's turn, which ends at {@link leave} or {@link rest}. */
   enter(): Promise<void>;
   /** Whether the slice is used up. */
@@ -12,8 +12,8 @@ export interface Turns {
   leave(): void;
 }
 
-/** Makes turns. Real time on purpose: it is the real loop that must not stall. */
-export function createTurns(): Turns {
+/** Makes them. Real time on purpose: it is the real loop that must not stall. */
+export function createTimeSlices(): TimeSlices {
   const waiting: (() => void)[] = [];
   let taken = false;
   let began = 0;

@@ -1,32 +1,32 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createTurns, type Leave } from "../../src/resources/turns.ts";
+import { createChannelLocks, type Leave } from "../../src/resources/channel-locks.ts";
 
 describe("writers of one channel", () => {
   test("go together, unless one must be alone", async () => {
-    const turns = createTurns();
-    const first = turns.enter("a", false);
-    const second = turns.enter("a", false);
-    expect(turns.enter("a", true)).toBeUndefined();
-    const alone = turns.wait("a", true);
+    const locks = createChannelLocks();
+    const first = locks.enter("a", false);
+    const second = locks.enter("a", false);
+    expect(locks.enter("a", true)).toBeUndefined();
+    const alone = locks.wait("a", true);
     let isIn = false;
     void alone.then(() => {
       isIn = true;
     });
-    expect(turns.enter("a", false), "nobody overtakes one who waits").toBeUndefined();
+    expect(locks.enter("a", false), "nobody overtakes one who waits").toBeUndefined();
     first?.();
     first?.();
     await Promise.resolve();
     expect(isIn).toBe(false);
     second?.();
     (await alone)();
-    expect(turns.enter("a", true)).toBeDefined();
+    expect(locks.enter("a", true)).toBeDefined();
   });
 
   test("one channel does not wait for another", () => {
-    const turns = createTurns();
-    turns.enter("a", true);
-    expect(turns.enter("b", true)).toBeDefined();
+    const locks = createChannelLocks();
+    locks.enter("a", true);
+    expect(locks.enter("b", true)).toBeDefined();
   });
 
   test("in any order of coming and going: alone is alone, and everyone gets in", async () => {
@@ -35,7 +35,7 @@ describe("writers of one channel", () => {
     });
     await fc.assert(
       fc.asyncProperty(steps, async (todo) => {
-        const turns = createTurns();
+        const locks = createChannelLocks();
         const inside: { readonly alone: boolean; readonly leave: Leave }[] = [];
         let came = 0;
         let entered = 0;
@@ -50,7 +50,7 @@ describe("writers of one channel", () => {
         for (const step of todo) {
           if ("come" in step) {
             came += 1;
-            void turns.wait("a", step.come).then((leave) => take(step.come, leave));
+            void locks.wait("a", step.come).then((leave) => take(step.come, leave));
           } else {
             inside.splice(step.go % Math.max(inside.length, 1), 1)[0]?.leave();
           }

@@ -1,16 +1,6 @@
 import { type CoapOption, OptionNumber } from "../wire/coap-message.ts";
-
-/** One attribute of a link: a name with a value, or a name alone (`obs`). */
-export type LinkAttribute = readonly [name: string, value?: string];
-
-/** One link of a link-format document (RFC 6690 section 2). */
-export interface Link {
-  /** URI reference, percent-encoded: `/site/a%20b`. */
-  readonly href: string;
-  /** The same without percent-encoding, where it differs: a filter may say either. */
-  readonly plain?: string;
-  readonly attributes: readonly LinkAttribute[];
-}
+import type { Link } from "../wire/link-format.ts";
+import { readText } from "../wire/option-value.ts";
 
 /** One condition of a query: `rt=temperature*` (RFC 6690 section 4.1). */
 export interface LinkFilter {
@@ -22,34 +12,15 @@ export interface LinkFilter {
 
 /** Values of these are several words, each of which may match (RFC 6690 sections 2.2, 3.1, 3.2; RFC 7252 section 7.2.1). */
 const OF_WORDS: ReadonlySet<string> = new Set(["rt", "if", "ct", "rel", "rev"]);
-/** Written without quotes: numbers (RFC 6690 section 3.3, RFC 7252 section 7.2.1); several of them need quotes. */
-const NUMBER = /^(?:0|[1-9][0-9]*)$/;
-const UNQUOTED: ReadonlySet<string> = new Set(["ct", "sz"]);
-
-/** The link as link-format writes it: `</site/temp>;rt="nomq.channel";ct=50;obs`. */
-export function linkText({ href, attributes }: Link): string {
-  let text = `<${href}>`;
-  for (const [name, value] of attributes) {
-    if (value === undefined) text += `;${name}`;
-    else if (UNQUOTED.has(name) && NUMBER.test(value)) text += `;${name}=${value}`;
-    else text += `;${name}="${value.replace(/["\\]/g, "\\$&")}"`;
-  }
-  return text;
-}
-
 /** The conditions of a request's Uri-Query options, all of which a link must meet. Undefined: one that is none (4.00). */
 export function linkFilters(options: readonly CoapOption[]): readonly LinkFilter[] | undefined {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const filters: LinkFilter[] = [];
-  try {
-    for (const { number, value } of options) {
-      if (number !== OptionNumber.uriQuery) continue;
-      const filter = filterOf(decoder.decode(value));
-      if (filter === undefined) return undefined;
-      filters.push(filter);
-    }
-  } catch {
-    return undefined;
+  for (const { number, value } of options) {
+    if (number !== OptionNumber.uriQuery) continue;
+    const query = readText(value);
+    const filter = query === undefined ? undefined : filterOf(query);
+    if (filter === undefined) return undefined;
+    filters.push(filter);
   }
   return filters;
 }
