@@ -10,6 +10,7 @@ import { createHearers } from "./hearers.ts";
 import type { Link, LinkState } from "./link.ts";
 import { LINK_TIMES, type LinkOptions } from "./options.ts";
 import { answerTo, pingOf } from "./own-iqs.ts";
+import { patienceAfter } from "./patience.ts";
 import { createRequestDesk } from "./request-desk.ts";
 import { type LinkEffect, type LinkInput, type Phase, step } from "./transition.ts";
 
@@ -27,6 +28,7 @@ export function createLink(options: LinkOptions): Link {
   let resume: Resumable | undefined;
   let cancel: CancelTimer = () => undefined;
   let jid = "";
+  let patience = 0;
   const desk = createRequestDesk({
     ...options,
     log,
@@ -65,7 +67,8 @@ export function createLink(options: LinkOptions): Link {
     const after = state.is === "waiting" ? { reason: state.reason, fatal: state.fatal } : undefined;
     tell({ is: "connecting", attempt: counts.attempts, since: clock.now(), ...(after && { after }) });
     stream = openStream({
-      ...{ clock, times, onOnline: up, onStanza: receive, onEnd: down },
+      ...{ clock, onOnline: up, onStanza: receive, onEnd: down },
+      times: { ...times, deadAfterMs: times.deadAfterMs * 2 ** patience },
       maxStanza: options.maxReceived ?? 16_777_216,
       // Not by the desk: it must go out when the window is full.
       onAsk: () => stream?.send([pingOf(options.domain)]),
@@ -87,6 +90,8 @@ export function createLink(options: LinkOptions): Link {
     else stream?.send([answerTo(stanza)]);
   };
   const down = (end: StreamEnd, resumable: Resumable | undefined): void => {
+    const upMs = phase.is === "online" ? clock.monotonic() - phase.upAt : undefined;
+    patience = patienceAfter(patience, { end, upMs }, times);
     resume = resumable;
     stream = undefined;
     desk.down(end);

@@ -12,10 +12,12 @@ const isLong = process.env["NOMQ_LONG"] !== undefined;
 const seeds = isLong ? [1, 2, 3] : [1];
 const RUN_MS = isLong ? 30_000 : 3_000;
 const BETWEEN_PUBLISHES_MS = 10;
+/** Prosody writes the whole history with each item: what is published faster than that would only wait. */
+const MOST_UNDER_WAY = 100;
 
 /** Quick to see that a connection is dead, as a test of many faults must be. */
 const QUICK = {
-  ...{ answerMs: 1_500, askAfterMs: 300, deadAfterMs: 700 },
+  ...{ answerMs: 1_500, askAfterMs: 300, deadAfterMs: 1_500 },
   ...{ firstDelayMs: 20, longestDelayMs: 300, stableMs: 1_000 },
 };
 
@@ -53,7 +55,7 @@ async function faults(
     ["cut", lasting("cut", 0)],
     ["reset", lasting("reset", 0)],
     ["stall", lasting("stall", 200)],
-    ["long stall", lasting("stall", 1_200)],
+    ["long stall", lasting("stall", 2_300)],
     ["refuse", lasting("refuse", 200)],
     ["silence", lasting("silence", 300)],
     ["SIGKILL", restart("SIGKILL")],
@@ -144,6 +146,7 @@ describeWithPeers("publishing over a link that fails, to a server that dies", ["
         const id = String(answers.length).padStart(6, "0");
         answers.push(writer.link.request(publish(id), { timeoutMs: 60_000 }).then((answer) => answer.is));
         await pass(BETWEEN_PUBLISHES_MS);
+        await answers.at(-MOST_UNDER_WAY);
       }
       const kinds = await made;
       faulty.heal();

@@ -1,3 +1,4 @@
+import { silentLog } from "@nomq/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithPeers } from "../../../../test/peers.ts";
 import { openFaultyLink } from "../../../../test/real/faulty-link.ts";
@@ -36,6 +37,20 @@ describeWithPeers("with a real Prosody", ["prosody", "openssl"], () => {
     expect(await it.link.request(publish("n", text))).toMatchObject({ is: "result" });
     const answer = await it.link.request(items("n"));
     expect(answer.is === "result" && answer.stanza.toString()).toContain(text);
+  });
+
+  test("a link that was stopped leaves no socket and no timer, however it was connected", async () => {
+    const count = (): number =>
+      process.getActiveResourcesInfo().filter((name) => /TCP|TLS|Connect|Timeout/.test(name)).length;
+    const before = count();
+    for (const service of [shared.service, shared.tlsService, shared.webSocket]) {
+      await using online = linked(service, {
+        tls: { ca: shared.ca, required: service !== shared.webSocket },
+      });
+      await using refused = linked(service, { tls: {}, password: "no", resource: "other" });
+      await Promise.all([online.until("online"), refused.until("waiting")]);
+    }
+    await expect.poll(count).toBeLessThanOrEqual(before);
   });
 
   test("a certificate nobody vouches for is fatal and said", async () => {
@@ -183,6 +198,24 @@ describeWithPeers("with a real Prosody", ["prosody", "openssl"], () => {
     expect(await it.ping()).toMatchObject({ is: "result" });
     expect(it.link.counts()).toMatchObject({ sessions: 1 });
   });
+
+  test.runIf(process.env["NOMQ_LONG"])(
+    "a rate limit as packaged is seen, said once with what to do, and shown",
+    async () => {
+      const more =
+        'limits = { c2s = { rate = "10kb/s" } }\nmodules_enabled = { "limits"; "disco"; "saslauth"; "smacks" }';
+      await using server = await startProsody({ more });
+      const said: string[] = [];
+      const log = { ...silentLog, warn: (text: string) => void said.push(text) };
+      await using it = linked(server.service, { log });
+      await it.until("online");
+      await it.link.request(iq("set", pubsub(element("create", { node: "n" }))));
+      const answers = Array.from({ length: 1_000 }, () => it.link.request(publish("n", "x")));
+      await Promise.all(answers);
+      expect(it.link.counts().slow?.answersPerSecond).toBeLessThan(80);
+      expect(said).toEqual([expect.stringMatching(/Prosody lets 10 kB\/s.*docs\/xmpp\.md/)]);
+    },
+  );
 
   test("asking too much is refused as something to try again", async () => {
     await using it = linked(shared.service, { maxWaiting: 2, window: 1 });

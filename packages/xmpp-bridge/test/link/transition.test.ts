@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LINK_TIMES } from "../../src/link/options.ts";
+import { patienceAfter } from "../../src/link/patience.ts";
 import { type LinkInput, type Phase, type Step, step } from "../../src/link/transition.ts";
 import type { StreamEnd } from "../../src/stream/stream-end.ts";
 
@@ -28,6 +29,16 @@ test("what only an operator can mend waits the longest, from the first time on",
 test("a session that lived begins the delays anew; one that died at once does not", () => {
   expect(delayOf(ended({ is: "online", failures: 4, upAt: 0 }, broken, 0, 5_000))).toBe(125);
   expect(delayOf(ended({ is: "online", failures: 4, upAt: 0 }, broken, 0, 4_999))).toBe(2000);
+});
+
+test("a server that falls silent at each window has longer; one that was silent once has not", () => {
+  const silent: StreamEnd = { is: "silent", reason: "" };
+  const after = (patience: number, end: StreamEnd, upMs?: number): number =>
+    patienceAfter(patience, { end, upMs }, LINK_TIMES);
+  expect([after(0, silent, 16_000), after(1, silent, 30_000), after(3, silent, 90_000)]).toEqual([1, 2, 3]);
+  expect(after(0, silent, 3_600_000)).toBe(0);
+  expect(after(2, broken, 1_000)).toBe(0);
+  expect(after(2, wrong)).toBe(2);
 });
 
 const anyInput = fc.constantFrom<LinkInput>(
