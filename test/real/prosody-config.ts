@@ -1,6 +1,6 @@
 /** What a test may want of a Prosody. */
 export interface ProsodySetup {
-  /** Passwords by bare JID; accounts of other hosts than `localhost` need `hosts`. Default {@link PROSODY_USERS}. */
+  /** Passwords by bare JID; accounts of other hosts than `localhost` need `hosts`. Default `gw`, `alice` and `bob` at `localhost`, each with its name and `pw`. */
   readonly users?: Readonly<Record<string, string>>;
   /** Who may create nodes at `pubsub.localhost`. Default `gw@localhost`. */
   readonly admins?: readonly string[];

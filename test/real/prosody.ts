@@ -10,7 +10,7 @@ import { type ProsodyPlace, type ProsodySetup, prosodyConfig } from "./prosody-c
 export type { ProsodySetup } from "./prosody-config.ts";
 
 /** Everybody whom a server knows unless it is set up otherwise: password by bare JID. */
-export const PROSODY_USERS: Readonly<Record<string, string>> = {
+const PROSODY_USERS: Readonly<Record<string, string>> = {
   "gw@localhost": "gwpw",
   "alice@localhost": "alicepw",
   "bob@localhost": "bobpw",

@@ -68,9 +68,7 @@ async function readOlder(
   const answer = await ask(requests.itemIds(node));
   if (answer.is !== "result") return { answer };
   const query = answer.stanza.getChild("query", Namespace.discoItems);
-  const ids = (query?.getChildren("item") ?? [])
-    .slice(0, MOST_ITEMS)
-    .map(({ attrs }) => attrs["name"] ?? "");
+  const ids = (query?.getChildren("item") ?? []).slice(0, MOST_ITEMS).map(({ attrs }) => attrs["name"] ?? "");
   const oldestFirst = isYoungestFirst(ids, [...has]) ? ids.reverse() : ids;
   const listed = oldestFirst.filter((id) => id !== "" && id !== CURRENT).map((id) => ({ id }));
   const missed = missedOf(memory, listed);

@@ -1,7 +1,7 @@
 import { createFakeClock } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { createLink } from "../../src/link/create-link.ts";
-import { fakeServer, SCRAM_FEATURE, SM } from "../fake-server.ts";
+import { BIND_FEATURE, fakeServer, SCRAM_FEATURE, SM } from "../fake-server.ts";
 import { linked } from "./linked.ts";
 
 describe("after a connection that broke", () => {
@@ -46,7 +46,7 @@ describe("after a connection that broke", () => {
     const next = await server.accept();
     await next.open(SCRAM_FEATURE);
     await next.authenticate();
-    await next.open(`<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><sm ${SM}/>`);
+    await next.open(`${BIND_FEATURE}<sm ${SM}/>`);
     await next.element("resume");
     next.write(`<failed ${SM}><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>`);
     const bind = await next.element("iq");

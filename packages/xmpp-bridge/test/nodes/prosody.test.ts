@@ -27,7 +27,13 @@ describeWithPeers("our nodes on a real Prosody", ["prosody"], () => {
   });
 
   const nodesOf = async (who: Client, more: Partial<NodesOptions> = {}): Promise<Nodes> => {
-    const nodes = createNodes({ link: who.link, pubsub: PUBSUB, clock: systemClock, log: silentLog, ...more });
+    const nodes = createNodes({
+      link: who.link,
+      pubsub: PUBSUB,
+      clock: systemClock,
+      log: silentLog,
+      ...more,
+    });
     expect(await nodes.begin()).toEqual({ is: "there", kind: "prosody" });
     return nodes;
   };
@@ -59,7 +65,10 @@ describeWithPeers("our nodes on a real Prosody", ["prosody"], () => {
   test("a node of 300 bytes has its channel as title", async () => {
     const channel = `n2/${"ü".repeat(149)}`;
     const nodes = await nodesOf(gw);
-    expect(await nodes.prepare(channel, "state")).toMatchObject({ is: "ready", node: nodeOfChannel(channel) });
+    expect(await nodes.prepare(channel, "state")).toMatchObject({
+      is: "ready",
+      node: nodeOfChannel(channel),
+    });
     expect((await configOf(channel))["title"]).toBe(channel);
     const listed = await listNodes({ requests, ask: gw.ask }, false);
     expect(listed.nodes.get(nodeOfChannel(channel))).toBe(channel);

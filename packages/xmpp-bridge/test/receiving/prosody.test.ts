@@ -6,7 +6,18 @@ import { submission } from "../../src/nodes/config-form.ts";
 import { nodeOfChannel, titleOfChannel } from "../../src/nodes/node-name.ts";
 import { element } from "../../src/stream/build.ts";
 import { type Element, Namespace } from "../../src/stream/element.ts";
-import { type Client, client, idOf, json, ours, PUBSUB, publish, receivingFrom, requests, retract } from "./real-world.ts";
+import {
+  type Client,
+  client,
+  idOf,
+  json,
+  ours,
+  PUBSUB,
+  publish,
+  receivingFrom,
+  requests,
+  retract,
+} from "./real-world.ts";
 
 const create = (channel: string, items = 50): Element =>
   requests.create(
@@ -58,7 +69,8 @@ describeWithPeers("nodes of a real Prosody become channels", ["prosody"], () => 
     await expect.poll(() => it.receiving.counts().subscribed).toBe(2);
     await alice.done(create("t2/b/temp"));
     await expect.poll(() => it.receiving.counts().subscribed).toBe(3);
-    for (const channel of ["t2/a/temp", "t2/b/temp", "t2/a/hum"]) await alice.done(publish(channel, "e1", json("1")));
+    for (const channel of ["t2/a/temp", "t2/b/temp", "t2/a/hum"])
+      await alice.done(publish(channel, "e1", json("1")));
     await expect.poll(() => it.messages.length).toBe(3);
     expect(it.texts("t2/a/temp")).toEqual(["1"]);
     expect(it.texts("t2/b/temp")).toEqual(["1"]);

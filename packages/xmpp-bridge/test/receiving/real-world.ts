@@ -1,4 +1,13 @@
-import { createHub, createMemoryStore, type Hub, type Message, type Port, type Store, silentLog, systemClock } from "@nomq/core";
+import {
+  createHub,
+  createMemoryStore,
+  type Hub,
+  type Message,
+  type Port,
+  type Store,
+  silentLog,
+  systemClock,
+} from "@nomq/core";
 import { createLink } from "../../src/link/create-link.ts";
 import type { IqAnswer, Link } from "../../src/link/link.ts";
 import { nodeOfChannel } from "../../src/nodes/node-name.ts";
@@ -64,7 +73,10 @@ export interface World extends AsyncDisposable {
 
 export async function receivingFrom(
   service: string,
-  more: Partial<ReceivingOptions> & { readonly store?: Store; readonly access?: Parameters<typeof createHub>[0] } = {},
+  more: Partial<ReceivingOptions> & {
+    readonly store?: Store;
+    readonly access?: Parameters<typeof createHub>[0];
+  } = {},
 ): Promise<World> {
   const { store = createMemoryStore(), access = {}, ...rest } = more;
   const hub = createHub({ store, ...access });
@@ -125,7 +137,10 @@ export const retract = (channel: string, id: string): Element =>
 export const json = (text: string): Element => element("json", { xmlns: Namespace.json }, [text]);
 
 /** What a gateway writes. */
-export function ours(text: string, more: Partial<Message> & { gateway?: string; expiresInMs?: number } = {}): Element {
+export function ours(
+  text: string,
+  more: Partial<Message> & { gateway?: string; expiresInMs?: number } = {},
+): Element {
   const { gateway = "other", expiresInMs, ...message } = more;
   const made = itemPayload(
     {
