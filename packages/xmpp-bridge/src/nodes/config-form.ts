@@ -7,6 +7,8 @@ export const NODE_CONFIG = "http://jabber.org/protocol/pubsub#node_config";
 /** More fields than any server has: the rest of a form is not read. */
 const MOST_FIELDS = 256;
 
+const plain = (value: string): string => BOOLEANS.get(value) ?? value;
+
 /** Values by field, without the `pubsub#` that each has in front. */
 export type NodeConfig = Readonly<Record<string, string>>;
 
@@ -57,12 +59,15 @@ export function offeredOf(config: NodeConfig, form: ServerForm): NodeConfig {
   );
 }
 
-/** Fields that a node has otherwise than wanted. One that the form lacks is none: no server can be asked about it. */
-export function differences(wanted: NodeConfig, form: ServerForm): NodeConfig {
+/**
+ * Fields that a node has otherwise than wanted. One that the form lacks is none: no server can be asked about it. Room for
+ * more items than wanted is none either, but on a node that was made just now.
+ */
+export function differences(wanted: NodeConfig, form: ServerForm, isNew = false): NodeConfig {
   return Object.fromEntries(
     Object.entries(wanted).filter(([name, value]) => {
       const has = form.values.get(name);
-      return has !== undefined && !isSame(name, value, has);
+      return has !== undefined && (isNew ? value !== plain(has) : !isSame(name, value, has));
     }),
   );
 }
@@ -70,7 +75,7 @@ export function differences(wanted: NodeConfig, form: ServerForm): NodeConfig {
 function isSame(name: string, wanted: string, has: string): boolean {
   if (wanted === has) return true;
   if (name === "max_items") return has === "max" || Number(has) >= Number(wanted);
-  return BOOLEANS.get(has) === wanted;
+  return plain(has) === wanted;
 }
 
 /** XEP-0004 section 3.3: two ways to write each. */

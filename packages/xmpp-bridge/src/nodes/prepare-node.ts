@@ -47,6 +47,8 @@ export interface Server {
   readonly learnt: {
     /** From which rung of {@link rungs} on it takes forms. */
     rung: number;
+    /** A node's own form, where forms were refused: it says which fields there are. */
+    form?: ServerForm;
   };
 }
 
@@ -110,8 +112,9 @@ export async function checkNode(
 
 async function createNode(server: Server, wish: Preparation): Promise<IqAnswer> {
   const wanted = wantedConfig(wish.channel, wish);
-  const config = server.defaults === undefined ? wanted : offeredOf(wanted, server.defaults);
-  const { requests } = server;
+  const { defaults, learnt, requests } = server;
+  const fields = learnt.form ?? defaults;
+  const config = fields === undefined ? wanted : offeredOf(wanted, fields);
   const forms = [...rungs(config).map((each) => submission(each)), undefined];
   return await descend(server, forms, (form) => requests.create(wish.node, form));
 }
@@ -131,7 +134,7 @@ async function descend<Form>(
   for (let at = Math.min(server.learnt.rung, forms.length - 1); at < forms.length; at += 1) {
     // Below the length: `at` is looked at.
     answer = await server.ask(iq(forms[at] as Form));
-    if (answer.is === "result") server.learnt.rung = at;
+    if (answer.is === "result" && forms[at] !== undefined) server.learnt.rung = at;
     // A plain conflict says that the node is there; with `precondition-not-met` the form was meant.
     const isForm = answer.is === "error" && answer.type !== "wait" && FORM_REFUSED.has(answer.condition);
     if (!isForm || (answer.is === "error" && answer.condition === "conflict" && answer.pubsub === undefined))
@@ -147,8 +150,9 @@ async function readBack(server: Server, wish: Preparation, did: "created" | "con
   if (form === undefined) return unkept("no form");
   if (did === "configured") return await finish(server, { wish, form, did });
   // Made with less than wanted: what the node's own form offers may still be set.
-  const missing = offeredOf(differences(wantedConfig(wish.channel, wish), form), form);
+  const missing = offeredOf(differences(wantedConfig(wish.channel, wish), form, true), form);
   if (Object.keys(missing).length === 0) return await finish(server, { wish, form, did });
+  server.learnt.form = form;
   const changed = await configureNode(server, wish.node, missing);
   if (changed.is !== "result") return await finish(server, { wish, form, did });
   const again = await server.ask(server.requests.configuration(wish.node));

@@ -136,11 +136,12 @@ describeWithPeers("our nodes on a real Prosody", ["prosody"], () => {
     expect(await nobody.begin()).toMatchObject({ is: "absent" });
   });
 
-  test("a thousand nodes are made at once", async () => {
+  test("many nodes are made at once", async () => {
     const nodes = await nodesOf(gw);
-    const channels = Array.from({ length: 1000 }, (_, n) => `many/${n}`);
+    const many = process.env["NOMQ_LONG"] ? 2_000 : 100;
+    const channels = Array.from({ length: many }, (_, n) => `many/${n}`);
     const ready = await Promise.all(channels.map((channel) => nodes.prepare(channel, "state")));
-    expect(ready.filter(({ is }) => is === "ready")).toHaveLength(1000);
+    expect(ready.filter(({ is }) => is === "ready")).toHaveLength(many);
     const listed = await listNodes({ requests, ask: gw.ask }, false);
     expect(channels.every((channel) => listed.nodes.has(channel))).toBe(true);
     expect(listed.missing).toBeUndefined();

@@ -1,0 +1,103 @@
+import type { IqAnswer } from "../../src/link/link.ts";
+import { element } from "../../src/stream/build.ts";
+import { type Element, Namespace } from "../../src/stream/element.ts";
+
+/** How ejabberd 23.01 answers about nodes (`src` of what is said here: asked of one, fields and conditions as it wrote them). */
+export interface EjabberdService {
+  /** Configurations by node. */
+  readonly nodes: Map<string, Map<string, string>>;
+  readonly asked: string[];
+  ask(iq: Element): Promise<IqAnswer>;
+}
+
+/** Fields of its `default` form, those we use and some of those we do not. */
+export const EJABBERD_DEFAULTS: Readonly<Record<string, string>> = {
+  deliver_payloads: "1",
+  notify_config: "0",
+  notify_delete: "0",
+  notify_retract: "1",
+  purge_offline: "0",
+  persist_items: "1",
+  max_items: "1000",
+  item_expire: "604800",
+  access_model: "open",
+  publish_model: "publishers",
+  notification_type: "headline",
+  send_last_published_item: "on_sub_and_presence",
+  presence_based_delivery: "0",
+  title: "",
+};
+
+const error = (type: "auth" | "cancel" | "modify", condition: string, text?: string): IqAnswer => ({
+  ...{ is: "error", type, condition },
+  ...(text === undefined ? {} : { text }),
+});
+
+/** One without nodes. `lacks`: fields that it does not know; `mostItems`: above, `resource-constraint`. */
+export function createEjabberdService({
+  lacks = [],
+  mostItems = 1_000,
+}: {
+  readonly lacks?: readonly string[];
+  readonly mostItems?: number;
+} = {}): EjabberdService {
+  const nodes = new Map<string, Map<string, string>>();
+  const asked: string[] = [];
+  const known = new Set(Object.keys(EJABBERD_DEFAULTS).filter((field) => !lacks.includes(field)));
+  const result = (children: readonly Element[] = []): IqAnswer => ({
+    is: "result",
+    stanza: element("iq", { type: "result" }, children),
+  });
+  const formOf = (values: ReadonlyMap<string, string>): Element =>
+    element(
+      "x",
+      { xmlns: Namespace.forms, type: "form" },
+      [...values].map(([name, value]) =>
+        element("field", { var: `pubsub#${name}` }, [element("value", {}, [value])]),
+      ),
+    );
+  const owner = (
+    name: string,
+    attributes: Record<string, string>,
+    values: ReadonlyMap<string, string>,
+  ): IqAnswer =>
+    result([
+      element("pubsub", { xmlns: Namespace.pubsubOwner }, [element(name, attributes, [formOf(values)])]),
+    ]);
+  const defaults = (): Map<string, string> =>
+    new Map(Object.entries(EJABBERD_DEFAULTS).filter(([name]) => known.has(name)));
+  const take = (form: Element | undefined, config: Map<string, string>): IqAnswer | undefined => {
+    for (const field of form?.getChildren("field") ?? []) {
+      const name = field.attrs["var"]?.replace("pubsub#", "") ?? "";
+      if (name === "FORM_TYPE") continue;
+      if (!known.has(name)) return error("modify", "resource-constraint", `Unknown field 'pubsub#${name}'`);
+      const value = field.getChild("value")?.getText() ?? "";
+      if (name === "max_items" && Number(value) > mostItems) return error("modify", "resource-constraint");
+      config.set(name, value);
+    }
+    return undefined;
+  };
+  const answer = (iq: Element): IqAnswer => {
+    const [action, configure] = iq.children.flatMap((child) =>
+      typeof child === "string" ? [] : child.getChildElements(),
+    );
+    const node = action?.attrs["node"] ?? "";
+    const config = nodes.get(node);
+    if (action === undefined) return error("modify", "bad-request");
+    asked.push(`${iq.attrs["type"]} ${action.name}`);
+    if (action.name === "default") return owner("default", {}, defaults());
+    if (action.name === "create") {
+      if (config !== undefined) return error("cancel", "conflict");
+      const made = defaults();
+      const refused = take(configure?.getChild("x"), made);
+      if (refused !== undefined) return refused;
+      nodes.set(node, made);
+      return result();
+    }
+    if (config === undefined) return error("cancel", "item-not-found");
+    if (action.name === "affiliations") return result();
+    if (iq.attrs["type"] === "get") return owner("configure", { node }, config);
+    return take(action.getChild("x"), config) ?? result();
+  };
+  return { nodes, asked, ask: async (iq) => answer(iq) };
+}

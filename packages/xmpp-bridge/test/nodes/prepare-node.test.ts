@@ -1,0 +1,146 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { IqAnswer } from "../../src/link/link.ts";
+import { checkNode, type Preparation, prepareNode, type Server } from "../../src/nodes/prepare-node.ts";
+import { requestsTo } from "../../src/nodes/pubsub-request.ts";
+import { element } from "../../src/stream/build.ts";
+import { parsed } from "../parsed.ts";
+import { createEjabberdService, type EjabberdService } from "./ejabberd-service.ts";
+
+const requests = requestsTo("pubsub.test");
+const serverOf = (service: Pick<EjabberdService, "ask">): Server => ({
+  ...{ requests, ask: service.ask, defaults: undefined, learnt: { rung: 0 } },
+});
+const wish = (channel: string, more: Partial<Preparation> = {}): Preparation => ({
+  ...{ channel, node: channel, keeping: "state", history: 250, access: {} },
+  ...more,
+});
+
+describe("on ejabberd, where an unknown field is fatal", () => {
+  test("a form it does not know whole is told from the node's own, and what it offers is set", async () => {
+    const service = createEjabberdService({ lacks: ["notification_type"] });
+    const server = serverOf(service);
+    expect(await prepareNode(server, wish("a"))).toMatchObject({
+      is: "ready",
+      keeping: "state",
+      items: 1,
+      did: "created",
+    });
+    expect(Object.fromEntries(service.nodes.get("a") ?? [])).toMatchObject({
+      ...{ notify_delete: "1", max_items: "1", send_last_published_item: "on_sub" },
+    });
+  });
+
+  test("what it refused once is not tried for the next node", async () => {
+    const service = createEjabberdService({ lacks: ["deliver_notifications"] });
+    const server = serverOf(service);
+    await prepareNode(server, wish("a"));
+    const before = service.asked.length;
+    await prepareNode(server, wish("b"));
+    expect(service.asked.slice(before).filter((asked) => asked === "set create")).toHaveLength(1);
+  });
+
+  test("a shorter history is taken and said; a node is never lowered", async () => {
+    const service = createEjabberdService({ mostItems: 120, lacks: ["deliver_notifications"] });
+    const server = serverOf(service);
+    await prepareNode(server, wish("a"));
+    const raised = await checkNode(server, wish("a", { keeping: "history" }));
+    expect(raised).toEqual({
+      ...{ is: "ready", keeping: "history", items: 100, did: "configured" },
+      deviation: "max_items: 100 instead of 251",
+    });
+    expect(await checkNode(server, wish("a"))).toMatchObject({
+      keeping: "history",
+      items: 100,
+    });
+  });
+
+  test("a node that publishing made by itself is set up; one that is gone is made", async () => {
+    const service = createEjabberdService({ lacks: ["deliver_notifications"] });
+    const server = serverOf(service);
+    await service.ask(requests.create("auto"));
+    expect(await prepareNode(server, wish("auto"))).toMatchObject({
+      did: "configured",
+      keeping: "history",
+      items: 1000,
+    });
+    expect(service.nodes.get("auto")?.get("notify_delete")).toBe("1");
+    service.nodes.clear();
+    expect(await checkNode(server, wish("auto"))).toMatchObject({ did: "created", items: 1 });
+  });
+});
+
+test("a node that stays open though it should be a whitelist is not published to", async () => {
+  const service = createEjabberdService();
+  const deaf: Server = serverOf({
+    ask: async (iq) => {
+      const answer = await service.ask(iq);
+      service.nodes.get("a")?.set("access_model", "open");
+      return answer;
+    },
+  });
+  expect(await prepareNode(deaf, wish("a", { access: { members: ["bob@test"] } }))).toMatchObject({
+    is: "failed",
+    answer: { condition: "configuration-not-kept", text: expect.stringContaining("access_model") },
+  });
+});
+
+test("somebody else's node is used as it is, and nothing is believed of its room", async () => {
+  const conflict: IqAnswer = { is: "error", type: "cancel", condition: "conflict" };
+  const forbidden: IqAnswer = { is: "error", type: "auth", condition: "forbidden" };
+  const answers = [conflict, forbidden];
+  const server = serverOf({ ask: async () => answers.shift() ?? forbidden });
+  expect(await prepareNode(server, wish("a", { keeping: "history" }))).toEqual({
+    ...{ is: "ready", keeping: "history", items: 1, did: "nothing", deviation: "not-owner" },
+  });
+});
+
+test("whatever a server answers, it ends within a few requests, and ready only where a form was read", async () => {
+  const conditions = [
+    "conflict",
+    "forbidden",
+    "item-not-found",
+    "bad-request",
+    "not-acceptable",
+    "resource-constraint",
+  ];
+  const form = (items: string, access: string): string =>
+    `<iq><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure><x xmlns='jabber:x:data'>
+    <field var='pubsub#max_items'><value>${items}</value></field>
+    <field var='pubsub#access_model'><value>${access}</value></field></x></configure></pubsub></iq>`;
+  const answer: fc.Arbitrary<IqAnswer> = fc.oneof(
+    fc.constant({ is: "result" as const, stanza: element("iq") }),
+    fc
+      .tuple(fc.constantFrom("1", "20", "max", "", "-1", "x"), fc.constantFrom("open", "whitelist"))
+      .map(([items, access]) => ({ is: "result" as const, stanza: parsed(form(items, access)) })),
+    fc
+      .tuple(fc.constantFrom(...conditions), fc.constantFrom("wait", "cancel", "modify"))
+      .map(([condition, type]): IqAnswer => ({ is: "error", type: type as "wait" | "cancel", condition })), // One of them.
+    fc.constantFrom<IqAnswer>({ is: "unanswered" }, { is: "aborted" }, { is: "poison", reason: "x" }),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(answer, { minLength: 1, maxLength: 12 }),
+      fc.constantFrom("state" as const, "history" as const),
+      async (answers, keeping) => {
+        let asked = 0;
+        let forms = 0;
+        const server = serverOf({
+          async ask() {
+            const next = answers[asked++ % answers.length] ?? { is: "aborted" as const };
+            if (next.is === "result" && next.stanza.children.length > 0) forms += 1;
+            return next;
+          },
+        });
+        const end = await checkNode(server, wish("a", { keeping }));
+        expect(asked).toBeLessThan(30);
+        if (end.is === "ready" && end.deviation !== "not-owner") {
+          expect(forms).toBeGreaterThan(0);
+          expect(end.items).toBeGreaterThanOrEqual(0);
+          if (keeping === "history") expect(end.keeping).toBe("history");
+        }
+      },
+    ),
+    { numRuns: process.env["NOMQ_LONG"] ? 20_000 : 500 },
+  );
+});

@@ -1,0 +1,99 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  MOST_REMEMBERED,
+  missedOf,
+  type NodeMemory,
+  readMemory,
+  withCurrent,
+  withEvent,
+  writeMemory,
+} from "../../src/receiving/node-memory.ts";
+
+const numRuns = process.env["NOMQ_LONG"] ? 20_000 : 300;
+const empty: NodeMemory = { node: "n", channel: "c", events: new Map() };
+const seen = (ids: Iterable<string>): NodeMemory =>
+  [...ids].reduce((memory, id) => withEvent(memory, id, `p${id}`), empty);
+const listed = (ids: readonly string[]): { id: string; print: string }[] =>
+  ids.map((id) => ({ id, print: `p${id}` }));
+const numbered = (from: number, to: number): string[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, n) => `e${from + n}`);
+
+describe("what was missed of a node", () => {
+  test("for any outage and any history: each event that is still there once, none twice, in order", () => {
+    fc.assert(
+      fc.property(fc.nat(150), fc.nat(150), fc.integer({ min: 1, max: 200 }), (before, away, history) => {
+        const memory = seen(numbered(0, before));
+        const there = numbered(0, before + away).slice(-history);
+        const { items, isGap } = missedOf(memory, listed(there));
+        expect(items.map(({ id }) => id)).toEqual(there.filter((id) => Number(id.slice(1)) >= before));
+        // Nothing is missing unless all that was seen is gone; then something may be.
+        if (away > history) expect(isGap).toBe(before > 0);
+        if (away < history && before > 0) expect(isGap).toBe(false);
+      }),
+      { numRuns },
+    );
+  });
+
+  test("events retracted one by one, up to all but one of those remembered, lose nothing", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: MOST_REMEMBERED - 1 }),
+        fc.integer({ min: 1, max: 20 }),
+        (gone, news) => {
+          const memory = seen(numbered(0, 100));
+          const there = [...numbered(0, 100 - gone), ...numbered(100, 100 + news)];
+          const { items, isGap } = missedOf(memory, listed(there));
+          expect(items.map(({ id }) => id)).toEqual(numbered(100, 100 + news));
+          expect(isGap).toBe(false);
+        },
+      ),
+      { numRuns },
+    );
+  });
+
+  test("an item that was overwritten is new, wherever the server puts it", () => {
+    const memory = seen(["a", "b", "c"]);
+    const changed = { id: "a", print: "other" };
+    const [b, c] = listed(["b", "c"]);
+    if (b === undefined || c === undefined) throw new Error("unreachable");
+    expect(missedOf(memory, [b, c, changed]).items).toEqual([changed]);
+    expect(missedOf(memory, [changed, b, c]).items).toEqual([changed]);
+    expect(missedOf(memory, [{ id: "a", print: "other" }, b, { id: "c", print: "new" }])).toEqual({
+      items: [changed, { id: "c", print: "new" }],
+      isGap: false,
+    });
+  });
+});
+
+describe("a memory that lasts", () => {
+  test("comes back as it was", () => {
+    const text = fc.string({ unit: "grapheme", maxLength: 6 });
+    fc.assert(
+      fc.property(
+        text,
+        fc.array(fc.tuple(text, text), { maxLength: 100 }),
+        fc.boolean(),
+        (node, events, isOwn) => {
+          let memory: NodeMemory = { ...empty, node };
+          for (const [id, print] of events) memory = withEvent(memory, id, print);
+          memory = withCurrent(memory, { print: "p", isOwn });
+          expect(readMemory(writeMemory(memory))).toEqual(memory);
+          expect(memory.events.size).toBeLessThanOrEqual(MOST_REMEMBERED);
+        },
+      ),
+      { numRuns },
+    );
+  });
+
+  test.each([
+    "",
+    "null",
+    "{}",
+    '{"node":1}',
+    '{"node":"n","channel":"+","events":[]}',
+    '{"node":"n","channel":"c","events":[[1]]}',
+  ])("%j is none", (text) => {
+    expect(readMemory(Buffer.from(text))).toBeUndefined();
+  });
+});
