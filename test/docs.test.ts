@@ -39,11 +39,22 @@ describeWithPeers("commands of README.md", ["mosquitto-clients", "iproute2", "ut
 });
 
 const NAMESPACE = ["iproute2", "util-linux"];
-const withDebian = examples.filter((file) => /coap-client|mosquitto_/.test(readPage(join("examples", file))));
-describe.each([
-  { files: examples.filter((file) => !withDebian.includes(file)), needs: NAMESPACE },
-  { files: withDebian, needs: [...NAMESPACE, "libcoap3-bin", "mosquitto-clients"] },
-])("with $needs", ({ files, needs }) => {
+const debian = (file: string): string[] => {
+  const text = readPage(join("examples", file));
+  const programs = {
+    "libcoap3-bin": /coap-client/,
+    "mosquitto-clients": /mosquitto_/,
+    prosody: /spawn\("prosody"/,
+  };
+  return Object.entries(programs).flatMap(([name, called]) => (called.test(text) ? [name] : []));
+};
+const byNeeds = Map.groupBy(examples, (file) => debian(file).join());
+describe.each(
+  [...byNeeds].map(([names, files]) => ({
+    files,
+    needs: [...NAMESPACE, ...names.split(",").filter((name) => name !== "")],
+  })),
+)("with $needs", ({ files, needs }) => {
   describeWithPeers("examples", needs, () => {
     namespaceTest.each(files)("%s runs and says what its head promises", async (file) => {
       const promised = [...readPage(join("examples", file)).matchAll(/^\/\/ Prints: (.*)$/gm)];
