@@ -14,6 +14,8 @@ export interface ProsodySetup {
   readonly certificateFor?: string;
   /** Modules that are not loaded: `smacks` for a server without stream management. */
   readonly without?: readonly string[];
+  /** Modules that are loaded besides: `limits`. */
+  readonly including?: readonly string[];
   /** Nodes and items live in memory, and no longer than the process. Default false: in files. */
   readonly memory?: boolean;
   /** False: no pubsub service is there. Default true. */
@@ -35,8 +37,17 @@ const MODULES = ["disco", "roster", "saslauth", "ping", "smacks", "pep", "offlin
 
 /** Its configuration file. */
 export function prosodyConfig(place: ProsodyPlace, setup: ProsodySetup): string {
-  const { tls = false, without = [], admins = ["gw@localhost"], hosts = [], pubsub = true } = setup;
-  const modules = [...MODULES, ...(tls ? ["tls"] : [])].filter((name) => !without.includes(name));
+  const {
+    tls = false,
+    without = [],
+    including = [],
+    admins = ["gw@localhost"],
+    hosts = [],
+    pubsub = true,
+  } = setup;
+  const modules = [...MODULES, ...including, ...(tls ? ["tls"] : [])].filter(
+    (name) => !without.includes(name),
+  );
   const list = (values: readonly string[]): string => `{ ${values.map((one) => `"${one}"`).join("; ")} }`;
   return `
 run_as_root = true
