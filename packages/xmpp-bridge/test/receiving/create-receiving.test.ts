@@ -1,0 +1,103 @@
+import { expect, test } from "vitest";
+import { item, jsonXml, scripted } from "./scripted-world.ts";
+
+test("ejabberd tells of an evicted state as of a retracted one: the server is asked before anything is cleared", async () => {
+  await using it = await scripted("n");
+  it.nodes.get("n")?.set("current", jsonXml("1"));
+  it.online(false);
+  await it.clock.advance(0);
+  expect(it.texts).toEqual(["[1]"]);
+  // Evicted, and published again by its owner before our question arrives.
+  it.tell("n", "<retract id='current'/>");
+  await it.clock.advance(0);
+  expect(it.texts).toEqual(["[1]"]);
+  it.tell("n", "<retract id='e1'/>");
+  it.nodes.get("n")?.delete("current");
+  it.tell("n", "<retract id='current'/>");
+  await it.clock.advance(0);
+  expect(it.texts).toEqual(["[1]", "[]"]);
+  expect(it.receiving.counts()).toMatchObject({ evicted: 1, cleared: 1 });
+});
+
+test("a resumed session asks nothing; a new one reads what was missed before what is told", async () => {
+  await using it = await scripted("n");
+  it.online(false);
+  await it.clock.advance(0);
+  it.tell("n", item("e1", "1"));
+  await it.clock.advance(0);
+  const before = it.asked.length;
+  it.online(true);
+  await it.clock.advance(0);
+  expect(it.asked.length).toBe(before);
+  for (const n of ["1", "2", "3"]) it.nodes.get("n")?.set(`e${n}`, jsonXml(n));
+  it.online(false);
+  it.nodes.get("n")?.set("e4", jsonXml("4"));
+  it.tell("n", item("e4", "4"));
+  it.tell("n", item("e5", "5"));
+  await it.clock.advance(0);
+  expect(it.texts).toEqual(["1", "2", "3", "4", "5"]);
+  expect(it.receiving.counts()).toMatchObject({ caughtUp: 3, duplicates: 1, gaps: 0 });
+});
+
+test("nodes that the service lost, subscriptions and all, are subscribed again; a state that went with them is cleared", async () => {
+  await using it = await scripted("n");
+  it.nodes.get("n")?.set("current", jsonXml("1"));
+  it.online(false);
+  await it.clock.advance(0);
+  it.subscribed.clear();
+  it.nodes.get("n")?.clear();
+  it.online(false);
+  await it.clock.advance(0);
+  expect(it.texts).toEqual(["[1]", "[]"]);
+  expect([...it.subscribed]).toEqual(["n"]);
+  it.nodes.delete("n");
+  it.subscribed.clear();
+  await it.clock.advance(60_000);
+  expect(it.receiving.counts().subscribed).toBe(0);
+});
+
+test("when the hub is slower than the server, notifications are put aside and read from the history later", async () => {
+  await using it = await scripted("n");
+  it.online(false);
+  await it.clock.advance(0);
+  it.tell("n", item("e0", "0"));
+  await it.clock.advance(0);
+  it.hub = "hangs";
+  const many = 2_500;
+  for (let n = 1; n <= many; n += 1) {
+    it.nodes.get("n")?.set(`e${n}`, jsonXml(String(n)));
+    it.tell("n", item(`e${n}`, String(n)));
+  }
+  await it.clock.advance(0);
+  expect(it.receiving.counts().waiting).toBeLessThanOrEqual(2_000);
+  it.release();
+  for (let turn = 0; turn < 50 && it.texts.length < many; turn += 1) await it.clock.advance(10);
+  expect(new Set(it.texts).size).toBe(many + 1);
+  expect(it.receiving.counts().overflowed).toBeGreaterThan(0);
+  expect(it.texts.at(-1)).toBe(String(many));
+});
+
+test("items that cannot be read, and nodes that nobody asked for, are counted and no more", async () => {
+  await using it = await scripted("n");
+  it.online(false);
+  await it.clock.advance(0);
+  it.tell("n", "<item id='a'/>");
+  it.tell("n", `<item id='b'>${jsonXml("1")}${jsonXml("2")}</item>`);
+  it.tell("n", `<item>${jsonXml("1")}</item>`);
+  it.tell(
+    "n",
+    "<item id='c'><data xmlns='urn:nomq:xmpp:0' xmlns:n='urn:nomq:xmpp:0' n:enc='base64'>%%</data></item>",
+  );
+  it.tell("other", item("d", "1"));
+  await it.clock.advance(0);
+  expect(it.texts).toEqual([]);
+  expect(it.receiving.counts()).toMatchObject({ malformed: 4, unwanted: 1, received: 4 });
+});
+
+test("stopped in the middle of everything it leaves no timer", async () => {
+  const it = await scripted("a", "b", "c");
+  it.online(false);
+  it.tell("a", item("e", "1"));
+  await it[Symbol.asyncDispose]();
+  expect(it.clock.pending()).toBe(0);
+});

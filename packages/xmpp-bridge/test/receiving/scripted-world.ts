@@ -1,0 +1,123 @@
+import { createHub, createMemoryStore, type Draft, type Port, type Receipt } from "@nomq/core";
+import { createFakeClock, type FakeClock } from "@nomq/core/testing";
+import type { IqAnswer, Link, LinkState } from "../../src/link/link.ts";
+import { createReceiving } from "../../src/receiving/create-receiving.ts";
+import type { Receiving } from "../../src/receiving/receiving.ts";
+import type { Element } from "../../src/stream/element.ts";
+import { parsed } from "../parsed.ts";
+
+const PUBSUB = "http://jabber.org/protocol/pubsub";
+const EVENT = `${PUBSUB}#event`;
+
+/** Receiving with a link that a script answers. */
+export interface Scripted extends AsyncDisposable {
+  readonly receiving: Receiving;
+  readonly clock: FakeClock;
+  /** Requests so far, as the name of what is asked and its node. */
+  readonly asked: string[];
+  /** What was published, state in brackets. */
+  readonly texts: string[];
+  /** Items by node, oldest first, as XML of the payload by id. */
+  readonly nodes: Map<string, Map<string, string>>;
+  readonly subscribed: Set<string>;
+  /** While set, the hub answers nothing. */
+  hub: "answers" | "hangs";
+  online(resumed: boolean): void;
+  tell(node: string, inside: string, attributes?: string): void;
+  release(): void;
+}
+
+/** Makes one with those nodes. */
+export async function scripted(...channels: readonly string[]): Promise<Scripted> {
+  const clock = createFakeClock();
+  const hub = createHub({ store: createMemoryStore(), clock });
+  await hub.start();
+  const real = hub.port("xmpp");
+  const texts: string[] = [];
+  const asked: string[] = [];
+  const held: (() => void)[] = [];
+  const nodes = new Map(channels.map((channel) => [channel, new Map<string, string>()]));
+  const subscribed = new Set<string>();
+  const stateHearers: ((state: LinkState) => void)[] = [];
+  const stanzaHearers: ((stanza: Element) => void)[] = [];
+  let state: LinkState = { is: "connecting", attempt: 1, since: 0 };
+
+  const publish = async ({ payload, retain }: Draft): Promise<Receipt> => {
+    if (world.hub === "hangs") await new Promise<void>((resolve) => held.push(resolve));
+    const text = Buffer.from(payload).toString();
+    texts.push(retain ? `[${text}]` : text);
+    return { id: "x", channel: "c", at: "stored", outcomes: [] };
+  };
+  const port: Port = Object.assign(Object.create(real), { publish, clock });
+  const answer = (iq: Element): string => {
+    const [query] = iq.children.filter((child) => typeof child !== "string");
+    const [action] = query?.getChildElements() ?? [];
+    const node = action?.attrs["node"] ?? query?.attrs["node"] ?? "";
+    asked.push(`${action?.name ?? query?.name} ${node}`.trim());
+    const items = nodes.get(node);
+    if (action?.name === "subscriptions")
+      return `<subscriptions>${[...subscribed].map((each) => `<subscription node='${each}' jid='gw@h/r'/>`).join("")}</subscriptions>`;
+    if (action?.name === "subscribe") subscribed.add(node);
+    if (action?.name === "items") {
+      const ids = action.getChildren("item").map(({ attrs }) => attrs["id"] ?? "");
+      const most = Number(action.attrs["max_items"] ?? 1_000);
+      const found = [...(items ?? [])].filter(([id]) => ids.length === 0 || ids.includes(id)).slice(-most);
+      return `<items node='${node}'>${found.map(([id, xml]) => `<item id='${id}'>${xml}</item>`).join("")}</items>`;
+    }
+    return "";
+  };
+  const list = (node: string | undefined): string =>
+    node === undefined
+      ? [...nodes.keys()].map((each) => `<item node='${each}'/>`).join("")
+      : [...(nodes.get(node)?.keys() ?? [])].map((id) => `<item name='${id}'/>`).join("");
+  const request = async (iq: Element): Promise<IqAnswer> => {
+    const query = iq.getChild("query");
+    const inside = answer(iq);
+    const body =
+      query === undefined
+        ? `<pubsub xmlns='${PUBSUB}'>${inside}</pubsub>`
+        : `<query xmlns='${query.getNS()}'>${list(query.attrs["node"])}</query>`;
+    return { is: "result", stanza: parsed(`<iq type='result'>${body}</iq>`) };
+  };
+  const hear = <What>(list: ((what: What) => void)[]) => {
+    return (hearer: (what: What) => void): (() => void) => {
+      list.push(hearer);
+      return () => void list.splice(list.indexOf(hearer), 1);
+    };
+  };
+  // Only what receiving uses of a link.
+  const link = {
+    ...{ request, state: () => state, onState: hear(stateHearers), onStanza: hear(stanzaHearers) },
+  } as unknown as Link;
+  const receiving = createReceiving({
+    ...{ link, port, attachment: "x", pubsub: "pubsub.h", subscribe: ["#"], gateway: "g" },
+  });
+  await receiving.restore();
+  receiving.start();
+  const world: Scripted = {
+    ...{ receiving, clock, asked, texts, nodes, subscribed, hub: "answers" },
+    online(resumed) {
+      state = { is: "online", jid: "gw@h/r", resumed, since: 0 };
+      for (const hearer of [...stateHearers]) hearer(state);
+    },
+    tell(node, inside, attributes = "") {
+      const stanza = parsed(
+        `<message from='pubsub.h'${attributes}><event xmlns='${EVENT}'><items node='${node}'>${inside}</items></event></message>`,
+      );
+      for (const hearer of [...stanzaHearers]) hearer(stanza);
+    },
+    release() {
+      world.hub = "answers";
+      for (const go of held.splice(0)) go();
+    },
+    async [Symbol.asyncDispose]() {
+      world.release();
+      await receiving[Symbol.asyncDispose]();
+      await hub[Symbol.asyncDispose]();
+    },
+  };
+  return world;
+}
+
+export const item = (id: string, value: string): string => `<item id='${id}'>${jsonXml(value)}</item>`;
+export const jsonXml = (value: string): string => `<json xmlns='urn:xmpp:json:0'>${value}</json>`;
