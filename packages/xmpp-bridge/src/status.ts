@@ -39,6 +39,8 @@ export function statusOf(parts: StatusParts): StatusNow {
 function offline(service: string, link: Exclude<LinkState, { readonly is: "online" }>): StatusNow {
   switch (link.is) {
     case "connecting":
+      // A wrong password is not mended by trying it again: the status says so until somebody is let in.
+      if (link.after?.fatal) return { state: "degraded", reason: `${service}: ${link.after.reason}` };
       return { state: "reconnecting", reason: `connecting to ${service}` };
     case "waiting":
       return { state: link.fatal ? "degraded" : "reconnecting", reason: `${service}: ${link.reason}` };
