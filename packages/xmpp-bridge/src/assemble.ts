@@ -1,4 +1,4 @@
-import type { Attachment, Message, Port } from "@nomq/core";
+import { type Attachment, isValidFilter, type Message, type Port } from "@nomq/core";
 import type { Counters } from "./counters.ts";
 import { createLink } from "./link/create-link.ts";
 import type { Link } from "./link/link.ts";
@@ -43,49 +43,39 @@ export interface AssembleUse {
   readonly noService: (reason: string) => void;
 }
 
-/** The name of the attachment. */
-export const attachmentName = (pubsub: string): string => `xmpp:${pubsub}`;
-
 /** Makes the parts, restores what earlier runs wrote down and claims the peer, paused. Opens no socket. */
 export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
   const { settings, counters } = use;
-  const { pubsub, history, outbox } = settings;
+  const { pubsub, history, outbox, publish, subscribe } = settings;
   const { clock, log } = port;
+  const name = `xmpp:${pubsub}`;
+  const known = createKnownNodes();
+  const sent = (item: SentItem): void => receiving.sent(item);
   const expiries: Expiries = createExpiries({
     clock,
     retract: (item) => retractExpired({ link, pubsub, counters, log, sent }, item),
     remember: (changes) => port.remember(changes),
     overflow: () => counters.count("unexpired"),
   });
-  const sent = (item: SentItem): void => receiving.sent(item);
   const gateway = await restoreOwn(port, expiries);
   const link = createLink({ ...settings, resource: `nomq-${gateway}`, window: WINDOW, clock, log });
-  const nodes = createNodes({ link, pubsub, clock, log, history });
-  const receiving = createReceiving({
-    ...{ link, port, pubsub, gateway, subscribe: settings.subscribe },
-    attachment: attachmentName(pubsub),
-    changed: nodes.forget,
-  });
+  const rebuilt = (channel: string): void => {
+    known.stateGone(channel);
+    if (isValidFilter(channel)) attachment.repair([channel]);
+  };
+  const nodes = createNodes({ link, pubsub, clock, log, history, rebuilt });
+  const own = { link, port, pubsub, gateway };
+  const receiving = createReceiving({ ...own, subscribe, attachment: name, changed: nodes.forget });
   await receiving.restore();
   const refusing = createProblemNodes(() => clock.now());
-  const publisher = createPublisher({
-    ...{ port, link, nodes, pubsub, gateway, expiries, known: createKnownNodes() },
-    sent,
-    tell: teller(port, refusing, use),
-  });
+  const tell = teller(port, refusing, use);
+  const publisher = createPublisher({ ...own, nodes, known, expiries, sent, tell });
   const attachment = await port.attach({
-    name: attachmentName(pubsub),
-    as: "*",
-    filters: settings.publish,
-    durable: true,
-    retained: "deliver",
-    window: WINDOW,
-    ordered: true,
+    ...{ name, as: "*", filters: publish, durable: true, retained: "deliver" },
+    ...{ window: WINDOW, ordered: true, maxPayload: MAX_PAYLOAD_BYTES, deliver: publisher.deliver },
     // Items say which gateway they are of: what comes back is told by that.
     echoes: false,
-    maxPayload: MAX_PAYLOAD_BYTES,
     ...(outbox === undefined ? {} : { outbox }),
-    deliver: publisher.deliver,
   });
   attachment.pause("not started");
   return { port, link, nodes, attachment, publisher, receiving, expiries, refusing };

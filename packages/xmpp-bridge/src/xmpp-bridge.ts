@@ -1,5 +1,5 @@
 import type { AbortOptions, Bridge, CancelTimer, Port } from "@nomq/core";
-import { createStatusFeed, isValidFilter, NomqError, systemClock } from "@nomq/core";
+import { createStatusFeed, NomqError, systemClock } from "@nomq/core";
 import { assemble, type Parts } from "./assemble.ts";
 import { createCounters, type XmppCounts } from "./counters.ts";
 import { type XmppBridgeOptions, xmppSettings } from "./options.ts";
@@ -67,10 +67,8 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
   const attach = async (port: Port): Promise<void> => {
     const noService = (reason: string): void => attached?.watch.lost(reason);
     const parts = await assemble(port, { settings, counters, changed: say, noService });
-    const watch = createServiceWatch({
-      ...{ link: parts.link, nodes: parts.nodes, clock: port.clock, changed: moved },
-      rebuilt: (channels) => parts.attachment.repair(channels.filter(isValidFilter)),
-    });
+    const { link, nodes } = parts;
+    const watch = createServiceWatch({ link, nodes, clock: port.clock, changed: moved });
     attached = { ...parts, watch };
     counted = attached;
     stopping = undefined;

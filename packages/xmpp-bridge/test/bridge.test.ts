@@ -141,6 +141,17 @@ describeWithPeers("a Prosody that goes", ["prosody", "openssl"], () => {
     await expect.poll(async () => texts(await alice.items("b"))).toEqual(["current: 2"]);
   });
 
+  test("a node that somebody deletes is made again for the next event, with its state", async () => {
+    await using server = await startProsody({ memory: true });
+    await using gw = await connectClient(server, "gw");
+    await using world = await startBridge(server);
+    await world.outcome({ channel: "a", text: "state", qos: 1, retain: true });
+    await gw.delete("a");
+    expect(await world.outcome({ channel: "a", text: "event", qos: 1 })).toBe("delivered");
+    await expect.poll(async () => texts(await gw.items("a"))).toEqual(["event", "current: state"]);
+    expect(world.bridge.counts().nodes?.rebuilt).toBe(1);
+  });
+
   test("a stop does not wait for it, and what was not sent comes in the next run", async () => {
     const store = createMemoryStore();
     await using server = await startProsody();

@@ -20,6 +20,8 @@ export interface NodesOptions {
   readonly access?: NodeAccess;
   /** Nodes known at once; the oldest is asked for again when it is next used. Default 100,000. */
   readonly mostNodes?: number;
+  /** A node that was there has gone, and has been made again, empty. */
+  rebuilt?(channel: string): void;
 }
 
 /** Checked at a time after a new session, so that publishing keeps most of the window. */
@@ -95,7 +97,7 @@ export function createNodes(options: NodesOptions): Nodes {
     const node = nodeOfChannel(entry.channel);
     const current = session;
     if (isEnough(entry, keeping, current) && entry.ready !== undefined) return entry.ready;
-    const wasThere = entry.ready !== undefined && entry.session !== current;
+    const wasThere = entry.ready !== undefined;
     const asking: Server = {
       ...server,
       ask: (iq) => link.request(iq, signal === undefined ? {} : { signal }),
@@ -110,6 +112,7 @@ export function createNodes(options: NodesOptions): Nodes {
     const result = await (entry.ready === undefined ? prepareNode(asking, wish) : checkNode(asking, wish));
     entry.isRebuilt = wasThere && result.is === "ready" && result.did === "created";
     if (entry.isRebuilt) counts.rebuilt += 1;
+    if (entry.isRebuilt) options.rebuilt?.(entry.channel);
     // A session that began meanwhile may be another server's: the next use looks again.
     entry.session = current;
     return settle(entry, node, result);

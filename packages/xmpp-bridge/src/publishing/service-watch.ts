@@ -26,8 +26,6 @@ export interface ServiceWatchUse {
   readonly clock: Pick<Clock, "after">;
   /** Called on every change. */
   readonly changed: (state: ServiceState) => void;
-  /** The nodes of these channels were gone, and have been made again. */
-  readonly rebuilt: (channels: readonly string[]) => void;
 }
 
 const FIRST_AGAIN_MS = 2_000;
@@ -68,8 +66,7 @@ export function createServiceWatch(use: ServiceWatchUse): ServiceWatch {
     // At the start the hub sends all state anew, and with it come the nodes.
     const wasFirst = isFirst;
     isFirst = false;
-    const rebuilt = wasFirst ? [] : await nodes.recheck({ signal });
-    if (rebuilt.length > 0 && !signal.aborted) use.rebuilt(rebuilt);
+    if (!wasFirst) await nodes.recheck({ signal });
   };
   const end = (): void => {
     session.abort();
