@@ -16,7 +16,7 @@ import { type LinkEffect, type LinkInput, type Phase, step } from "./transition.
 
 /** Makes a {@link Link}; nothing is opened before `start`. */
 export function createLink(options: LinkOptions): Link {
-  const { clock, log = silentLog, random = Math.random } = options;
+  const { clock, domain, log = silentLog, random = Math.random } = options;
   const times = { ...LINK_TIMES, ...options.times };
   const counts = { attempts: 0, sessions: 0, resumptions: 0, replayed: 0 };
   const states = createHearers<LinkState>();
@@ -27,12 +27,11 @@ export function createLink(options: LinkOptions): Link {
   let stream: Stream | undefined;
   let resume: Resumable | undefined;
   let cancel: CancelTimer = () => undefined;
-  let jid = "";
-  let patience = 0;
+  const session = { jid: "", patience: 0 };
   const desk = createRequestDesk({
     ...options,
     log,
-    isFrom: (from, to) => isFromOf({ from, to, jid, domain: options.domain }),
+    isFrom: (from, to) => isFromOf({ from, to, jid: session.jid, domain }),
     write: (texts) => stream?.send(texts),
   });
 
@@ -68,19 +67,19 @@ export function createLink(options: LinkOptions): Link {
     tell({ is: "connecting", attempt: counts.attempts, since: clock.now(), ...(after && { after }) });
     stream = openStream({
       ...{ clock, onOnline: up, onStanza: receive, onEnd: down },
-      times: { ...times, deadAfterMs: times.deadAfterMs * 2 ** patience },
+      times: { ...times, deadAfterMs: times.deadAfterMs * 2 ** session.patience },
       maxStanza: options.maxReceived ?? 16_777_216,
       // Not by the desk: it must go out when the window is full.
-      onAsk: () => stream?.send([pingOf(options.domain)]),
+      onAsk: () => stream?.send([pingOf(domain)]),
       who: identityOf(options, resume),
     });
   };
-  const up = (session: { readonly jid: string; readonly resumed: boolean }): void => {
-    jid = session.jid;
-    counts[session.resumed ? "resumptions" : "sessions"] += 1;
+  const up = ({ jid, resumed }: { readonly jid: string; readonly resumed: boolean }): void => {
+    session.jid = jid;
+    counts[resumed ? "resumptions" : "sessions"] += 1;
     go({ is: "online" });
-    counts.replayed += desk.up(session.resumed);
-    tell({ is: "online", jid, resumed: session.resumed, since: clock.now() });
+    counts.replayed += desk.up(resumed);
+    tell({ is: "online", jid, resumed, since: clock.now() });
     desk.pump();
   };
   const receive = (stanza: Element): void => {
@@ -91,7 +90,7 @@ export function createLink(options: LinkOptions): Link {
   };
   const down = (end: StreamEnd, resumable: Resumable | undefined): void => {
     const upMs = phase.is === "online" ? clock.monotonic() - phase.upAt : undefined;
-    patience = patienceAfter(patience, { end, upMs }, times);
+    session.patience = patienceAfter(session.patience, { end, upMs }, times);
     resume = resumable;
     stream = undefined;
     desk.down(end);
@@ -111,9 +110,7 @@ export function createLink(options: LinkOptions): Link {
   return {
     start: () => go({ is: "start" }),
     state: () => state,
-    onState: states.add,
-    onStanza: stanzas.add,
-    request: desk.request,
+    ...{ onState: states.add, onStanza: stanzas.add, request: desk.request },
     counts: () => ({ ...counts, ...desk.counts() }),
     async [Symbol.asyncDispose]() {
       const before = phase.is;
