@@ -27,18 +27,24 @@ export interface FindingOptions {
 export interface Found {
   /** Channels by node, of all that are wanted. */
   readonly wanted: ReadonlyMap<string, string>;
-  /** Those of them that we are subscribed to already. */
-  readonly subscribed: ReadonlySet<string>;
-  /** Wanted by their full name, but not there. */
+  /** Nodes that we are subscribed to already; undefined: the service does not tell. */
+  readonly subscribed: ReadonlySet<string> | undefined;
+  /** What an operator should know. */
   readonly problems: readonly string[];
   /** Whether a node that is not in `wanted` is surely gone. */
   readonly isComplete: boolean;
 }
 
+/** How to look. */
+export interface LookOptions extends AbortOptions {
+  /** The first look of a session. */
+  readonly isFirst?: boolean;
+}
+
 /** Finds the nodes of the filters: no server knows wildcards, so nodes are listed, and the list is compared. */
 export interface Finding {
   /** Lists nodes and subscriptions, and ends subscriptions of ours that nothing asks for. */
-  look(jid: string, options?: AbortOptions & { readonly pages?: boolean }): Promise<Found>;
+  look(jid: string, options?: LookOptions): Promise<Found>;
 }
 
 /** Questions and unsubscriptions open at once. */
@@ -55,6 +61,9 @@ export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }
   /** Channels of nodes named by a hash, as far as they have told their titles. */
   const resolved = new Map<string, string>();
   let isCutSaid = false;
+  /** The service did not tell our subscriptions in this session. */
+  let isSilent = false;
+  let pages = false;
 
   const channelOf = (node: string, title: string | undefined): string | "title" | undefined => {
     const known = resolved.get(node);
@@ -89,13 +98,19 @@ export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }
   };
 
   return {
-    async look(jid, { signal, pages = false } = {}) {
+    async look(jid, { signal, isFirst = true } = {}) {
+      isSilent &&= !isFirst;
       const asked = signal === undefined ? {} : { signal };
-      const asking: Asking = { requests, ask: (iq) => link.request(iq, asked) };
+      const asking: Asking = {
+        requests,
+        ask: (iq, timeoutMs) => link.request(iq, timeoutMs === undefined ? asked : { ...asked, timeoutMs }),
+      };
+      if (isFirst && patterns.length > 0) pages = await hasPages(asking);
       const [listing, subscriptions] = await Promise.all([
         patterns.length === 0 ? { nodes: new Map<string, string | undefined>() } : listNodes(asking, pages),
-        listSubscriptions(asking),
+        isSilent ? undefined : listSubscriptions(asking),
       ]);
+      isSilent = subscriptions === undefined;
       const own = (subscriptions ?? []).filter((each) => each.jid === jid);
       const all = new Map([...own.map(({ node }) => [node, undefined] as const), ...listing.nodes]);
       const untitled = [...all]
@@ -114,7 +129,7 @@ export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }
       const missing = say(listing);
       if (missing !== undefined) problems.push(missing);
       await release(asking, own, wanted);
-      const subscribed = new Set(own.map(({ node }) => node));
+      const subscribed = isSilent ? undefined : new Set(own.map(({ node }) => node));
       return { wanted, subscribed, problems, isComplete: missing === undefined && problems.length === 0 };
     },
   };

@@ -1,7 +1,7 @@
 import type { IqAnswer } from "../link/link.ts";
 import { type Element, Namespace } from "../stream/element.ts";
 import { formIn } from "./config-form.ts";
-import { nextPageOf, type PubsubRequests } from "./pubsub-request.ts";
+import { nextPageOf, PAGES_FEATURE, type PubsubRequests } from "./pubsub-request.ts";
 
 /** More nodes of a service are not read. */
 const MOST_NODES = 100_000;
@@ -10,8 +10,14 @@ const PAGE = 200;
 /** Asks the service. */
 export interface Asking {
   readonly requests: PubsubRequests;
-  ask(iq: Element): Promise<IqAnswer>;
+  ask(iq: Element, timeoutMs?: number): Promise<IqAnswer>;
 }
+
+/**
+ * Once a node with subscribers was deleted, Prosody 0.12.3 never answers who asks for subscriptions (it stumbles over the
+ * missing node) until it is started anew.
+ */
+const SUBSCRIPTIONS_MS = 3_000;
 
 /** The nodes of a service. */
 export interface Listing {
@@ -19,6 +25,14 @@ export interface Listing {
   readonly nodes: ReadonlyMap<string, string | undefined>;
   /** Why nodes may be missing: a condition, or `cut-at-100`: ejabberd lists no more unless told (`max_nodes_discoitems`). */
   readonly missing?: string;
+}
+
+/** Whether the service lists in pages. */
+export async function hasPages({ ask, requests }: Asking): Promise<boolean> {
+  const answer = await ask(requests.info());
+  if (answer.is !== "result") return false;
+  const features = answer.stanza.getChild("query", Namespace.discoInfo)?.getChildren("feature") ?? [];
+  return features.some(({ attrs }) => attrs["var"] === PAGES_FEATURE);
 }
 
 /** Lists the nodes, page by page where the service has pages. */
@@ -61,7 +75,7 @@ export async function listSubscriptions({
   ask,
   requests,
 }: Asking): Promise<readonly Subscription[] | undefined> {
-  const answer = await ask(requests.subscriptions());
+  const answer = await ask(requests.subscriptions(), SUBSCRIPTIONS_MS);
   if (answer.is !== "result") return undefined;
   const list = answer.stanza.getChild("pubsub", Namespace.pubsub)?.getChild("subscriptions");
   const found: Subscription[] = [];

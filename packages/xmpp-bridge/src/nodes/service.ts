@@ -3,7 +3,7 @@ import type { IqAnswer, Link } from "../link/link.ts";
 import { Namespace } from "../stream/element.ts";
 import { formIn, type ServerForm } from "./config-form.ts";
 import type { PubsubService } from "./nodes.ts";
-import { PAGES_FEATURE, type PubsubRequests } from "./pubsub-request.ts";
+import type { PubsubRequests } from "./pubsub-request.ts";
 
 /** Answers that say that nobody serves pubsub there, or not to us. */
 const ABSENT: ReadonlySet<string> = new Set([
@@ -22,8 +22,6 @@ export interface KnownService {
   readonly service: PubsubService;
   /** The form of new nodes; absent where it keeps that to itself. */
   readonly defaults?: ServerForm;
-  /** Lists come in pages. */
-  readonly pages: boolean;
 }
 
 /** Who the service is, and which fields its nodes have. */
@@ -36,20 +34,19 @@ export async function askService(
     link.request(requests.info(), first),
     link.request(requests.defaults(), first),
   ]);
-  if (info.is !== "result") return { service: withoutInfo(info), pages: false };
+  if (info.is !== "result") return { service: withoutInfo(info) };
   const query = info.stanza.getChild("query", Namespace.discoInfo);
   const identities = query?.getChildren("identity") ?? [];
   const own = identities.find(({ attrs }) => attrs["category"] === "pubsub" && attrs["type"] === "service");
   const features = new Set(query?.getChildren("feature").map(({ attrs }) => attrs["var"]));
   if (own === undefined && !features.has(Namespace.pubsub))
-    return { service: { is: "absent", reason: "no-pubsub-there" }, pages: false };
+    return { service: { is: "absent", reason: "no-pubsub-there" } };
   const defaults =
     form.is === "result"
       ? formIn(form.stanza.getChild("pubsub", Namespace.pubsubOwner)?.getChild("default"))
       : undefined;
   return {
     service: { is: "there", kind: kindOf(own?.attrs["name"], defaults) },
-    pages: features.has(PAGES_FEATURE),
     ...(defaults === undefined ? {} : { defaults }),
   };
 }

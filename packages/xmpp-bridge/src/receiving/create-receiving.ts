@@ -35,8 +35,6 @@ export interface ReceivingOptions {
   readonly findEveryMs?: number;
   /** Nodes subscribed at most. Default 10,000. */
   readonly mostNodes?: number;
-  /** The service lists its nodes in pages (XEP-0059). Asked at each round; default no. */
-  pages?(): boolean;
   /** A node was configured or deleted by somebody: what is known of it as a node of ours may be wrong. */
   changed?(channel: string): void;
 }
@@ -54,7 +52,10 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   const memories = createKeptMemories(port);
   const sentItems = createSentItems(port.clock);
   const gate = createGate(CAUGHT_UP_AT_ONCE);
-  const asking: Asking = { requests: requestsTo(pubsub), ask: (iq) => link.request(iq, { signal }) };
+  const asking: Asking = {
+    requests: requestsTo(pubsub),
+    ask: (iq, timeoutMs) => link.request(iq, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+  };
   const intake = createIntake({ gateway, pubsub, sentItems, tally, now: () => port.clock.now() });
   const events = createEvents({ ...options, asking, intake, sentItems, tally });
   const finding = createFinding({
@@ -125,11 +126,11 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     const state = link.state();
     return state.is === "online" ? state.jid : "";
   };
-  const look = async (): Promise<Found | undefined> => {
+  const look = async (isFirst = false): Promise<Found | undefined> => {
     const current = session;
     const own = jid();
     if (own === "" || signal.aborted) return undefined;
-    const found = await finding.look(own, { signal, pages: options.pages?.() ?? false });
+    const found = await finding.look(own, { signal, isFirst });
     if (current !== session || signal.aborted) return undefined;
     problems.tellAll(found.problems);
     looked = Promise.resolve(found);
@@ -137,7 +138,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       const place =
         places.get(node) ??
         places.add(known.get(node) ?? { node, channel, events: new Map() }, !known.has(node));
-      const isThere = found.subscribed.has(node);
+      const isThere = found.subscribed?.has(node) ?? place.isSubscribed;
       if (place.isSubscribed && isThere) continue;
       place.isSubscribed = isThere;
       if (place.catchUps === 0) places.push(place, { is: "catch-up" });
@@ -162,7 +163,9 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       place.isSubscribed = false;
       places.push(place, { is: "catch-up" });
     }
-    looking = looking.then(async () => first.resolve(await look())).finally(() => first.resolve(undefined));
+    looking = looking
+      .then(async () => first.resolve(await look(true)))
+      .finally(() => first.resolve(undefined));
     lookAgain();
   };
   const onStanza = (stanza: Element): void => {

@@ -121,6 +121,25 @@ describeWithPeers("nodes of a real Prosody become channels", ["prosody"], () => 
     await expect.poll(() => it.texts("t5/b")).toEqual(["[1]", "[]", "[2]"]);
   });
 
+  test("a Prosody that tells our subscriptions no more, for a node of them was deleted, is read all the same", async () => {
+    await alice.done(create("t9/gone"));
+    await alice.done(create("t9/stays"));
+    const store = createMemoryStore();
+    {
+      await using first = await receivingFrom(server.service, { subscribe: ["t9/+"], store });
+      await expect.poll(() => first.receiving.counts().subscribed).toBe(2);
+      await alice.done(owner("delete", "t9/gone"));
+      await alice.done(publish("t9/stays", "e1", json("1")));
+      await expect.poll(() => first.texts("t9/stays")).toEqual(["1"]);
+    }
+    await alice.done(publish("t9/stays", "e2", json("2")));
+    await using second = await receivingFrom(server.service, { subscribe: ["t9/+"], store });
+    await expect.poll(() => second.texts("t9/stays")).toEqual(["2"]);
+    await alice.done(create("t9/new"));
+    await expect.poll(() => second.receiving.counts().subscribed).toBe(2);
+    await alice.done(create("t9/gone"));
+  });
+
   test("only the service is heard", async () => {
     await alice.done(create("t6"));
     await using it = await receivingFrom(server.service, { subscribe: ["t6"] });
