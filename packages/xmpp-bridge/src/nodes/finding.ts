@@ -2,6 +2,7 @@ import { type AbortOptions, filterMatches, type Log } from "@nomq/core";
 import type { Link } from "../link/link.ts";
 import {
   type Asking,
+  hasPages,
   type Listing,
   listNodes,
   listSubscriptions,
