@@ -1,6 +1,7 @@
 import type { CoapBridge } from "@nomq/coap-bridge";
 import { type Bridge, type Hub, type Log, type NomqBridge, type Port, systemClock } from "@nomq/core";
 import type { MqttBridge } from "@nomq/mqtt-bridge";
+import type { XmppBridge } from "@nomq/xmpp-bridge";
 import type { Hono } from "hono";
 import { answerOf } from "./access/answer.ts";
 import { type AccessControl, OWNER } from "./access/index.ts";
@@ -33,6 +34,7 @@ export interface ApiSideOptions {
   nomq(): NomqBridge | undefined;
   mqtt(): MqttBridge | undefined;
   coap(): CoapBridge | undefined;
+  xmpp(): XmppBridge | undefined;
   reloadAccess(by: string): AccessReloaded;
   /** False while the gateway starts or stops. */
   isOpen(): boolean;
@@ -88,7 +90,7 @@ class OneApiSide implements ApiSide {
   }
 
   health(): Health {
-    const { bridges, hub, isOpen, nomq, mqtt, coap, store } = this.#options;
+    const { bridges, hub, isOpen, nomq, mqtt, coap, xmpp, store } = this.#options;
     return healthOf({
       isOpen,
       bridges: bridges(),
@@ -96,6 +98,7 @@ class OneApiSide implements ApiSide {
       nomq,
       mqtt,
       coap,
+      xmpp,
       storeProgress: () => hub.store(),
       store,
       clock: systemClock,
@@ -143,6 +146,7 @@ class OneApiSide implements ApiSide {
       nomq: this.#options.nomq()?.counts(),
       mqtt: this.#options.mqtt()?.counts(),
       coap: this.#options.coap()?.counts(),
+      xmpp: this.#options.xmpp()?.counts(),
       devices: this.#options.nomq()?.devices() ?? [],
       slowClients: this.#options.mqtt()?.slowClients() ?? [],
       http: this.#counters.read(this.#streams.count),

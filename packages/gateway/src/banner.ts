@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { relative } from "node:path";
-import type { AccessConfig, ListenerConfig } from "./config/config.ts";
+import type { AccessConfig, Config, ListenerConfig } from "./config/config.ts";
 import type { Running } from "./gateway.ts";
 
 /** What the banner shows besides what runs. */
@@ -19,6 +19,8 @@ export interface BannerOptions {
   readonly coapListen?: readonly ListenerConfig[];
   /** The HTTP listeners. Default none. */
   readonly httpListen?: readonly ListenerConfig[];
+  /** The XMPP section, if there is one. */
+  readonly xmpp?: NonNullable<Config["xmpp"]>;
   /** The access section, if there is one. */
   readonly access?: AccessConfig;
   /** What `nomq pub` needs to find this gateway, as typed: ` --data ./second`; empty for the default. */
@@ -34,6 +36,7 @@ export function readyLine({ listen, time, controlSocket }: Running): string {
 export function banner(running: Running, options: BannerOptions): string {
   const rows: [string, string][] = [
     ...Object.entries(running.listen).map(([name, urls]): [string, string] => [name, addressesText(urls)]),
+    ["xmpp", xmppText(options.xmpp)],
     ["time", running.time === undefined ? "" : `${running.time} (SNTP, for devices without Internet)`],
     ["reach", reachText(running)],
     ["data", dataText(options)],
@@ -91,6 +94,13 @@ function fromWhere(section: string, listen: readonly ListenerConfig[]): string {
   return who.every((each) => each === who[0])
     ? who.slice(0, 1).join("")
     : who.map((each, at) => `${section}.listen[${at}] ${each}`).join("; ");
+}
+
+/** Where this gateway is a client; what has become of it `/healthz` says. */
+function xmppText(xmpp: BannerOptions["xmpp"]): string {
+  if (xmpp === undefined) return "";
+  const { domain, username, service = `xmpp://${domain}:5222`, pubsub = `pubsub.${domain}` } = xmpp;
+  return `${username}@${domain} at ${service}, nodes of ${pubsub}`;
 }
 
 const addressesText = (urls: readonly string[]): string =>

@@ -14,6 +14,7 @@ import {
   silentLog,
 } from "@nomq/core";
 import { createMqttBridge, type MqttBridge } from "@nomq/mqtt-bridge";
+import { createXmppBridge, type XmppBridge } from "@nomq/xmpp-bridge";
 import { adviseOnRefusals } from "./access/advice.ts";
 import { type AccessControl, type AccessSettings, createAccessControl } from "./access/index.ts";
 import { type AccessReloaded, type AccessReloadUse, reloadAccess } from "./access/reload.ts";
@@ -87,6 +88,7 @@ class OneGateway implements Gateway {
   #nomq: NomqBridge | undefined;
   #mqtt: MqttBridge | undefined;
   #coap: CoapBridge | undefined;
+  #xmpp: XmppBridge | undefined;
   #isOpen = false;
   #opening: Promise<Running> | undefined;
   #ending: Promise<void> | undefined;
@@ -122,6 +124,7 @@ class OneGateway implements Gateway {
       nomq: () => this.#nomq,
       mqtt: () => this.#mqtt,
       coap: () => this.#coap,
+      xmpp: () => this.#xmpp,
       reloadAccess: (by) => this.reloadAccess(by),
       isOpen: () => this.#isOpen,
     });
@@ -206,7 +209,9 @@ class OneGateway implements Gateway {
     const { observe, poll, send } = this.#config.coap;
     if ([coap, observe, poll, send].some(({ length }) => length > 0))
       this.#coap = createCoapBridge({ ...this.#config.coap, listen: coap, about: () => this.#api.about() });
-    this.#bridges = [this.#nomq, this.#mqtt, this.#coap].filter((bridge) => bridge !== undefined);
+    const { xmpp } = this.#config;
+    if (xmpp !== undefined) this.#xmpp = createXmppBridge(xmpp);
+    this.#bridges = [this.#nomq, this.#mqtt, this.#coap, this.#xmpp].filter((bridge) => bridge !== undefined);
   }
 
   async #close(): Promise<void> {
@@ -242,5 +247,8 @@ function nomqOptions(nomq: NomqConfig, { keys }: KeysInEffect): NomqBridgeOption
   };
 }
 
+/** XMPP has none: it is a client only. */
 const addressesOf = (bridges: readonly Bridge[]): Readonly<Record<string, readonly string[]>> =>
-  Object.fromEntries(bridges.map((bridge) => [bridge.name, bridge.addresses()]));
+  Object.fromEntries(
+    bridges.filter(({ name }) => name !== "xmpp").map((bridge) => [bridge.name, bridge.addresses()]),
+  );

@@ -7,9 +7,10 @@ import {
   type ProtocolMapping,
 } from "@nomq/core";
 import { mqttMapping } from "@nomq/mqtt-bridge";
+import { xmppMapping } from "@nomq/xmpp-bridge";
 
 /** The table of every protocol that the gateway speaks. */
-export const MAPPINGS: readonly ProtocolMapping[] = [nomqMapping, mqttMapping, coapMapping];
+export const MAPPINGS: readonly ProtocolMapping[] = [nomqMapping, mqttMapping, coapMapping, xmppMapping];
 
 /** One end of a way: a variant of a protocol. */
 export interface WayEnd {

@@ -116,7 +116,7 @@ describe("nomq check", () => {
 
   test("a bad file: 1, every fault on a line of its own, or as JSON", async () => {
     using folder = testFolder();
-    folder.file("gateway.yaml", "nomq:\n  pase: 1\nxmpp: { domain: a.example }\n");
+    folder.file("gateway.yaml", "nomq:\n  pase: 1\ncoap: { psk: [{ id: a, key: b }] }\n");
     const plain = await nomq(["check", "gateway.yaml"], { cwd: folder.path }).ended;
     expect(plain).toEqual({
       code: 1,
@@ -124,7 +124,7 @@ describe("nomq check", () => {
       stderr:
         "config-invalid: 2 faults\n" +
         "  gateway.yaml:2:3: nomq.pase: is not a known key; did you mean pace?\n" +
-        "  gateway.yaml:3:1: xmpp: not available yet (XMPP); remove it\n",
+        "  gateway.yaml:3:9: coap.psk: not available yet (DTLS with pre-shared keys); remove it\n",
     });
     const json = await nomq(["check", "gateway.yaml", "--json"], { cwd: folder.path }).ended;
     expect(json.code).toBe(1);
@@ -139,7 +139,7 @@ describe("nomq check", () => {
           reason: "is not a known key",
           suggestion: "did you mean pace?",
         },
-        { path: "xmpp", line: 3, notYet: true },
+        { path: "coap.psk", line: 3, notYet: true },
       ],
     });
   });

@@ -263,8 +263,8 @@ describe("parts of a later version are checked, then refused by name", () => {
       "1:9: mqtt.remotes: not available yet (connecting to other MQTT brokers)",
     ],
     [
-      "xmpp: { service: 'xmpp://127.0.0.1:5222', password: { env: X }, tls: { required: true, ca: null } }",
-      "1:1: xmpp: not available yet (XMPP)",
+      "xmpp: { domain: a.example, username: gw, password: p, component: { service: 'xmpp://127.0.0.1:5347', domain: n.example, secret: s } }",
+      "1:55: xmpp.component: not available yet (serving XMPP nodes ourselves)",
     ],
   ])("%j", (text, message) => {
     expect(refusal(text)).toContain(`not-available-yet: gateway.yaml:${message}`);

@@ -69,7 +69,8 @@ describe("nomq explain", () => {
     ["nomq:ttl", "mqtt:retain", 2, "both sides name a property, and not the same one"],
     ["nomq:", "mqtt", 2, '"" is not in the mapping; known: '],
     ["nomq", "coap:nom", 2, "did you mean non?"],
-    ["xmpp:qos1", "mqtt", 1, "not-available-yet: xmpp is not available yet"],
+    ["xmp:qos1", "mqtt", 2, "did you mean xmpp?"],
+    ["xmpp:itme", "mqtt", 2, "did you mean item?"],
   ])("%s to %s ends with %i and says why", async (from, to, code, said) => {
     const ended = await explain(from, to);
     expect(ended.code).toBe(code);

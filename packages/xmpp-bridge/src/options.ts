@@ -49,8 +49,11 @@ export function xmppSettings(options: XmppBridgeOptions): XmppSettings {
   // Whoever writes no TypeScript, or reads a file, may have left them out.
   if (options.component !== undefined && options.component !== null)
     throw new NomqError("not-available-yet", "xmpp.component: component mode is not available yet");
-  checkText({ domain, username, password, pubsub });
-  checkService(service);
+  check("domain", xmppHostFault(domain));
+  check("username", xmppUsernameFault(username));
+  check("password", typeof password === "string" && password !== "" ? undefined : "must be given");
+  check("pubsub", xmppHostFault(pubsub));
+  check("service", xmppServiceFault(service));
   checkFilters("publish", publish);
   checkFilters("subscribe", subscribe);
   if (!Number.isInteger(history) || history < 2 || history > MOST_HISTORY)
@@ -61,22 +64,30 @@ export function xmppSettings(options: XmppBridgeOptions): XmppSettings {
   };
 }
 
-function checkText(texts: Readonly<Record<string, string | undefined>>): void {
-  for (const [name, text] of Object.entries(texts)) {
-    if (typeof text !== "string" || text === "") invalid(name, "must be given");
-  }
-  const { domain, username, pubsub } = texts;
-  if (/[@/\s]/.test(`${domain}${pubsub}`)) invalid("domain", "and `pubsub` are host names");
-  // RFC 7622 section 3.3.1; what is left is for the server to say.
-  if (/["&'/:<>@\s]/.test(`${username}`)) invalid("username", "is the part before the @ of the account");
+/** What is wrong with the name of a domain or service; undefined: nothing that is seen from here. */
+export function xmppHostFault(host: unknown): string | undefined {
+  const isHost = typeof host === "string" && host !== "" && !/[@/\s]/.test(host);
+  return isHost ? undefined : "expected the name of a domain, such as example.org";
 }
 
-function checkService(service: string): void {
-  const url = URL.canParse(service) ? new URL(service) : undefined;
+/** What is wrong with an account's name without its domain (RFC 7622 section 3.3.1); the rest its server says. */
+export function xmppUsernameFault(username: unknown): string | undefined {
+  const isName = typeof username === "string" && username !== "" && !/["&'/:<>@\s]/.test(username);
+  return isName ? undefined : "expected the part before the @ of the account, such as gateway";
+}
+
+/** What is wrong with a service's URL; never repeats it, which may hold a password. */
+export function xmppServiceFault(service: unknown): string | undefined {
+  const url = typeof service === "string" && URL.canParse(service) ? new URL(service) : undefined;
   if (url === undefined || !SCHEMES.includes(url.protocol) || url.hostname === "")
-    invalid("service", `${service} is no XMPP service; write xmpp://HOST:5222`);
-  else if (url.username !== "" || url.password !== "")
-    invalid("service", "holds credentials; write `username` and `password`");
+    return "expected xmpp:// or xmpps:// with a host, such as xmpp://127.0.0.1:5222, or ws:// or wss:// with a path";
+  return url.username === "" && url.password === ""
+    ? undefined
+    : "holds credentials: an account is given by username and password";
+}
+
+function check(name: string, fault: string | undefined): void {
+  if (fault !== undefined) invalid(name, fault);
 }
 
 function checkFilters(name: "publish" | "subscribe", filters: readonly string[]): void {

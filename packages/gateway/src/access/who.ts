@@ -16,6 +16,8 @@ export function whoCheck(who: string, path: string): WhoCheck {
   if (fault !== undefined) throw new NomqError("config-invalid", `${path}: ${fault}`);
   if (who === "*") return () => true;
   if (who === "anonymous") return (principal) => principal === "anonymous" || principal.startsWith("addr:");
+  // Servers tell JIDs as they compare them: in small letters (RFC 7622 section 3.3).
+  if (who.startsWith(JID)) return (principal) => principal === who.toLowerCase();
   if (who.startsWith(ADDR)) return fromNetwork(who.slice(ADDR.length));
   return (principal) => principal === who;
 }
@@ -29,11 +31,14 @@ export function whoFault(who: string): string | undefined {
   if (kind === "addr" && parseNetwork(name) === undefined) {
     return `"${who}" is no network; write addr:192.168.0.0/16 or addr:fd00::/8`;
   }
+  if (kind === "jid" && name.includes("/"))
+    return `"${who}" names a resource, and rules are about accounts; write jid:NAME@DOMAIN`;
   const isKnown = kind === "addr" || (colon !== -1 && name !== "" && KINDS.includes(kind));
   return isKnown ? undefined : `"${who}" names nobody; write ${FORMS}`;
 }
 
 const ADDR = "addr:";
+const JID = "jid:";
 
 function fromNetwork(cidr: string): WhoCheck {
   const network = parseNetwork(cidr);

@@ -9,6 +9,7 @@ import type {
   StoreProgress,
 } from "@nomq/core";
 import type { MqttBridge, MqttCounts } from "@nomq/mqtt-bridge";
+import type { XmppBridge, XmppCounts } from "@nomq/xmpp-bridge";
 import type { DurableStore } from "../store/index.ts";
 import { type CoapHealth, coapHealthOf, withSensors } from "./coap-health.ts";
 import { namedStill, type Still, stillPeers, withStill } from "./still.ts";
@@ -47,6 +48,8 @@ export interface Health {
   readonly mqtt?: MqttCounts;
   /** The CoAP side, and the sensors that are not fresh. Absent where the section asks for nothing. */
   readonly coap?: CoapHealth;
+  /** The XMPP side: its connection, what it published, received and refused, its nodes. Absent without the section. */
+  readonly xmpp?: XmppCounts;
 }
 
 /** Who is asked for the health of a gateway. */
@@ -56,6 +59,7 @@ export interface HealthSources {
   nomq(): Pick<NomqBridge, "counts" | "devices"> | undefined;
   mqtt(): Pick<MqttBridge, "counts" | "slowClients"> | undefined;
   coap(): Pick<CoapBridge, "name" | "counts" | "sensors"> | undefined;
+  xmpp(): Pick<XmppBridge, "counts"> | undefined;
   storeProgress(): StoreProgress;
   /** False while the gateway starts, when not every bridge is there yet, and while it stops. */
   isOpen(): boolean;
@@ -82,6 +86,7 @@ export function healthOf(sources: HealthSources): Health {
   const bridges = Object.fromEntries(sources.bridges.map((bridge) => [bridge.name, statusOf(bridge)]));
   const nomq = sources.nomq()?.counts();
   const mqtt = sources.mqtt()?.counts();
+  const xmpp = sources.xmpp()?.counts();
   return {
     live: true,
     // A remote that is away makes a bridge `reconnecting`; the gateway still serves everyone else.
@@ -96,6 +101,7 @@ export function healthOf(sources: HealthSources): Health {
     ...(nomq === undefined ? {} : { nomq }),
     ...(mqtt === undefined ? {} : { mqtt }),
     ...(coap === undefined ? {} : { coap }),
+    ...(xmpp === undefined ? {} : { xmpp }),
   };
 }
 

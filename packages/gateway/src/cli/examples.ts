@@ -57,6 +57,7 @@ export const EXAMPLES: Examples = {
     "nomq explain nomq:qos2 mqtt",
     "nomq explain mqtt5:retain nomq:device",
     "nomq explain coap:non mqtt:retain",
+    "nomq explain mqtt5:ttl xmpp",
     "nomq explain nomq mqtt --json",
   ),
   check: examples("nomq check gateway.yaml", "nomq check gateway.yaml --json"),

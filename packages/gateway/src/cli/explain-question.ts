@@ -1,4 +1,4 @@
-import { MAPPING_PROPERTIES, type MappingProperty, NomqError, type ProtocolMapping } from "@nomq/core";
+import { MAPPING_PROPERTIES, type MappingProperty, type ProtocolMapping } from "@nomq/core";
 import { nearest } from "../config/nearest.ts";
 import { MAPPINGS, type WayEnd } from "../mapping.ts";
 import { UsageError } from "./usage-error.ts";
@@ -11,9 +11,7 @@ export interface Named {
   readonly properties: readonly MappingProperty[] | undefined;
 }
 
-const LATER = ["xmpp"];
-
-/** Reads an argument. Throws a {@link UsageError} with a suggestion, or `not-available-yet`. */
+/** Reads an argument. Throws a {@link UsageError} with a suggestion. */
 export function readNamed(text: string): Named {
   const [first = "", ...rest] = text.split(":");
   const { mapping, variant } = readProtocol(first);
@@ -46,10 +44,10 @@ function readProtocol(word: string): { mapping: ProtocolMapping; variant: string
     const variant = variantLike(mapping, plain.slice(mapping.protocol.length));
     if (variant !== undefined) return { mapping, variant };
   }
-  if (LATER.includes(plain)) {
-    throw new NomqError("not-available-yet", `${plain} is not available yet; its mapping comes with it`);
-  }
-  throw unknown(word, [...MAPPINGS.map(({ protocol }) => protocol), ...LATER]);
+  throw unknown(
+    word,
+    MAPPINGS.map(({ protocol }) => protocol),
+  );
 }
 
 function variantLike({ variants }: ProtocolMapping, word: string): string | undefined {

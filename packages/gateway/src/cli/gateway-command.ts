@@ -62,6 +62,7 @@ function bannerOptions(
     mqttListen: config.mqtt.listen,
     coapListen: config.coap.listen,
     httpListen: config.http.listen,
+    ...(config.xmpp === undefined ? {} : { xmpp: config.xmpp }),
     ...(config.access === undefined ? {} : { access: config.access }),
     place: placeHere(config.data === "memory" ? { socket: running.controlSocket } : options),
   };

@@ -11,7 +11,7 @@ import { UsageError } from "./usage-error.ts";
 /** Makes the command line. What a command needs is loaded when it runs, so that help is quick. */
 export function createProgram(finish: Finish): Command {
   const program = new Command("nomq")
-    .description("One network of NoMQ, MQTT and CoAP devices: the gateway and its tools.")
+    .description("One network of NoMQ, MQTT, CoAP and XMPP: the gateway and its tools.")
     .version(gatewayVersion())
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
@@ -168,7 +168,7 @@ function addExplain(program: Command, finish: Finish): void {
     .description("say what becomes of a message's properties between two protocols")
     .argument(
       "<from>",
-      "nomq, nomq:device, nomq:node, mqtt, mqtt5, mqtt3.1.1, coap, coap:con, coap:non; with a property: nomq:qos2",
+      "nomq, nomq:device, nomq:node, mqtt, mqtt5, mqtt3.1.1, coap, coap:con, coap:non, xmpp, xmpp:item, xmpp:plain; with a property: nomq:qos2",
     )
     .argument("<to>", "the same")
     .option("--json", "one JSON object per line")

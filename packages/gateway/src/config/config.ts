@@ -2,6 +2,7 @@ import type { AckPoint, AnonymousRule, OutboxLimits } from "@nomq/core";
 import type { AccessRule, AccessToken, AccessUser } from "../access/index.ts";
 import type { CoapConfig } from "./coap-section.ts";
 import type { KeepConfig } from "./keep-section.ts";
+import type { XmppConfig } from "./xmpp-section.ts";
 
 /** A secret as the file gives it: the text itself, a file that holds it, or an environment variable. */
 export type Secret = string | { readonly file: string } | { readonly env: string };
@@ -115,6 +116,8 @@ export interface Config {
   readonly nomq: NomqConfig;
   readonly mqtt: MqttConfig;
   readonly coap: CoapConfig;
+  /** Absent: no XMPP. */
+  readonly xmpp?: XmppConfig;
   readonly keep: KeepConfig;
   /** Absent: NoMQ keys may do everything, and so may anonymous clients where a listener takes them. */
   readonly access?: AccessConfig;

@@ -14,6 +14,14 @@ type Text = z.ZodType<string, string>;
 export const text = (wanted: string, fits: (value: string) => boolean): Text =>
   z.string({ error: `expected ${wanted}` }).refine(fits, { error: `expected ${wanted}` });
 
+/** Text that a bridge judges: what is wrong with it, or undefined. `wanted` is said of what is no text. */
+export function judged(wanted: string, faultOf: (value: string) => string | undefined): Text {
+  return z.string({ error: wanted }).check((context) => {
+    const message = faultOf(context.value);
+    if (message !== undefined) context.issues.push({ code: "custom", message, input: context.value });
+  });
+}
+
 /** Text of one of these forms, which the published JSON Schema checks as well. */
 const patterned = (wanted: string, pattern: RegExp): z.ZodString =>
   z.string({ error: `expected ${wanted}` }).regex(pattern, { error: `expected ${wanted}` });
@@ -65,12 +73,7 @@ export const url = (schemes: readonly string[], example: string, portOptional = 
   );
 
 /** One CoAP resource: a URL with a host and, as it may be, a port, a path and a query (RFC 7252 section 6.1). */
-export const coapUrl: Text = z
-  .string({ error: "expected a CoAP URL such as coap://10.0.0.9/temp" })
-  .check((context) => {
-    const message = coapUrlFault(context.value);
-    if (message !== undefined) context.issues.push({ code: "custom", message, input: context.value });
-  });
+export const coapUrl: Text = judged("expected a CoAP URL such as coap://10.0.0.9/temp", coapUrlFault);
 
 /** Inline, `{ file: path }` or `{ env: NAME }`; read later, never shown. */
 export const secret: z.ZodType<string | { file: string } | { env: string }> = z.union(

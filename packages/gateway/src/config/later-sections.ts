@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { anyText, filter, list, name, secret, url, whole } from "./fields.ts";
+import { anyText, list, name, secret, url } from "./fields.ts";
 import { outbox, rule, tlsConnection } from "./shared-sections.ts";
 
 // Parts of the file that are checked today and served in a later version: `not-available.ts` refuses what asks
@@ -15,22 +15,5 @@ export const remote: z.ZodType = z.strictObject({
   tls: tlsConnection.exactOptional(),
   publish: list(rule).default([]),
   subscribe: list(rule).default([]),
-  outbox: outbox.exactOptional(),
-});
-
-const xmppUrl = url(["xmpp", "xmpps"], "xmpp://127.0.0.1:5222", true);
-
-/** `xmpp`. */
-export const xmppSection: z.ZodType = z.strictObject({
-  service: xmppUrl.exactOptional(),
-  domain: anyText.exactOptional(),
-  username: anyText.exactOptional(),
-  password: secret.exactOptional(),
-  pubsub: anyText.exactOptional(),
-  publish: list(filter).exactOptional(),
-  subscribe: list(filter).exactOptional(),
-  tls: tlsConnection.exactOptional(),
-  history: whole(0, 1_000_000).exactOptional(),
-  component: z.strictObject({ service: xmppUrl, domain: anyText, secret }).nullable().exactOptional(),
   outbox: outbox.exactOptional(),
 });

@@ -14,6 +14,7 @@ import { notAvailable } from "./not-available.ts";
 import { faultText, type PlacedFault, placeFaults } from "./positions.ts";
 import { type ConfigFile, fileSchema } from "./schema.ts";
 import { readSecret, type SecretSource } from "./secret.ts";
+import { readXmpp, xmppContradictions } from "./xmpp-section.ts";
 
 /** Bytes. YAML compares every key of a mapping with every other: a larger file would be read for minutes. */
 const LARGEST_FILE = 1_048_576;
@@ -78,6 +79,7 @@ export function inspectConfig(source: ConfigSource): Inspected {
     ? [
         ...nomqContradictions(result.data.nomq),
         ...coapContradictions(result.data.coap),
+        ...xmppContradictions(result.data.xmpp),
         ...httpContradictions(result.data.http),
       ]
     : faultsOf(result.error, raw, configJsonSchema());
@@ -87,8 +89,9 @@ export function inspectConfig(source: ConfigSource): Inspected {
   const secrets = { folder: source.folder, env: source.env ?? process.env };
   const keys = readKeys(result.data.nomq, secrets, faults);
   const access = result.data.access && readAccess(result.data.access, secrets, faults);
+  const xmpp = result.data.xmpp && readXmpp(result.data.xmpp, secrets, faults);
   if (faults.length > 0) return unfit(source.name, placeFaults(faults, parsed));
-  return { ok: true, config: assemble(result.data, { keys, access }, source.folder) };
+  return { ok: true, config: assemble(result.data, { keys, access, xmpp }, source.folder) };
 }
 
 /**
@@ -124,9 +127,10 @@ function notYaml(error: Error, lines: LineCounter): PlacedFault {
 interface ReadSecrets {
   readonly keys: readonly KeyConfig[] | undefined;
   readonly access: AccessConfig | undefined;
+  readonly xmpp: Config["xmpp"] | undefined;
 }
 
-function assemble(file: ConfigFile, { keys, access }: ReadSecrets, folder: string): Config {
+function assemble(file: ConfigFile, { keys, access, xmpp }: ReadSecrets, folder: string): Config {
   const { listen, channels, broadcast, broadcastFilters, pace, probe, time, devices } = file.nomq;
   return {
     version: 1,
@@ -145,6 +149,7 @@ function assemble(file: ConfigFile, { keys, access }: ReadSecrets, folder: strin
     },
     mqtt: { listen: file.mqtt.listen },
     coap: file.coap,
+    ...(xmpp === undefined ? {} : { xmpp }),
     ...(access === undefined ? {} : { access }),
     keep: file.keep,
     http: httpConfig(file.http, folder),

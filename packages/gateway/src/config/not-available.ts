@@ -45,7 +45,7 @@ const LATER: readonly Later[] = [
   ...coapSchemes,
   { at: ["coap", "oscore"], what: "OSCORE, end-to-end encryption of CoAP" },
   { at: ["coap", "psk"], what: "DTLS with pre-shared keys" },
-  { at: ["xmpp"], what: "XMPP" },
+  { at: ["xmpp", "component"], what: "serving XMPP nodes ourselves" },
 ];
 
 /** Refusals of the parts of a file that ask for something a later version brings. */

@@ -5,9 +5,10 @@ import type { ListenerConfig, LogConfig } from "./config.ts";
 import { list, oneOf, path } from "./fields.ts";
 import { type HttpSection, httpSection } from "./http-section.ts";
 import { type KeepConfig, keepSection } from "./keep-section.ts";
-import { remote, xmppSection } from "./later-sections.ts";
+import { remote } from "./later-sections.ts";
 import { type NomqSection, nomqSection } from "./nomq-section.ts";
 import { listeners } from "./shared-sections.ts";
+import { type XmppSection, xmppSection } from "./xmpp-section.ts";
 
 /** The file after its values were checked; sections of later versions are left out. */
 export interface ConfigFile {
@@ -17,6 +18,7 @@ export interface ConfigFile {
   readonly nomq: NomqSection;
   readonly mqtt: { readonly listen: readonly ListenerConfig[] };
   readonly coap: CoapConfig;
+  readonly xmpp?: XmppSection;
   readonly access?: AccessSection;
   readonly keep: KeepConfig;
   readonly http: HttpSection;
@@ -46,7 +48,7 @@ export const fileSchema: z.ZodType<ConfigFile> = z.strictObject(
     nomq: nomqSection.prefault({}),
     mqtt: mqttSection.prefault({}),
     coap: coapSection.prefault({}),
-    xmpp: xmppSection.nullable().exactOptional(),
+    xmpp: xmppSection.exactOptional(),
     http: httpSection.prefault({}),
     access: accessSection.exactOptional(),
     keep: keepSection.prefault({}),

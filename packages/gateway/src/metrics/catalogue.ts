@@ -5,6 +5,7 @@ import type { Metric, Sample } from "./exposition.ts";
 import type { Facts } from "./facts.ts";
 import { GATEWAY_METRICS } from "./gateway-metrics.ts";
 import { byReason, of, one, outcomesOf } from "./samples.ts";
+import { XMPP_METRICS } from "./xmpp-metrics.ts";
 
 const eachOf = (facts: Facts, value: (state: AttachmentState) => number): readonly Sample[] =>
   byAttachment(facts.attachments, (state) => [[[], value(state)]]);
@@ -45,10 +46,11 @@ const MESSAGES: readonly Metric<Facts>[] = [
     type: "counter",
     help: "Messages refused on arrival",
     labels: ["protocol", "reason"],
-    read: ({ nomq, mqtt, coap, http }) => [
+    read: ({ nomq, mqtt, coap, xmpp, http }) => [
       ...of("nomq", nomq?.refused),
       ...of("mqtt", mqtt?.messagesRefused),
       ...of("coap", coap?.messagesRefused),
+      ...of("xmpp", xmpp?.messagesRefused),
       ...of("http", http.refused),
     ],
   },
@@ -64,10 +66,10 @@ const MESSAGES: readonly Metric<Facts>[] = [
     type: "counter",
     help: "Properties of messages that could not be kept between two protocols",
     labels: ["from", "to", "property"],
-    read: ({ nomq, mqtt, coap }) =>
-      [...(nomq?.lost ?? []), ...(mqtt?.lost ?? []), ...(coap?.lost ?? [])].map(
-        ({ from, to, property, count }) => [[from, to, property], count],
-      ),
+    read: ({ nomq, mqtt, coap, xmpp }) =>
+      [nomq, mqtt, coap, xmpp]
+        .flatMap((side) => side?.lost ?? [])
+        .map(({ from, to, property, count }) => [[from, to, property], count]),
   },
 ];
 
@@ -227,5 +229,6 @@ export const METRICS: readonly Metric<Facts>[] = [
   ...NOMQ,
   ...MQTT,
   ...COAP_METRICS,
+  ...XMPP_METRICS,
   ...GATEWAY_METRICS,
 ];

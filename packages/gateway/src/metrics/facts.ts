@@ -1,6 +1,7 @@
 import type { CoapCounts } from "@nomq/coap-bridge";
 import type { AttachmentState, BridgeStatus, DevicePresence, LedgerRow, NomqBridgeCounts } from "@nomq/core";
 import type { MqttCounts, SlowClient } from "@nomq/mqtt-bridge";
+import type { XmppCounts } from "@nomq/xmpp-bridge";
 import type { StoreHealth } from "../api/health.ts";
 import type { HttpCounts } from "../http/http-counts.ts";
 import type { ProcessFacts } from "./process-facts.ts";
@@ -18,6 +19,7 @@ export interface Facts {
   readonly nomq: NomqBridgeCounts | undefined;
   readonly mqtt: MqttCounts | undefined;
   readonly coap: CoapCounts | undefined;
+  readonly xmpp: XmppCounts | undefined;
   /** NoMQ peers with an attachment. */
   readonly devices: readonly DevicePresence[];
   /** MQTT clients that take nothing. */

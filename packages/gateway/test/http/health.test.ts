@@ -24,6 +24,7 @@ const healthWith = (sources: Partial<HealthSources>): Health =>
     nomq: () => undefined,
     mqtt: () => undefined,
     coap: () => undefined,
+    xmpp: () => undefined,
     storeProgress: () => ({ waiting: 0 }),
     isOpen: () => true,
     store: { isFull: false, isGone: false, damaged: 0 },
