@@ -46,7 +46,7 @@ export interface AssembleUse {
 /** Makes the parts, restores what earlier runs wrote down and claims the peer, paused. Opens no socket. */
 export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
   const { settings, counters } = use;
-  const { pubsub, history, outbox, publish, subscribe } = settings;
+  const { access, pubsub, history, outbox, publish, subscribe } = settings;
   const { clock, log } = port;
   const name = `xmpp:${pubsub}`;
   const known = createKnownNodes();
@@ -63,7 +63,7 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
     known.stateGone(channel);
     if (isValidFilter(channel)) attachment.repair([channel]);
   };
-  const nodes = createNodes({ link, pubsub, clock, log, history, rebuilt });
+  const nodes = createNodes({ link, pubsub, clock, log, history, access, rebuilt });
   const own = { link, port, pubsub, gateway };
   const receiving = createReceiving({ ...own, subscribe, attachment: name, changed: nodes.forget });
   await receiving.restore();

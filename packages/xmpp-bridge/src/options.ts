@@ -1,4 +1,5 @@
 import { isValidFilter, NomqError, type OutboxLimits } from "@nomq/core";
+import type { NodeAccess } from "./nodes/wanted-config.ts";
 import type { TlsSettings } from "./stream/tls-policy.ts";
 
 /** The `xmpp` section of `gateway.yaml`. */
@@ -22,6 +23,8 @@ export interface XmppBridgeOptions {
   readonly history?: number;
   /** Default 10,000 messages, 64 MiB, drop-oldest. */
   readonly outbox?: Partial<OutboxLimits>;
+  /** Who may read and write the nodes of `publish`, bare JIDs. Default: everybody may read, nobody else may write. */
+  readonly access?: NodeAccess;
   /** Serving the nodes ourselves is not available yet. */
   readonly component?: null;
 }
@@ -40,12 +43,13 @@ const SCHEMES: readonly string[] = ["xmpp:", "xmpps:", "ws:", "wss:"];
 
 /** Fills in defaults. Throws `config-invalid` or `not-available-yet` with the path of what is wrong. */
 export function xmppSettings(options: XmppBridgeOptions): XmppSettings {
-  const { domain, username, password, publish = [], subscribe = [], tls = {}, outbox } = options;
+  const { domain, username, password, publish = [], subscribe = [], tls = {}, access = {} } = options;
   const {
     service = `xmpp://${domain}:5222`,
     pubsub = `pubsub.${domain}`,
     history = DEFAULT_HISTORY,
   } = options;
+  const { outbox } = options;
   // Whoever writes no TypeScript, or reads a file, may have left them out.
   if (options.component !== undefined && options.component !== null)
     throw new NomqError("not-available-yet", "xmpp.component: component mode is not available yet");
@@ -56,10 +60,12 @@ export function xmppSettings(options: XmppBridgeOptions): XmppSettings {
   check("service", xmppServiceFault(service));
   checkFilters("publish", publish);
   checkFilters("subscribe", subscribe);
+  checkJids("members", access.members);
+  checkJids("publishers", access.publishers);
   if (!Number.isInteger(history) || history < 2 || history > MOST_HISTORY)
     invalid("history", `must be a number of items, 2 to ${MOST_HISTORY}`);
   return {
-    ...{ service, domain, username, password, pubsub, publish, subscribe, tls, history },
+    ...{ service, domain, username, password, pubsub, publish, subscribe, tls, history, access },
     ...(outbox === undefined ? {} : { outbox }),
   };
 }
@@ -93,6 +99,13 @@ function check(name: string, fault: string | undefined): void {
 function checkFilters(name: "publish" | "subscribe", filters: readonly string[]): void {
   for (const [at, filter] of filters.entries()) {
     if (!isValidFilter(filter)) invalid(`${name}[${at}]`, `${JSON.stringify(filter)} is no filter`);
+  }
+}
+
+function checkJids(name: string, jids: readonly string[] = []): void {
+  for (const [at, jid] of jids.entries()) {
+    if (!/^[^@/\s]+(@[^@/\s]+)?$/.test(jid))
+      invalid(`access.${name}[${at}]`, `${JSON.stringify(jid)} is no bare JID; write ann@example.org`);
   }
 }
 

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithPeers } from "../../../test/peers.ts";
 import { type Prosody, startProsody } from "../../../test/real/prosody.ts";
 import { nodeOfChannel } from "../src/nodes/node-name.ts";
+import { element } from "../src/stream/build.ts";
+import { Namespace } from "../src/stream/element.ts";
 import { startBridge } from "./bridge-world.ts";
 import { connectClient, type PubsubClient, type SeenItem } from "./pubsub-client.ts";
 
@@ -58,6 +60,20 @@ describeWithPeers("channels on a real Prosody", ["prosody", "openssl"], () => {
     expect(await world.outcome({ channel, text: "1", qos: 2, retain: true })).toBe("delivered");
     expect(texts(await alice.items(nodeOfChannel(channel)))).toEqual(["current: 1"]);
     expect((await gw.configuration(nodeOfChannel(channel))).get("title")).toBe(channel);
+  });
+
+  test("with members nobody else reads a node, and publishers write it", async () => {
+    await using alice = await connectClient(server, "alice");
+    await using bob = await connectClient(server, "bob");
+    const access = { members: ["alice@localhost"], publishers: ["alice@localhost"] };
+    await using world = await startBridge(server, { access });
+    expect(await world.outcome({ channel: "m/a", text: "1", qos: 1, retain: true })).toBe("delivered");
+    expect(texts(await alice.items("m/a"))).toEqual(["current: 1"]);
+    expect(await bob.subscribe("m/a")).toMatchObject({ is: "error" });
+    expect(await bob.items("m/a")).toBeUndefined();
+    const payload = element("text", { xmlns: Namespace.nomq }, ["2"]);
+    expect(await bob.publish("m/a", "current", payload)).toMatchObject({ condition: "forbidden" });
+    expect(await alice.publish("m/a", "current", payload)).toMatchObject({ is: "result" });
   });
 
   test("128 KiB of anything get through, and a byte more is refused", async () => {

@@ -14,6 +14,7 @@ describe("options", () => {
       subscribe: [],
       tls: {},
       history: 250,
+      access: {},
     });
   });
 
@@ -26,6 +27,7 @@ describe("options", () => {
     ["xmpp.service", { service: "xmpp://gateway:secret@example.org" }],
     ["xmpp.publish[1]", { publish: ["a", "b+"] }],
     ["xmpp.subscribe[0]", { subscribe: ["#/a"] }],
+    ["xmpp.access.members[0]", { access: { members: ["ann@example.org/phone"] } }],
     ["xmpp.history", { history: 1 }],
     ["xmpp.history", { history: 1.5 }],
   ])("%s is refused in %o, and the password is not said", (path, wrong) => {
