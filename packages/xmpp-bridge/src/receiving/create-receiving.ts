@@ -68,6 +68,8 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   let looked: Promise<Found | undefined> = Promise.resolve(undefined);
   let looking: Promise<void> = Promise.resolve();
   let session = 0;
+  /** Our full JID; of the last session while there is none. */
+  let own = "";
   let cancel: CancelTimer = () => undefined;
   const endings: (() => void)[] = [];
 
@@ -122,13 +124,9 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     known.delete(place.node);
     memories.keep(place.node, undefined);
   };
-  const jid = (): string => {
-    const state = link.state();
-    return state.is === "online" ? state.jid : "";
-  };
+  const jid = (): string => own;
   const look = async (isFirst = false): Promise<Found | undefined> => {
     const current = session;
-    const own = jid();
     if (own === "" || signal.aborted) return undefined;
     const found = await finding.look(own, { signal, isFirst });
     if (current !== session || signal.aborted) return undefined;
@@ -156,6 +154,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   const onState = (state: LinkState): void => {
     if (state.is !== "online" || state.resumed) return;
     session += 1;
+    own = state.jid;
     const first = Promise.withResolvers<Found | undefined>();
     looked = first.promise;
     // Before anything of this session is told: what comes waits behind what was missed.

@@ -183,6 +183,26 @@ describeWithPeers("nodes of a real Prosody become channels", ["prosody"], () => 
     expect(third.receiving.counts()).toMatchObject({ caughtUp: 40, gaps: 1 });
   });
 
+  test("a server killed again and again while somebody publishes: every event comes, once", async () => {
+    await using killed = await startProsody({ admins: ["gw@localhost", "alice@localhost"] });
+    await using somebody = await client(killed.service);
+    await somebody.done(create("k", 200));
+    await using it = await receivingFrom(killed.service, { subscribe: ["k"] });
+    await expect.poll(() => it.receiving.counts().subscribed).toBe(1);
+    const numbers = Array.from({ length: 90 }, (_, n) => String(n));
+    for (const number of numbers) {
+      const done = somebody.done(publish("k", idOf(number), ours(number)));
+      if (Number(number) % 30 === 15) {
+        await killed.end("SIGKILL");
+        await killed.start();
+      }
+      await done;
+    }
+    await expect.poll(() => it.messages.length).toBe(90);
+    expect(it.texts()).toEqual(numbers);
+    expect(it.receiving.counts()).toMatchObject({ gaps: 0, published: 90 });
+  });
+
   test("publishers that the rules do not know are refused and counted, under their own names where they are told", async () => {
     await using telling = await startProsody({
       ...{ admins: ["gw@localhost", "alice@localhost"], memory: true, morePubsub: "expose_publisher = true" },
