@@ -27,7 +27,7 @@ export function isLoopback(service: string): boolean {
 }
 
 /** Whether TLS must be there before the password goes out. */
-const isTlsRequired = (service: string, { required }: TlsSettings): boolean =>
+export const isTlsRequired = (service: string, { required }: TlsSettings): boolean =>
   required ?? !isLoopback(service);
 
 /**
