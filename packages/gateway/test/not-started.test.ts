@@ -70,7 +70,9 @@ describe("refusal to start", () => {
     const file = folder.file("gateway.yaml", "nomq: { pase: 1 }\ncoap: { psk: [{ id: a, key: b }] }\n");
     const { code, stdout, stderr } = await nomq(["gateway", "--config", file]).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr).toMatch(/nomq\.pase: is not a known key; did you mean pace\?\n.*coap\.psk: not available yet/);
+    expect(stderr).toMatch(
+      /nomq\.pase: is not a known key; did you mean pace\?\n.*coap\.psk: not available yet/,
+    );
     expect(readdirSync(folder.path)).toEqual(["gateway.yaml"]);
   });
 

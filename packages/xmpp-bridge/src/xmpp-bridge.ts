@@ -4,6 +4,7 @@ import { assemble, type Parts } from "./assemble.ts";
 import { createCounters, type XmppCounts } from "./counters.ts";
 import { type XmppBridgeOptions, xmppSettings } from "./options.ts";
 import { createServiceWatch, type ServiceState, type ServiceWatch } from "./publishing/service-watch.ts";
+import { createServiceRecords } from "./service-records.ts";
 import { statusOf } from "./status.ts";
 
 /** The XMPP side of a hub. */
@@ -15,6 +16,7 @@ export interface XmppBridge extends Bridge {
 /** What a bridge holds between `attach` and `stop`. */
 interface Attached extends Parts {
   readonly watch: ServiceWatch;
+  readonly record: (state: ServiceState) => void;
 }
 
 /** What nobody tells of is looked at so often. */
@@ -53,7 +55,8 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
   const moved = (state: ServiceState): void => {
     say();
     if (attached === undefined) return;
-    const { attachment, expiries, publisher } = attached;
+    const { attachment, expiries, publisher, record } = attached;
+    record(state);
     if (state.is === "there") {
       expiries.resume();
       attachment.resume();
@@ -69,7 +72,7 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
     const parts = await assemble(port, { settings, counters, changed: say, noService });
     const { link, nodes } = parts;
     const watch = createServiceWatch({ link, nodes, clock: port.clock, changed: moved });
-    attached = { ...parts, watch };
+    attached = { ...parts, watch, record: createServiceRecords(port.sessionLog, settings) };
     counted = attached;
     stopping = undefined;
   };

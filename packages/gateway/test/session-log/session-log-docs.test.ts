@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const DOC = readFileSync(join(ROOT, "docs/session-log.md"), "utf8");
 const TABLE = DOC.slice(DOC.indexOf("| `what` |"));
-const NOUNS = "gateway|store|value|client|login|peer|session|subscription|publish|access|log|sensor";
+const NOUNS = "gateway|store|value|client|login|peer|session|subscription|publish|access|log|sensor|service";
 const WHAT = new RegExp(`"((?:${NOUNS})\\.[a-z-]+)"`, "g");
 
 /** What the sources record, but for file names that look alike. */

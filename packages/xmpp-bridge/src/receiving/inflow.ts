@@ -6,6 +6,7 @@ import {
   type Principal,
   type PublishOptions,
   type Receipt,
+  recordAccessRefusal,
 } from "@nomq/core";
 import type { NodeMemory } from "./node-memory.ts";
 import type { Tally } from "./tally.ts";
@@ -23,7 +24,7 @@ export interface Entering {
 
 /** What an inflow needs. */
 export interface InflowOptions {
-  readonly port: Pick<Port, "clock" | "publish">;
+  readonly port: Pick<Port, "clock" | "publish" | "sessionLog">;
   readonly attachment: string;
   readonly tally: Tally;
   readonly signal: AbortSignal;
@@ -97,7 +98,11 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
       }
     }
   };
-  const count = ({ as }: Entering, receipt: Receipt): void => {
+  const count = ({ as, draft, from }: Entering, receipt: Receipt): void => {
+    if (receipt.at === "refused" && receipt.reason === "access") {
+      const refusal = { who: from, action: "publish", name: draft.channel, protocol: "xmpp" } as const;
+      recordAccessRefusal(port.sessionLog, refusal);
+    }
     if (receipt.at === "refused") tally.refused(receipt.reason ?? "unknown");
     else if (receipt.repeated === true) tally.add("duplicates");
     else if (receipt.reason === "echo") tally.add("echoes");

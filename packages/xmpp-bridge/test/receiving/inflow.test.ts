@@ -36,7 +36,12 @@ test("through a hub that is busy at times every message enters once, and is reme
           return fate === "access" ? receipt("refused", "access") : receipt("stored");
         };
         const inflow = createInflow({
-          ...{ port: { clock, publish }, attachment: "x", tally, signal: stopping.signal },
+          ...{
+            port: { clock, publish, sessionLog: { record: () => undefined } },
+            attachment: "x",
+            tally,
+            signal: stopping.signal,
+          },
           settled: ({ events }) => void settled.push([...events.keys()].join()),
         });
         let isDone = false;
@@ -67,7 +72,7 @@ test("what was under way when the gateway stopped is not remembered: it comes ag
   const hung = Promise.withResolvers<Receipt>();
   const answers = [Promise.resolve(receipt("stored")), hung.promise, Promise.resolve(receipt("stored"))];
   const inflow = createInflow({
-    port: { clock, publish: () => answers.shift() ?? hung.promise },
+    port: { clock, publish: () => answers.shift() ?? hung.promise, sessionLog: { record: () => undefined } },
     ...{ attachment: "x", tally: createTally(), signal: stopping.signal },
     settled: ({ events }) => void settled.push([...events.keys()].join()),
   });
