@@ -9,9 +9,9 @@ export interface SlowAnswers {
 export interface RateWatch {
   /** An answer came. `busy`: the window was in use. Answers the rate once, when it is sure. */
   answered(now: number, bytes: number, busy: boolean): SlowAnswers | undefined;
-  /** The connection broke: what was counted says nothing any more. */
+  /** The connection broke: what was counted says nothing any more, and limits may have been lifted meanwhile. */
   reset(): void;
-  /** The last rate that was too slow. */
+  /** The rate of this connection, where it was too slow. */
   found(): SlowAnswers | undefined;
 }
 
@@ -51,6 +51,7 @@ export function createRateWatch(): RateWatch {
     },
     reset: () => {
       since = undefined;
+      found = undefined;
     },
     found: () => found,
   };
