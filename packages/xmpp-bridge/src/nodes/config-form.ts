@@ -2,7 +2,7 @@ import { element } from "../stream/build.ts";
 import { type Element, Namespace } from "../stream/element.ts";
 
 /** The form of a node's configuration (XEP-0060 section 16.4.4). */
-export const NODE_CONFIG = "http://jabber.org/protocol/pubsub#node_config";
+const NODE_CONFIG = "http://jabber.org/protocol/pubsub#node_config";
 
 /** More fields than any server has: the rest of a form is not read. */
 const MOST_FIELDS = 256;

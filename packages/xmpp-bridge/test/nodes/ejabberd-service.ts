@@ -11,7 +11,7 @@ export interface EjabberdService {
 }
 
 /** Fields of its `default` form, those we use and some of those we do not. */
-export const EJABBERD_DEFAULTS: Readonly<Record<string, string>> = {
+const EJABBERD_DEFAULTS: Readonly<Record<string, string>> = {
   deliver_payloads: "1",
   notify_config: "0",
   notify_delete: "0",

@@ -48,7 +48,7 @@ export async function client(service: string, name = "alice", resource = "test")
   };
 }
 
-export async function online(link: Link): Promise<void> {
+async function online(link: Link): Promise<void> {
   if (link.state().is === "online") return;
   await new Promise<void>((resolve) => {
     const stop = link.onState(({ is }) => {
