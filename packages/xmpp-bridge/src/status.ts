@@ -59,6 +59,8 @@ function problems({ nodes, receiving, slow }: StatusParts): readonly string[] {
   }
   found.push(...receiving);
   if (slow !== undefined)
-    found.push(`rate-limited: the server takes ${slow.answersPerSecond} requests a second (docs/xmpp.md)`);
+    found.push(
+      `rate-limited, or short of power: the server takes ${slow.answersPerSecond} requests a second (docs/xmpp.md)`,
+    );
   return found;
 }

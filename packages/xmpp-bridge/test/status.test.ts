@@ -42,7 +42,7 @@ test.each<[string, Partial<StatusParts>, string, string | undefined]>([
     "the server limits the rate",
     { slow: { answersPerSecond: 45, bytesPerSecond: 10_000 } },
     "degraded",
-    "rate-limited: the server takes 45 requests a second (docs/xmpp.md)",
+    "rate-limited, or short of power: the server takes 45 requests a second (docs/xmpp.md)",
   ],
 ])("%s", (_name, given, state, reason) => {
   expect(statusOf({ ...parts, ...given })).toEqual({ state, ...(reason === undefined ? {} : { reason }) });
