@@ -237,6 +237,18 @@ describe("expiry", () => {
     expect(world.told).toContain("expired a current");
   });
 
+  test("now or never (TTL 0) is published, and taken back at once", async () => {
+    await using world = await startPublishing();
+    await world.publish({ channel: "a", text: "0", qos: 1 });
+    await world.rest();
+    const { id } = await world.publish({ channel: "a", text: "1", qos: 1, ttlMs: 0 });
+    await world.rest();
+    expect(await world.outcome(id)).toBe("delivered");
+    expect(world.toy.asked.at(-1)).toBe(`publish a ${id}`);
+    await world.clock.advance(1);
+    expect(world.told).toEqual([`expired a ${id}`]);
+  });
+
   test("what expires while nobody answers is not sent again", async () => {
     await using world = await startPublishing();
     world.toy.fate = () => "held";
