@@ -19,11 +19,12 @@ export const SHOWN_QUESTIONS: readonly (readonly [from: string, to: string])[] =
   ["mqtt5:content-type", "nomq:device"],
   ["mqtt:retain", "nomq:device"],
   ["coap:retain", "mqtt5"],
+  ["mqtt5:ttl", "xmpp:item"],
 ];
 
 /** docs/mapping.md, from the tables of all protocols. */
 export function mappingPage(): string {
-  return [INTRODUCTION, questions(), pairs(), ...MAPPINGS.map(protocol), LATER].join("\n\n").concat("\n");
+  return [INTRODUCTION, questions(), pairs(), ...MAPPINGS.map(protocol)].join("\n\n").concat("\n");
 }
 
 const INTRODUCTION = `<!-- Written from the tables by \`${REWRITE}\`; a test fails when this page differs. -->
@@ -50,7 +51,7 @@ function questions(): string {
   });
   return `## Asking
 
-\`nomq explain FROM TO\` prints rows of this page. Each side is a protocol (\`nomq\`, \`mqtt\`, \`coap\`), a variant of it (\`nomq:device\`, \`nomq:node\`, \`mqtt3.1.1\`, \`mqtt5\`, \`coap:con\`, \`coap:non\`), or either with a property (\`nomq:qos2\`, \`mqtt5:retain\`); \`qos\` stands for every row that begins so. \`--json\` prints one object per line.
+\`nomq explain FROM TO\` prints rows of this page. Each side is a protocol (\`nomq\`, \`mqtt\`, \`coap\`, \`xmpp\`), a variant of it (\`nomq:device\`, \`nomq:node\`, \`mqtt3.1.1\`, \`mqtt5\`, \`coap:con\`, \`coap:non\`, \`xmpp:item\`, \`xmpp:plain\`), or either with a property (\`nomq:qos2\`, \`mqtt5:retain\`); \`qos\` stands for every row that begins so. \`--json\` prints one object per line.
 
 \`\`\`text
 ${shown.join("\n")}\`\`\``;
@@ -99,7 +100,3 @@ function cells(mapping: ProtocolMapping, property: MappingProperty, way: "from" 
 
 const cellText = (cell: MappingCell | undefined): string =>
   cell === undefined ? "" : `**${cell.is}**: ${cell.how.replaceAll("|", "\\|")}`;
-
-const LATER = `## Later
-
-XMPP joins this page with its own table.`;

@@ -25,6 +25,7 @@ test("an account is enough; the rest has defaults", () => {
     subscribe: [],
     tls: {},
     history: 250,
+    access: {},
   });
 });
 
@@ -44,6 +45,7 @@ xmpp:
   subscribe: ["home/+/state"]
   tls: { required: true, ca: ca.pem, servername: chat.example.org }
   history: 1000
+  access: { members: [ann@example.org], publishers: [plc@example.org, other.example] }
   outbox: { messages: 50, bytes: 1MiB, whenFull: refuse }
   component: null
 `;
@@ -57,6 +59,7 @@ xmpp:
     subscribe: ["home/+/state"],
     tls: { required: true, ca: pem, servername: "chat.example.org" },
     history: 1000,
+    access: { members: ["ann@example.org"], publishers: ["plc@example.org", "other.example"] },
     outbox: { messages: 50, bytes: 1_048_576, whenFull: "refuse" },
   });
 });
@@ -100,6 +103,10 @@ describe("is refused, with path and reason", () => {
     [`{ ${ACCOUNT}, history: 1 }`, "xmpp.history: expected a whole number from 2 to 1000000"],
     [`{ ${ACCOUNT}, tls: { ca: none.pem } }`, "xmpp.tls.ca: cannot read /none.pem (ENOENT)"],
     [`{ ${ACCOUNT}, tls: { required: yes please } }`, "xmpp.tls.required: expected true or false"],
+    [
+      `{ ${ACCOUNT}, access: { members: ["ann@a/phone"] } }`,
+      "xmpp.access.members[0]: expected a JID without a resource, such as ann@example.org",
+    ],
     [`{ ${ACCOUNT}, outbox: { whenFull: drop } }`, "xmpp.outbox.whenFull: expected drop-oldest, drop-newest"],
   ])("%s", (section, said) => {
     const text = refusal(`xmpp: ${section}`);

@@ -5,6 +5,7 @@ export type { NodeCounts } from "./nodes/nodes.ts";
 export {
   type XmppBridgeOptions,
   xmppHostFault,
+  xmppJidFault,
   xmppServiceFault,
   xmppUsernameFault,
 } from "./options.ts";

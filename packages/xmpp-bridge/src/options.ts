@@ -92,6 +92,12 @@ export function xmppServiceFault(service: unknown): string | undefined {
     : "holds credentials: an account is given by username and password";
 }
 
+/** What is wrong with an account, or a server, that may use nodes. */
+export function xmppJidFault(jid: unknown): string | undefined {
+  const isBare = typeof jid === "string" && /^[^@/\s]+(@[^@/\s]+)?$/.test(jid);
+  return isBare ? undefined : "expected a JID without a resource, such as ann@example.org";
+}
+
 function check(name: string, fault: string | undefined): void {
   if (fault !== undefined) invalid(name, fault);
 }
@@ -103,10 +109,7 @@ function checkFilters(name: "publish" | "subscribe", filters: readonly string[])
 }
 
 function checkJids(name: string, jids: readonly string[] = []): void {
-  for (const [at, jid] of jids.entries()) {
-    if (!/^[^@/\s]+(@[^@/\s]+)?$/.test(jid))
-      invalid(`access.${name}[${at}]`, `${JSON.stringify(jid)} is no bare JID; write ann@example.org`);
-  }
+  for (const [at, jid] of jids.entries()) check(`access.${name}[${at}]`, xmppJidFault(jid));
 }
 
 function invalid(name: string, what: string): never {

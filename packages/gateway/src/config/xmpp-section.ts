@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { codeOf, type OutboxLimits } from "@nomq/core";
-import { isTlsRequired, xmppHostFault, xmppServiceFault, xmppUsernameFault } from "@nomq/xmpp-bridge";
+import {
+  isTlsRequired,
+  xmppHostFault,
+  xmppJidFault,
+  xmppServiceFault,
+  xmppUsernameFault,
+} from "@nomq/xmpp-bridge";
 import { z } from "zod";
 import type { Secret } from "./config.ts";
 import type { Fault } from "./faults.ts";
@@ -23,6 +29,8 @@ interface XmppShared {
   readonly subscribe: readonly string[];
   /** Items kept on nodes with events at QoS 1 and 2. */
   readonly history: number;
+  /** Who may use the nodes of `publish`, as bare JIDs. Default: everybody reads, nobody else writes. */
+  readonly access: { readonly members?: readonly string[]; readonly publishers?: readonly string[] };
   readonly outbox?: Partial<OutboxLimits>;
 }
 
@@ -49,6 +57,7 @@ export interface XmppSection extends XmppShared {
 }
 
 const host = judged("expected the name of a domain, such as example.org", xmppHostFault);
+const jids = list(judged("expected a JID such as ann@example.org", xmppJidFault));
 const serviceUrl = judged("expected a URL such as xmpp://127.0.0.1:5222", xmppServiceFault);
 
 /** The schema of `xmpp` (docs/configuration.md); component mode is checked and refused until it is served. */
@@ -69,6 +78,7 @@ export const xmppSection: z.ZodType<XmppSection> = z
       })
       .prefault({}),
     history: whole(2, 1_000_000).default(250),
+    access: z.strictObject({ members: jids.exactOptional(), publishers: jids.exactOptional() }).prefault({}),
     outbox: outbox.exactOptional(),
     component: z.strictObject({ service: serviceUrl, domain: host, secret }).nullable().exactOptional(),
   })
