@@ -1,4 +1,4 @@
-/// <reference path="./xmpp-js.d.ts" />
+/// <reference path="./untyped-modules.d.ts" />
 import { xml } from "@xmpp/client";
 import type { Element } from "./element.ts";
 

@@ -1,4 +1,4 @@
-/// <reference path="./xmpp-js.d.ts" />
+/// <reference path="./untyped-modules.d.ts" />
 import type { PeerCertificate } from "node:tls";
 import { client } from "@xmpp/client";
 import { type ClientOptions, WebSocket } from "ws";
