@@ -31,6 +31,8 @@ export interface GatewaySections {
   readonly nomq?: Readonly<Record<string, unknown>>;
   readonly mqtt?: Readonly<Record<string, unknown>>;
   readonly coap?: Readonly<Record<string, unknown>>;
+  /** Absent: no XMPP. */
+  readonly xmpp?: Readonly<Record<string, unknown>>;
 }
 
 /** Why datagrams were dropped, with counts. */
@@ -95,6 +97,7 @@ function configText(sections: GatewaySections): string {
     nomq: { listen: ["udp://127.0.0.1:0"], keys: [key], ...sections.nomq },
     mqtt: { listen: ["mqtt://127.0.0.1:0"], ...sections.mqtt },
     coap: { listen: ["coap://127.0.0.1:0"], ...sections.coap },
+    ...(sections.xmpp === undefined ? {} : { xmpp: sections.xmpp }),
     log: { format: "json" },
   };
   return Object.entries(filled)

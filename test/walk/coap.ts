@@ -12,7 +12,11 @@ import type { Sender } from "./senders.ts";
 type Kind = "con" | "non";
 
 /** Content-Formats of the walk (IANA). */
-const FORMATS: Readonly<Record<string, number>> = { "text/plain;charset=utf-8": 0, "application/json": 50 };
+const FORMATS: Readonly<Record<string, number>> = {
+  "text/plain;charset=utf-8": 0,
+  "application/xml": 41,
+  "application/json": 50,
+};
 /** Where there is no option, it means so many seconds (RFC 7252 section 5.10.5). */
 const ABSENT_MAX_AGE = 60;
 /** Relations of one endpoint are bounded. */

@@ -26,6 +26,13 @@ const MODELS: Readonly<Record<string, (carried: Sample) => Partial<Carried>>> = 
   "to coap retain": () => ({ retain: false }),
   "to coap ttl": ({ ttl = REFRESH_SECONDS }) => ({ ttl }),
   "to coap content-type": ({ contentType = "" }) => ({ contentType: NUMBERED[contentType] }),
+  "from xmpp:plain qos0": () => ({ qos: 1 }),
+  "from xmpp:plain qos1": () => ({ qos: 1 }),
+  "from xmpp:plain qos2": () => ({ qos: 1 }),
+  "from xmpp:plain content-type": () => ({}),
+  "from xmpp:plain text": () => ({}),
+  "from xmpp:plain binary": () => ({}),
+  "to xmpp qos2": () => ({}),
   "to mqtt:3.1.1 retain": () => ({ retain: false }),
   "to mqtt:3.1.1 ttl": () => ({ ttl: undefined }),
   "to mqtt:5 ttl": () => ({}),
@@ -40,6 +47,7 @@ const NUMBERED: Readonly<Record<string, string>> = {
   "text/plain": "text/plain;charset=utf-8",
   "text/plain;charset=utf-8": "text/plain;charset=utf-8",
   "application/json": "application/json",
+  "application/xml": "application/xml",
 };
 
 /** What is left where a property is lost. */

@@ -32,9 +32,15 @@ const contentOf = (from: string): readonly Partial<Sample>[] => [
   { contentType: "application/json" },
   { configured: "application/x-walk" },
 ];
+/** The XMPP service carries what its own clients publish to its own subscribers: the gateway has no part in it. */
+export const isBehindUs = (end: string): boolean => end.startsWith("xmpp");
 /** What a NoMQ sender says that is not told how long. */
 const UNSAID_TTL = 3600;
-const PAYLOADS = { text: Buffer.from("21.5 °C"), binary: Buffer.from([0, 255, 128, 10]) };
+const PAYLOADS = {
+  text: Buffer.from("21.5 °C"),
+  binary: Buffer.from([0, 255, 128, 10]),
+  xml: Buffer.from('<reading xmlns="urn:walk">21.5</reading>'),
+};
 
 /** Every combination from every variant. */
 export const samples: readonly Sample[] = WAY_ENDS.flatMap((end) => {
@@ -42,7 +48,8 @@ export const samples: readonly Sample[] = WAY_ENDS.flatMap((end) => {
   const unsaid = end.mapping.protocol === "nomq" ? UNSAID_TTL : undefined;
   const combinations = [0, 1, 2].flatMap((qos) =>
     [false, true].flatMap((retain) =>
-      [unsaid, 600, 0].flatMap((ttl) =>
+      // An item whose time is over is left out, however fast it came.
+      [unsaid, 600, isBehindUs(from) ? 5_000 : 0].flatMap((ttl) =>
         contentOf(from).flatMap((content) =>
           [PAYLOADS.text, PAYLOADS.binary].map((payload) => ({ qos, retain, ttl, ...content, payload })),
         ),
@@ -77,9 +84,12 @@ function special(from: string, unsaid: number | undefined): readonly Omit<Sample
       correlation: "00ff",
     }),
     on("long", { ttl: from === "mqtt:5" ? 200_000 : 65_535 }),
-    ...[1339, 1340, 65_375].map((bytes) => on(`${bytes} bytes`, { payload: Buffer.alloc(bytes, "x") })),
+    ...[1339, 1340, 65_375, ...(from === "mqtt:5" ? [131_072, 131_073] : [])].map((bytes) =>
+      on(`${bytes} bytes`, { payload: Buffer.alloc(bytes, "x") }),
+    ),
     ...(from === "nomq:device" ? [on("qos3", { qos: 3 })] : []),
     ...(from.startsWith("mqtt") ? [on("will", { will: true })] : []),
+    ...(from === "xmpp:plain" ? [on("xml", { payload: PAYLOADS.xml, contentType: "application/xml" })] : []),
   ];
 }
 
@@ -98,8 +108,10 @@ const valueAt = (from: string, qos: number): Sample => {
   return found;
 };
 
-/** One value of every sender that a device without acknowledgements can be sent. */
-export const valuesAtOnce: readonly Sample[] = WAY_ENDS.map((end) => valueAt(nameOfEnd(end), 0));
+/** One value of every sender that can say QoS 0: a device without acknowledgements can be sent those. */
+export const valuesAtOnce: readonly Sample[] = WAY_ENDS.map(nameOfEnd)
+  .filter((end) => end !== "xmpp:plain")
+  .map((end) => valueAt(end, 0));
 
 /** Clears one value of every sender. */
 export const clearing: readonly Sample[] = WAY_ENDS.map((end) => ({

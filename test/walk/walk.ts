@@ -1,11 +1,14 @@
+import { nameOfEnd, WAY_ENDS } from "../../packages/gateway/src/mapping.ts";
 import { type Gateway, launchGateway } from "../real/gateway.ts";
 import { type ModelDevice, openModelDevice } from "../real/model-device.ts";
+import { startProsody } from "../real/prosody.ts";
 import { openDevice, type UdpDevice } from "../real/udp-device.ts";
 import { vectorKey } from "../real/vectors.ts";
 import { coapSender, openCoap } from "./coap.ts";
 import { openDevices, openMqtt, openNode, type Receiver } from "./receivers.ts";
-import { isNowOrNever, type Sample, unreadable, valuesAtOnce } from "./sample.ts";
+import { isBehindUs, isNowOrNever, type Sample, unreadable, valuesAtOnce } from "./sample.ts";
 import { deviceSender, mqttSender, nodeSender, type Sender } from "./senders.ts";
+import { openXmpp, type XmppReceiver, xmppSection, xmppSender } from "./xmpp.ts";
 
 /** A gateway with one sender and one receiver of every kind. */
 export interface Walk extends AsyncDisposable {
@@ -14,6 +17,8 @@ export interface Walk extends AsyncDisposable {
   readonly receivers: Readonly<Record<string, Receiver>>;
   /** A device that says nothing until it is told to; it may have the first values. */
   readonly silent: UdpDevice;
+  /** Who subscribes at the XMPP service. */
+  readonly xmpp: XmppReceiver;
   /** A device that reads text only. */
   readonly textOnly: ModelDevice;
 }
@@ -31,6 +36,9 @@ export async function openWalk(samples: readonly Sample[]): Promise<Walk> {
   const node = stack.use(await openNode(channels));
   const silent = stack.use(await openDevice(vectorKey, 9));
   const textOnly = stack.use(await openModelDevice(vectorKey, namesOf(unreadable)));
+  const admins = ["gw@localhost", "alice@localhost"];
+  const prosody = stack.use(await startProsody({ admins, memory: true }));
+  const xmpp = stack.use(await openXmpp(prosody, samples));
   const gateway = stack.use(
     await launchGateway({
       nomq: {
@@ -50,6 +58,7 @@ export async function openWalk(samples: readonly Sample[]): Promise<Walk> {
           { name: "node", address: node.address, key: "site", subscribe: [FILTER], kind: "node" },
         ],
       },
+      xmpp: xmppSection(prosody, WAY_ENDS.map(nameOfEnd)),
     }),
   );
   const receivers = {
@@ -59,6 +68,9 @@ export async function openWalk(samples: readonly Sample[]): Promise<Walk> {
     "mqtt:5": stack.use(await openMqtt(gateway.mqtt, 5, FILTER)),
     "coap:con": stack.use(await openCoap(gateway.coapPort, "con", channels)),
     "coap:non": stack.use(await openCoap(gateway.coapPort, "non", channels)),
+    // An item is the same for whoever reads it.
+    "xmpp:item": xmpp,
+    "xmpp:plain": xmpp,
   };
   const senders = {
     "nomq:device": stack.use(await deviceSender(gateway)),
@@ -67,10 +79,21 @@ export async function openWalk(samples: readonly Sample[]): Promise<Walk> {
     "mqtt:5": stack.use(await mqttSender(gateway, 5)),
     "coap:con": stack.use(await coapSender(gateway.coapPort, "con")),
     "coap:non": stack.use(await coapSender(gateway.coapPort, "non")),
+    "xmpp:item": stack.use(await xmppSender(prosody, "item")),
+    "xmpp:plain": stack.use(await xmppSender(prosody, "plain")),
   };
+  const nodes = samples.filter(({ from }) => isBehindUs(from)).length;
+  while ((await subscribedNodes(gateway)) < nodes) await new Promise((again) => setTimeout(again, 20));
   silent.aim(gateway.nomqPort);
   const kept = stack.move();
-  return { gateway, senders, receivers, silent, textOnly, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  const all = { gateway, senders, receivers, silent, textOnly, xmpp };
+  return { ...all, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+async function subscribedNodes(gateway: Gateway): Promise<number> {
+  // The documented shape of /healthz.
+  const { xmpp } = (await gateway.ask("/healthz")) as { xmpp: { receiving?: { subscribed: number } } };
+  return xmpp.receiving?.subscribed ?? 0;
 }
 
 /** Who must get a sample. */
