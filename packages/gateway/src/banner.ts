@@ -59,7 +59,8 @@ function ruledRow({ users, tokens, rules }: AccessConfig): [string, string] {
 }
 
 /** Who may do what, as long as there are no access rules. */
-function accessRows({ mqttListen, coapListen = [], httpListen = [] }: BannerOptions): [string, string][] {
+function accessRows(options: BannerOptions): [string, string][] {
+  const { mqttListen, coapListen = [], httpListen = [], xmpp } = options;
   const keys = "NoMQ keys: everything";
   const mqtt =
     mqttListen.length === 0
@@ -79,6 +80,7 @@ function accessRows({ mqttListen, coapListen = [], httpListen = [] }: BannerOpti
     ["access", mqtt],
     ["", coap],
     ["", http],
+    ["", (xmpp?.subscribe.length ?? 0) > 0 ? "XMPP: whoever the server lets publish may do everything" : ""],
     ["", sections === "" ? "" : advice],
   ];
 }

@@ -72,6 +72,18 @@ describe("banner", () => {
     expect(told).toContain("on a listener of mqtt.listen admits a network)");
   });
 
+  test("as whom it goes to which XMPP server, who may publish there, and no password", () => {
+    const account = { domain: "example.org", username: "gw", password: "s3cret", tls: {}, access: {} };
+    const xmpp = { ...account, publish: ["a/#"], subscribe: [], history: 250 };
+    expect(shown({}, { xmpp })).toContain(
+      "  xmpp    gw@example.org at xmpp://example.org:5222, nodes of pubsub.example.org\n",
+    );
+    expect(shown({}, { xmpp })).not.toContain("whoever the server lets publish");
+    const open = shown({}, { xmpp: { ...xmpp, subscribe: ["b/#"] } });
+    expect(open).toContain("XMPP: whoever the server lets publish may do everything\n");
+    expect(open).not.toContain("s3cret");
+  });
+
   test("without NoMQ, the third line speaks CoAP", () => {
     const text = shown({ listen: { mqtt: ["mqtt://[::]:1883"], coap: ["coap://[::]:5683"] } });
     expect(text).toContain('  coap-client-notls -m put -e "as a sensor" coap://127.0.0.1:5683/demo/hello\n');

@@ -43,6 +43,10 @@ describe("the access section", () => {
     ["tokens: [{ name: x, token: { env: TOKEN }, scopes: [admn] }]", "did you mean admin?"],
     ["rules: [{ who: ann, publish: [a] }]", 'access.rules[0].who: "ann" names nobody; write user:NAME'],
     ["rules: [{ who: 'addr:10.0.0.0/99', publish: [a] }]", "is no network; write addr:192.168.0.0/16"],
+    [
+      "rules: [{ who: 'jid:ann@a.example/phone', publish: [a] }]",
+      "names a resource, and rules are about accounts; write jid:NAME@DOMAIN",
+    ],
     ["rules: [{ who: '*' }]", "access.rules[0]: allows nothing: give publish or subscribe"],
     ["rules: [{ who: '*', publish: [a/#/b] }]", "access.rules[0].publish[0]: expected a filter"],
     [

@@ -55,6 +55,7 @@ describe("rules", () => {
     { who: "nomq:site", publish: ["factory/#"] },
     { who: "addr:192.168.0.0/16", subscribe: ["public/+"] },
     { who: "anonymous", subscribe: ["open"] },
+    { who: "jid:Ann@Example.org", publish: ["home/#"] },
     { who: "*", subscribe: ["news/#"] },
   ];
   const who = (text: Principal): Principal => text;
@@ -67,6 +68,8 @@ describe("rules", () => {
     expect(access.may(who("user:bob"), "subscribe", "news/today")).toBe(true);
     expect(access.may(who("nomq:site"), "publish", "factory/x")).toBe(true);
     expect(access.may(who("nomq:other"), "publish", "factory/x")).toBe(false);
+    expect(access.may(who("jid:ann@example.org"), "publish", "home/x")).toBe(true);
+    expect(access.may(who("jid:ann@example.net"), "publish", "home/x")).toBe(false);
     expect(access.may(who("addr:192.168.4.5"), "subscribe", "public/a")).toBe(true);
     expect(access.may(who("addr:::ffff:192.168.4.5"), "subscribe", "public/a")).toBe(true);
     expect(access.may(who("addr:10.0.0.1"), "subscribe", "public/a")).toBe(false);

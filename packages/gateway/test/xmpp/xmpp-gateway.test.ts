@@ -6,8 +6,10 @@ import { type Prosody, type ProsodySetup, startProsody } from "../../../../test/
 import { itemPayload } from "../../../xmpp-bridge/src/payload/item.ts";
 import type { Element } from "../../../xmpp-bridge/src/stream/element.ts";
 import { connectClient } from "../../../xmpp-bridge/test/pubsub-client.ts";
+import type { AccessRule } from "../../src/access/index.ts";
 import type { Health } from "../../src/api/health.ts";
 import { createControlClient } from "../../src/control/control-client.ts";
+import { createGateway, parseConfig } from "../../src/index.ts";
 import { launchGateway, testFolder } from "../launch.ts";
 import { served } from "../served.ts";
 
@@ -116,7 +118,50 @@ describeWithPeers("a gateway and a real Prosody", ["prosody", "openssl"], () => 
     );
     await gateway.said('{ who: \\"jid:pubsub.localhost\\", publish: [\\"house/shut\\"] }', "stderr");
   });
+
+  test("where the server says who published, each publisher is held to its own rules, also to changed ones", async () => {
+    const admins = ["gw@localhost", "alice@localhost", "bob@localhost"];
+    const setup = { memory: true, admins, morePubsub: "expose_publisher = true" };
+    await using prosody = await startProsody(setup);
+    await using alice = await connectClient(prosody, "alice");
+    await using bob = await connectClient(prosody, "bob");
+    for (const node of ["house/a", "house/b"]) await alice.create(node);
+    let rules: AccessRule[] = [
+      { who: "jid:alice@localhost", publish: ["house/a"] },
+      { who: "jid:bob@localhost", publish: ["house/b"] },
+    ];
+    const accounts = { users: [], tokens: [] };
+    const text = `data: memory\n${BARE}${xmpp(prosody)}coap: { listen: [] }\nhttp: { listen: [] }\n`;
+    const config = { ...parseConfig({ name: "test", text, folder: "/" }), access: { ...accounts, rules } };
+    await using gateway = createGateway({ config, accessSource: () => ({ ...accounts, rules }) });
+    const client = createControlClient((await gateway.start()).controlSocket);
+    await expect.poll(() => gateway.health().xmpp?.receiving?.subscribed).toBe(2);
+    let sent = 0;
+    /** What became of one publish of each on each node: `alice a`. */
+    const tried = async (): Promise<readonly string[]> => {
+      const taken: string[] = [];
+      for (const [name, who] of Object.entries({ alice, bob })) {
+        for (const node of ["a", "b"]) {
+          sent += 1;
+          await who.publish(`house/${node}`, "current", payload(`${name} ${sent}`));
+          await expect.poll(() => decided(gateway.health())).toBe(sent);
+          const { body } = await client.get(`/api/v1/channels/house%2F${node}`);
+          if ((body as { payload?: string }).payload === `${name} ${sent}`) taken.push(`${name} ${node}`);
+        }
+      }
+      return taken;
+    };
+    expect(await tried()).toEqual(["alice a", "bob b"]);
+    rules = [{ who: "jid:alice@localhost", publish: ["house/b"] }];
+    expect(gateway.reloadAccess("test").is).toBe("changed");
+    expect(await tried()).toEqual(["alice b"]);
+    expect(gateway.health().xmpp?.messagesRefused).toEqual({ access: 5 });
+  });
 });
+
+/** Items that were taken or refused. */
+const decided = ({ xmpp: side }: Health): number =>
+  (side?.receiving?.published ?? 0) + (side?.messagesRefused["access"] ?? 0);
 
 /** Ends when the bridge says so: what an operator reads. */
 async function reasonOf(config: string, holds: (reason: string) => boolean): Promise<void> {
