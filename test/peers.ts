@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { delimiter, isAbsolute, join } from "node:path";
 import { describe, test } from "vitest";
 
 /** A Debian package of `scripts/peers.txt` and the commands it brings. */
@@ -66,6 +66,8 @@ export function describeWithPeers(name: string, needs: readonly string[], suite:
 }
 
 function isCommand(command: string): boolean {
+  // What a package brings may also be no program but a file: a library.
+  if (isAbsolute(command)) return existsSync(command);
   return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, command), constants.X_OK);

@@ -1,5 +1,6 @@
 import { COAP } from "./coap-sabotages.ts";
 import type { Suite } from "./suites.ts";
+import { XMPP } from "./xmpp-sabotages.ts";
 
 /** One promise broken in one place, and the suites that must notice. */
 export interface Sabotage {
@@ -272,4 +273,4 @@ const SECURITY: readonly Sabotage[] = [
 ];
 
 /** All of them; each is named once. */
-export const SABOTAGES: readonly Sabotage[] = [...DELIVERY, ...STATE, ...SECURITY, ...COAP];
+export const SABOTAGES: readonly Sabotage[] = [...DELIVERY, ...STATE, ...SECURITY, ...COAP, ...XMPP];
