@@ -3,6 +3,7 @@ import type { CancelTimer, Clock, Log } from "@nomq/core";
 import type { Element } from "../stream/element.ts";
 import type { StreamEnd } from "../stream/stream-end.ts";
 import type { IqAnswer, LinkCounts, RequestOptions } from "./link.ts";
+import { createLoadWatch } from "./load-watch.ts";
 import { createRateWatch, type SlowAnswers } from "./rate-watch.ts";
 import { createRequests } from "./requests.ts";
 import { unsendable } from "./sendable.ts";
@@ -31,9 +32,6 @@ export interface RequestDesk {
   counts(): Pick<LinkCounts, "unanswered" | "poisoned" | "open" | "waiting" | "slow">;
 }
 
-/** Who hands in the next request with each answer uses a little less than the window. */
-const BUSY = 0.75;
-
 const TIMEOUT_MS = 15_000;
 
 /** Makes a desk that is not online yet. */
@@ -49,11 +47,14 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
   /** A request has less time than those that the timer was set for. */
   let isSooner = false;
   const rate = createRateWatch();
+  const load = createLoadWatch(window);
 
   const pump = (): void => {
     isPumping = false;
     if (!isOnline) return;
-    const texts = requests.take(clock.monotonic());
+    const now = clock.monotonic();
+    load.saw(now, requests.counts.open + requests.counts.waiting);
+    const texts = requests.take(now);
     if (texts.length === 0) return;
     options.write(texts);
     if (cancel === undefined || isSooner) arm();
@@ -110,10 +111,11 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
   return {
     request: (iq, how = {}) => take(iq, how),
     answer(stanza) {
-      const busy = requests.counts.open + requests.counts.waiting >= window * BUSY;
       const answered = requests.answer(stanza);
+      const now = clock.monotonic();
       if (answered === undefined) log.debug("an XMPP answer that nobody waits for");
-      else told(rate.answered(clock.monotonic(), answered.text.length, busy), log);
+      else told(rate.answered(now, answered.text.length, load.isBusy(now)), log);
+      load.saw(now, requests.counts.open + requests.counts.waiting);
       soon();
     },
     up(resumed) {
