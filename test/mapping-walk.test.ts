@@ -5,6 +5,8 @@ import { openCoapClient } from "../packages/gateway/test/coap/client.ts";
 import { describeWithPeers } from "./peers.ts";
 import { channelId, PUBLISH, randomId, unixSeconds } from "./real/seal.ts";
 import { getValue } from "./walk/coap.ts";
+import { differences } from "./walk/differences.ts";
+import { ELSEWHERE } from "./walk/elsewhere.ts";
 import { allCells, allModels, cellAt, createOracle } from "./walk/oracle.ts";
 import { openMqtt, openNode } from "./walk/receivers.ts";
 import {
@@ -22,32 +24,12 @@ const ends = WAY_ENDS.map(nameOfEnd);
 const oracle = createOracle();
 /** How long something that must come may take on a busy machine, milliseconds. */
 const PATIENCE = { timeout: 20_000, interval: 20 };
-/** A retained message of a phase before may be older by this many seconds. */
-const SLACK_SECONDS = 60;
 
 let walk: Walk;
 let missing: readonly string[];
 
 /** Whether the gateway stands between them. */
 const isOurs = (from: string, to: string): boolean => !(isBehindUs(from) && isBehindUs(to));
-
-/** What differs between what came and what the tables say; times to live only grow less. */
-function differences(came: Carried, wanted: Carried): readonly string[] {
-  const names = new Set([...Object.keys(came), ...Object.keys(wanted)]) as Set<keyof Carried>;
-  return [...names].flatMap((name) => {
-    const [is, should] = [came[name], wanted[name]];
-    const isLeft =
-      name === "ttl" && typeof is === "number" && typeof should === "number" && should > 0
-        ? is <= should && is >= should - SLACK_SECONDS
-        : show(is) === show(should);
-    return isLeft ? [] : [`${name} is ${show(is)}, the tables say ${show(should)}`];
-  });
-}
-
-const show = (value: unknown): string =>
-  Buffer.isBuffer(value)
-    ? `${value.length} bytes ${value.toString("hex", 0, 16)}`
-    : (JSON.stringify(value) ?? "-");
 
 function faultsOf(sample: Sample, to: string): readonly string[] {
   const wanted = oracle.expected(sample, to);
@@ -67,25 +49,6 @@ const isToldOfEnds = (to: string): boolean => to.startsWith("coap:") || to.start
 /** The last of each channel that stays, as long as the hub knows it may live. */
 const valuesKept = (): readonly Sample[] =>
   samples.filter((sample) => isValue(oracle.inHub(sample) ?? { ...sample, retain: false }));
-
-/** Cells that no message of the walk shows, and what does. */
-const ELSEWHERE: Readonly<Record<string, string>> = {
-  "from nomq:device presence": "heartbeats: the tests of the NoMQ bridge's presence",
-  "from nomq:node presence": "as above",
-  "from mqtt:3.1.1 qos3": "the broker's fuzz tests: malformed",
-  "from mqtt:5 qos3": "as above",
-  "from coap:con presence": "a sensor that falls silent: the tests of the CoAP client",
-  "from coap:non presence": "as above",
-  "from coap:con qos3": "4.00: the CoAP bridge's tests of resources",
-  "from coap:non qos3": "as above",
-  "from xmpp:item presence": "nobody's presence is followed: nothing happens",
-  "from xmpp:plain presence": "as above",
-  "from xmpp:item qos3": "an attribute that is not looked at: the tests of payloads",
-  "from xmpp:plain qos3": "as above",
-  "from nomq:node qos3": "a node of ours cannot be made to send it",
-  ...Object.fromEntries(ends.map((end) => [`from ${end} no-value`, "nothing happens"])),
-  ...Object.fromEntries(ends.map((end) => [`to ${end} qos3`, "the hub's type of a QoS"])),
-};
 
 describeWithPeers("every pair of peers, through a real gateway", ["prosody", "openssl"], () => {
   beforeAll(async () => {
