@@ -12,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<boolean>>> = {
   "channels-and-peers": async () =>
     (await import("./channels-and-peers/channels-and-peers.ts")).benchChannelsAndPeers(),
   coap: async () => (await import("./coap/coap.ts")).benchCoap(),
+  xmpp: async () => (await import("./xmpp/xmpp.ts")).benchXmpp(),
 };
 
 const name = process.argv[2] ?? "";
