@@ -45,7 +45,7 @@ export const XMPP: readonly Sabotage[] = [
     file: `${SRC}/publishing/lane.ts`,
     find: "      for (const call of [...open]) call.end(outcome);\n",
     replace: "      for (const call of [...open].slice(0, 1)) call.end(outcome);\n",
-    suites: [xmpp("publishing/lane.test.ts")],
+    suites: [xmpp("publishing/publisher.test.ts")],
   },
   {
     name: "xmpp-hear-impostors",
@@ -61,7 +61,7 @@ export const XMPP: readonly Sabotage[] = [
     file: `${SRC}/receiving/intake.ts`,
     find: "      const isOwn = isTicketed || isOurs(found, gateway);\n",
     replace: '      const isOwn = gateway === "" && (isTicketed || isOurs(found, gateway));\n',
-    suites: [xmpp("receiving/create-receiving.test.ts")],
+    suites: [xmpp("receiving/prosody.test.ts")],
   },
   {
     name: "xmpp-take-the-expired",
@@ -69,7 +69,7 @@ export const XMPP: readonly Sabotage[] = [
     file: `${SRC}/receiving/intake.ts`,
     find: '          : lifetime.is === "over"\n',
     replace: '          : lifetime.is === "over" && lifetime.is !== "over"\n',
-    suites: [xmpp("receiving/create-receiving.test.ts")],
+    suites: [xmpp("receiving/prosody.test.ts")],
   },
   {
     name: "xmpp-hide-the-gap",
