@@ -10,6 +10,7 @@ import { type BoardParty, type NodeParty, openBoardParty, openNodeParty } from "
 import { openRelay, type Relay } from "./relay.ts";
 import { draws } from "./seed.ts";
 import { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
+import { openXmppStage, type XmppStage } from "./xmpp-stage.ts";
 
 /** Who receives what. Events are `t/` and `x/`, retained values `r/`, slow ones for the board `s/`, soon over `b/`, at QoS 0 `q/`. */
 export const FILTERS: Readonly<Record<string, readonly string[]>> = {
@@ -18,6 +19,7 @@ export const FILTERS: Readonly<Record<string, readonly string[]>> = {
   keeper: ["r/#"],
   board: ["s/node", "s/pub5"],
   actuator: ["s/#"],
+  jabber: ["s/#"],
   observer: ["r/#"],
   sub4: ["t/#", "x/#", "r/#", "s/#", "q/#"],
   sub5: ["t/#", "x/#", "r/#", "s/#", "q/#"],
@@ -31,6 +33,10 @@ const RETAINED: readonly string[] = ["node", "pub4", "pub5", "coap", "sensor"].f
   [0, 1, 2].map((at) => `r/${party}/${at}`),
 );
 
+/** What the gateway reads from the XMPP server, and writes to it. */
+const FROM_XMPP: readonly string[] = ["t/jab/1", "x/jab"];
+const TO_XMPP: readonly string[] = ["s/node", "s/pub5", "s/coap"];
+
 /** Every channel that NoMQ carries, for names do not. */
 const CHANNELS: readonly string[] = [
   ...["node", "pub4", "pub5", "coap", "board"].flatMap((party) => [
@@ -41,6 +47,7 @@ const CHANNELS: readonly string[] = [
     `x/${party}`,
   ]),
   ...RETAINED,
+  ...FROM_XMPP,
   "s/node",
   "s/pub5",
   "q/node",
@@ -62,6 +69,7 @@ export interface Stage extends AsyncDisposable {
   /** In front of NoMQ. */
   readonly relay: Relay;
   readonly coap: CoapStage;
+  readonly xmpp: XmppStage;
   readonly nodes: Readonly<Record<"node" | "counter" | "keeper", NodeParty>>;
   readonly board: BoardParty;
   readonly mqtt: Readonly<Record<MqttName, MqttParty>>;
@@ -115,6 +123,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
     board: await relay.open(),
   };
   const coap = stack.use(await openCoapStage({ seed, book, port: ports.coap, channels: RETAINED }));
+  const xmpp = stack.use(await openXmppStage({ book, reader: "jabber", written: TO_XMPP, read: FROM_XMPP }));
   const nomq = {
     listen: [`udp://127.0.0.1:${ports.nomq}`],
     keys: [siteKey],
@@ -131,6 +140,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
     `nomq: ${JSON.stringify(nomq)}`,
     `mqtt: ${JSON.stringify({ listen: [`mqtt://127.0.0.1:${ports.mqtt}`] })}`,
     `coap: ${JSON.stringify(coap.section)}`,
+    `xmpp: ${JSON.stringify(xmpp.section)}`,
     "log: { format: json, level: info }\n",
   ].join("\n");
   const ground = stack.use(
@@ -159,6 +169,13 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
   }
   await Promise.all(Object.values(mqtt).map((party) => party.ready()));
   await coap.open();
+  await xmpp.ready(async () => {
+    // The documented shape of /healthz.
+    const { xmpp: side } = (await ground.ask("/healthz")) as {
+      xmpp: { receiving?: { subscribed: number } };
+    };
+    return side.receiving?.subscribed ?? 0;
+  });
   const kept = stack.move();
   let boards = 0;
   return {
@@ -169,6 +186,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
     ground,
     relay,
     coap,
+    xmpp,
     nodes,
     board,
     mqtt,
