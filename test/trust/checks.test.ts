@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { describeWithPeers } from "../peers.ts";
 import { openBook } from "./book.ts";
 import { staleAt } from "./checks.ts";
 import { openDwindling } from "./dwindling.ts";
+import { FILTERS } from "./stage.ts";
 
 /** What a party holds as stale after these arrivals, where a and b were published, and cleared between if asked. */
 function staleAfter(
@@ -71,4 +73,10 @@ test("what is waited for may take as long as it goes on, and not longer", async 
   const stuck = openDwindling();
   const waiting = { missing: () => "one is missing", within: 1, since: () => stuck.lessAt };
   await expect(book.until(() => stuck.note(1) === 0, waiting)).rejects.toThrow("one is missing");
+});
+
+describeWithPeers("an XMPP server among the parties", ["prosody", "openssl"], () => {
+  test("has somebody who reads what the gateway writes there", () => {
+    expect(FILTERS["jabber"]).toEqual(["s/#"]);
+  });
 });

@@ -140,7 +140,7 @@ export function ledgerFaults(stage: Stage, attachments: readonly AttachmentState
     "mqtt:broker",
     "coap:observers",
     "coap:send:act",
-    "xmpp:pubsub.localhost",
+    ...(stage.xmpp === undefined ? [] : ["xmpp:pubsub.localhost"]),
     ...Object.keys(FILTERS)
       .filter((party) => /node|counter|keeper|board/.test(party))
       .map((party) => `nomq:${party}`),

@@ -10,7 +10,7 @@ import { type BoardParty, type NodeParty, openBoardParty, openNodeParty } from "
 import { openRelay, type Relay } from "./relay.ts";
 import { draws } from "./seed.ts";
 import { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
-import { openXmppStage, type XmppStage } from "./xmpp-stage.ts";
+import { HAS_XMPP, openXmppStage, type XmppStage } from "./xmpp-stage.ts";
 
 /** Who receives what. Events are `t/` and `x/`, retained values `r/`, slow ones for the board `s/`, soon over `b/`, at QoS 0 `q/`. */
 export const FILTERS: Readonly<Record<string, readonly string[]>> = {
@@ -19,7 +19,7 @@ export const FILTERS: Readonly<Record<string, readonly string[]>> = {
   keeper: ["r/#"],
   board: ["s/node", "s/pub5"],
   actuator: ["s/#"],
-  jabber: ["s/#"],
+  ...(HAS_XMPP ? { jabber: ["s/#"] } : {}),
   observer: ["r/#"],
   sub4: ["t/#", "x/#", "r/#", "s/#", "q/#"],
   sub5: ["t/#", "x/#", "r/#", "s/#", "q/#"],
@@ -69,7 +69,8 @@ export interface Stage extends AsyncDisposable {
   /** In front of NoMQ. */
   readonly relay: Relay;
   readonly coap: CoapStage;
-  readonly xmpp: XmppStage;
+  /** Absent where no XMPP server is installed. */
+  readonly xmpp: XmppStage | undefined;
   readonly nodes: Readonly<Record<"node" | "counter" | "keeper", NodeParty>>;
   readonly board: BoardParty;
   readonly mqtt: Readonly<Record<MqttName, MqttParty>>;
@@ -140,7 +141,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
     `nomq: ${JSON.stringify(nomq)}`,
     `mqtt: ${JSON.stringify({ listen: [`mqtt://127.0.0.1:${ports.mqtt}`] })}`,
     `coap: ${JSON.stringify(coap.section)}`,
-    `xmpp: ${JSON.stringify(xmpp.section)}`,
+    ...(xmpp === undefined ? [] : [`xmpp: ${JSON.stringify(xmpp.section)}`]),
     "log: { format: json, level: info }\n",
   ].join("\n");
   const ground = stack.use(
@@ -169,7 +170,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
   }
   await Promise.all(Object.values(mqtt).map((party) => party.ready()));
   await coap.open();
-  await xmpp.ready(async () => {
+  await xmpp?.ready(async () => {
     // The documented shape of /healthz.
     const { xmpp: side } = (await ground.ask("/healthz")) as {
       xmpp: { receiving?: { subscribed: number } };

@@ -137,16 +137,17 @@ function lanesOf(stage: Stage): readonly Lane[] {
     const publish = (sent: Sent): Promise<void> => Promise.resolve(stage.coap.change(sent));
     return { letter, publish, window: 1, pace: 4 * PACE_MS };
   });
-  const items = (
-    [
-      ["t/jab/1", 1],
-      ["x/jab", 2],
-    ] as const
-  ).map(([channel, qos]): Lane => {
-    const letter = (): Letter => ({ party: "jab", channel, qos });
-    return { letter, publish: (sent) => stage.xmpp.publish(sent), window: 1, pace: SLOW_MS };
+  return [...events, ...counted, ...retained, ...slow, ...unsafe, ...sensed, ...itemLanes(stage), brief];
+}
+
+/** Items of somebody else's at the XMPP server. */
+function itemLanes({ xmpp }: Stage): readonly Lane[] {
+  if (xmpp === undefined) return [];
+  const qosOf = { "t/jab/1": 1, "x/jab": 2 } as const;
+  return (["t/jab/1", "x/jab"] as const).map((channel): Lane => {
+    const letter = (): Letter => ({ party: "jab", channel, qos: qosOf[channel] });
+    return { letter, publish: (sent) => xmpp.publish(sent), window: 1, pace: SLOW_MS };
   });
-  return [...events, ...counted, ...retained, ...slow, ...unsafe, ...sensed, ...items, brief];
 }
 
 async function runLane(

@@ -5,8 +5,12 @@ import { readNotification } from "../../packages/xmpp-bridge/src/receiving/notif
 import { element } from "../../packages/xmpp-bridge/src/stream/build.ts";
 import { type Element, Namespace } from "../../packages/xmpp-bridge/src/stream/element.ts";
 import { linked } from "../../packages/xmpp-bridge/test/link/linked.ts";
+import { missingPeers } from "../real/peer-packages.ts";
 import { startProsody } from "../real/prosody.ts";
 import type { Book, Sent } from "./book.ts";
+
+/** Whether there is a server to start; without it the others are tried alone, and a skipped suite says so. */
+export const HAS_XMPP: boolean = missingPeers(["prosody", "openssl"]).length === 0;
 
 /** A server, somebody who reads what the gateway writes there, and somebody whose items the gateway reads. */
 export interface XmppStage extends AsyncDisposable {
