@@ -142,9 +142,9 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
   };
 }
 
-/** Refusals that pass by themselves: the store is behind, or an outbox with `refuse` is full. */
-const isForNow = (reason: string | undefined): boolean =>
-  reason === "store-busy" || reason === "store-failed" || reason?.startsWith("outbox-full") === true;
+/** Refusals that pass by themselves: the store is behind or its disk full, or an outbox with `refuse` is. */
+const FOR_NOW: ReadonlySet<string> = new Set(["store-busy", "store-failed", "store-full"]);
+const isForNow = (reason = ""): boolean => FOR_NOW.has(reason) || reason.startsWith("outbox-full");
 
 /** Waits, or until the signal aborts. */
 export function pause(clock: Pick<Clock, "after">, ms: number, signal: AbortSignal): Promise<void> {

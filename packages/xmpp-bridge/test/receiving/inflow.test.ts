@@ -19,7 +19,7 @@ const receipt = (at: Receipt["at"], reason?: string): Receipt => ({
 test("through a hub that is busy at times every message enters once, and is remembered only after all before it", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.constantFrom("stored", "busy", "full", "access"), { minLength: 1, maxLength: 60 }),
+      fc.array(fc.constantFrom("stored", "busy", "full", "disk", "access"), { minLength: 1, maxLength: 60 }),
       async (fates) => {
         const clock = createFakeClock();
         const stopping = new AbortController();
@@ -31,6 +31,7 @@ test("through a hub that is busy at times every message enters once, and is reme
           const fate = calls < fates.length ? fates[calls] : "stored";
           calls += 1;
           if (fate === "busy") return receipt("refused", "store-busy");
+          if (fate === "disk") return receipt("refused", "store-full");
           if (fate === "full") return receipt("refused", "outbox-full: cloud");
           entered.push(Buffer.from(payload).toString());
           return fate === "access" ? receipt("refused", "access") : receipt("stored");
