@@ -63,6 +63,7 @@ export const isFor = (receiver: string, channel: string): boolean =>
 export interface Stage extends AsyncDisposable {
   readonly seed: number;
   readonly slowness: number;
+  readonly withoutItems: boolean;
   readonly disk: SmallDisk | undefined;
   readonly book: Book;
   readonly ground: Ground;
@@ -93,6 +94,8 @@ export interface StageOptions {
   readonly main?: string;
   /** A disk of so many MiB. */
   readonly diskMiB?: number;
+  /** Nobody publishes at the XMPP server. Default false. */
+  readonly withoutItems?: boolean;
   /** Publishers wait so many times longer between two messages. Default 1. */
   readonly slowness?: number;
 }
@@ -108,7 +111,13 @@ export function patienceFor({ loss }: Relay): number {
 }
 
 /** Opens everybody and starts the gateway; all are connected when it resolves. */
-export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOptions): Promise<Stage> {
+export async function openStage({
+  seed,
+  main,
+  diskMiB,
+  slowness = 1,
+  withoutItems = false,
+}: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const folder: TestFolder = stack.use(testFolder());
   mkdirSync(join(folder.path, "data"), { mode: 0o700 });
@@ -182,6 +191,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
   return {
     seed,
     slowness,
+    withoutItems,
     disk,
     book,
     ground,

@@ -100,7 +100,7 @@ describeWithPeers("XMPP with faults", ["prosody", "openssl", "mosquitto-clients"
     expect(counts.refused).toEqual({});
     const { receiving, link } = await to.xmpp.counts();
     expect(receiving).toMatchObject({ gaps: 0, published: sent.length });
-    expect((link?.sessions ?? 0) + (link?.resumptions ?? 0)).toBeGreaterThan(2);
+    expect((link?.sessions ?? 0) + (link?.resumptions ?? 0)).toBeGreaterThan(1);
     await expect.poll(() => from.xmpp.health()).toMatchObject({ state: "ready" });
     await expect.poll(() => to.xmpp.health()).toMatchObject({ state: "ready" });
   });
