@@ -6,8 +6,8 @@ import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
  * under load, more than all the rest of a gateway, and not give them back; less than this costs a PUT a tenth.
  */
 const YOUNG_BYTES = 32 * 1024 * 1024;
-/** The old generation may grow by so many percent of what was alive before it is collected: V8 would let it more than double. */
-const OLD_GROWTH_PERCENT = 60;
+/** The old generation may grow by so many percent of what was alive before it is collected: by V8 itself it may be several times that. */
+const OLD_GROWTH_PERCENT = 100;
 
 /**
  * Keeps the process's heap small under load and under attack. Node takes the size of the young generation on its command
