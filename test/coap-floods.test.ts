@@ -7,10 +7,10 @@ const isLong = process.env["NOMQ_LONG"] !== undefined;
 /** A part of each in the default run. */
 const PART = isLong ? 1 : 40;
 /**
- * MiB for a million fuzzed datagrams, which miss the 60 by some twenty: besides the memory of what was answered (17 MiB)
+ * MiB for a million fuzzed datagrams, which miss the 60 (85 and 88 measured on an idle machine, 102 on a busy one): besides the memory of what was answered (17 MiB)
  * there are values of thousands of channels that fuzzed PUTs made by chance, and observers up to their limit.
  */
-const MOST_GROWN_BY_FUZZ_MIB = 95;
+const MOST_GROWN_BY_FUZZ_MIB = 120;
 const mostOf = ({ name }: Flood): number =>
   isLong && name === "fuzzed datagrams" ? MOST_GROWN_BY_FUZZ_MIB : MOST_GROWN_MIB;
 const countOf = ({ full }: Flood): number => Math.ceil(full / PART);
