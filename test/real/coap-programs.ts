@@ -46,15 +46,37 @@ export interface CoapCall {
 /** Seconds after which coap-client gives up; its repetitions take 93 at most. */
 const PATIENCE = "100";
 
-/** Runs Debian's coap-client on a resource of 127.0.0.1 to its end. */
+/**
+ * Where the first block of a value comes separately, as a busy machine sends it, libcoap 4.3.1 says this, acknowledges it and
+ * asks for no other block (mended by obgm/libcoap#1440).
+ */
+const FORGETS_BLOCKS = "large body receive internal issue";
+/** A server that answers nothing in time is not a busy machine. */
+const MOST_RUNS = 20;
+
+/** Runs Debian's coap-client on a resource of 127.0.0.1 to its end; a GET whose blocks it forgets once more. */
 export async function coapClient(port: number, uri: string, call: CoapCall = {}): Promise<CoapRun> {
+  for (let runs = 1; runs < MOST_RUNS; runs += 1) {
+    const ran = await runCoapClient(port, uri, call);
+    if (ran !== "forgot") return ran;
+  }
+  throw new Error(`the first block of ${uri} always came separately`);
+}
+
+async function runCoapClient(port: number, uri: string, call: CoapCall): Promise<CoapRun | "forgot"> {
   using folder = testFolder();
   const { method = "get", body, more = [] } = call;
   const file = body === undefined ? [] : ["-f", bodyFile(folder, body)];
   const out = folder.file("out", "");
   const all = ["-v", "7", "-B", PATIENCE, "-m", method, ...file, "-o", out, ...more];
-  const program = run("coap-client-notls", [...all, `coap://127.0.0.1:${port}/${uri}`]);
-  const { stdout } = await program.ended;
+  await using program = run("coap-client-notls", [...all, `coap://127.0.0.1:${port}/${uri}`]);
+  const ended = program.ended.then(({ stdout }) => stdout);
+  const forgot = program.said(FORGETS_BLOCKS).then(
+    () => "forgot" as const,
+    () => ended,
+  );
+  const stdout = await (method === "get" ? Promise.race([ended, forgot]) : ended);
+  if (stdout === "forgot") return stdout;
   const trace = traceOf(stdout);
   const last = trace.findLast(({ way, code }) => way === "received" && code !== EMPTY);
   return { code: last?.code ?? "", body: readFileSync(out), trace, options: last?.options ?? [] };

@@ -44,3 +44,4 @@ export {
   type UdpBinding,
 } from "./udp/udp-socket.ts";
 export * from "./udp/udp-transport.ts";
+export * from "./write-behind.ts";

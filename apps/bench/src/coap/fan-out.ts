@@ -6,6 +6,8 @@ import { startWorker } from "./worker.ts";
 const OBSERVERS = 1_000;
 const PUBLISHES = 20;
 const WARM_UP = 5;
+/** libcoap takes seconds for a thousand CON notifications: a few of them are enough to compare. */
+const LIBCOAP_CON = { publishes: 2, warmUp: 1 } as const;
 
 /** Microseconds of processor time per notification on a machine whose echo takes {@link REFERENCE_ECHO}. */
 const TARGETS = { NON: 10, CON: 18 } as const;
@@ -22,7 +24,11 @@ export async function measureFanOut(echoMicros: number): Promise<boolean> {
     for (const start of [bareLoop, startGateway, startLibcoap]) {
       await using subject = await start();
       if (subject === undefined) continue;
-      const { micros, ms, lost } = await fanOut(subject, type === "CON");
+      const { micros, ms, lost } = await fanOut(
+        subject,
+        type === "CON",
+        start === startLibcoap && type === "CON" ? LIBCOAP_CON : undefined,
+      );
       const isOurs = start === startGateway;
       const isMet = micros <= target && lost === 0;
       if (isOurs) isWell &&= isMet;
@@ -43,11 +49,15 @@ interface FanOut {
   readonly lost: number;
 }
 
-async function fanOut({ port, pid }: Subject, confirmable: boolean): Promise<FanOut> {
+async function fanOut(
+  { port, pid }: Subject,
+  confirmable: boolean,
+  { publishes, warmUp } = { publishes: PUBLISHES, warmUp: WARM_UP },
+): Promise<FanOut> {
   await using crowd = await startWorker<ToCrowd, FromCrowd>("observing-crowd.ts");
   await crowd.ask({ is: "register", port, observers: OBSERVERS, confirmable });
-  await crowd.ask({ is: "publish", times: WARM_UP });
+  await crowd.ask({ is: "publish", times: warmUp });
   const before = processorMicros(pid);
-  const { count, ms } = await crowd.ask({ is: "publish", times: PUBLISHES });
-  return { micros: (processorMicros(pid) - before) / count, ms, lost: OBSERVERS * PUBLISHES - count };
+  const { count, ms } = await crowd.ask({ is: "publish", times: publishes });
+  return { micros: (processorMicros(pid) - before) / count, ms, lost: OBSERVERS * publishes - count };
 }

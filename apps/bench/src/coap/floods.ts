@@ -2,7 +2,7 @@ import type { Socket } from "node:dgram";
 import { generate, type NamedOption, type Packet } from "coap-packet";
 import { median } from "../ratio.ts";
 import { residentMiB } from "./processor-time.ts";
-import { payloadOf, requestOf } from "./requests.ts";
+import { payloadOf } from "./requests.ts";
 import { greet, openSocket } from "./sockets.ts";
 import type { Subject } from "./subjects.ts";
 
@@ -101,21 +101,11 @@ function fuzzed(at: number, random: () => number): Buffer {
 export interface Poured {
   /** Milliseconds until somebody else was answered while it lasted: the middle one, and the longest. */
   readonly answerMs: { readonly median: number; readonly most: number };
-  /** MiB that the server held more, at most. */
+  /** MiB that the server held more than before, at most. */
   readonly grownMiB: number;
-  /** The same since half of the flood had come: what grows with each datagram is seen here. */
-  readonly grownLaterMiB: number;
 }
 
 const BATCH = 128;
-/**
- * As many good requests as a flood has come first, within these: what V8 takes, and does not give back at once, for any
- * load of that rate is no cost of the flood.
- */
-const WARM_UP = { least: 5_000, most: 100_000 } as const;
-const WARM_UP_AT_ONCE = 64;
-/** A message id is used once on each socket. */
-const PER_SOCKET = 50_000;
 const LOOK_EVERY = 16;
 
 /** Pours so many datagrams of a flood, and asks for a value after each few; rejects when no answer comes. */
@@ -124,18 +114,14 @@ export async function pour({ port, pid }: Subject, flood: Flood, count: number):
   const sockets = await Promise.all(Array.from({ length: flood.sockets }, () => openSocket(port)));
   for (const socket of sockets) socket.on("error", () => undefined);
   const random = seeded(1);
-  const good = Math.min(Math.max(count, WARM_UP.least), WARM_UP.most);
-  for (let at = 0; at < good; at += PER_SOCKET) await warmUp(port, Math.min(PER_SOCKET, good - at));
   await probe.ask();
   const before = residentMiB(pid);
   let most = before;
-  let early = before;
   const took: number[] = [];
   for (let at = 0; at < count; ) {
     for (const end = Math.min(at + BATCH, count); at < end; at += 1)
       sockets[at % sockets.length]?.send(flood.datagram(at, random));
     took.push(await probe.ask());
-    if (at <= count / 2) early = residentMiB(pid);
     if (took.length % LOOK_EVERY === 0) most = Math.max(most, residentMiB(pid));
   }
   most = Math.max(most, residentMiB(pid));
@@ -143,32 +129,7 @@ export async function pour({ port, pid }: Subject, flood: Flood, count: number):
   return {
     answerMs: { median: median(took), most: Math.max(...took) },
     grownMiB: most - before,
-    grownLaterMiB: most - early,
   };
-}
-
-/** Good requests, many at once, from a socket of their own. */
-async function warmUp(port: number, count: number): Promise<void> {
-  const socket = await openSocket(port);
-  const token = Buffer.of(0xee, 0xbe, 0x4c, 0x15);
-  await greet(socket, { code: "GET", messageId: 0, token });
-  const done = Promise.withResolvers<void>();
-  let sent = 0;
-  let answered = 0;
-  const send = (): void => {
-    sent += 1;
-    socket.send(requestOf({ code: "PUT", messageId: sent, token, payload: payloadOf(sent) }));
-  };
-  socket.on("message", (datagram) => {
-    // An empty acknowledgement: the answer follows.
-    if (datagram[1] === 0) return;
-    answered += 1;
-    if (answered === count) done.resolve();
-    else if (sent < count) send();
-  });
-  while (sent < WARM_UP_AT_ONCE) send();
-  await done.promise;
-  socket.close();
 }
 
 interface Probe {

@@ -69,6 +69,7 @@ interface Place extends UploadOpening {
 }
 
 const SMALLEST = 1024;
+const NOTHING = new Uint8Array(0);
 
 /**
  * Makes an empty room. An upload of one block, which anybody can begin with one datagram from any address, gives way to
@@ -87,6 +88,8 @@ export function createUploadRoom(bounds: UploadBounds): UploadRoom {
   };
   const lose = ({ endpoint, filling }: Place, why?: UploadLoss): void => {
     account(endpoint, -filling.bytes.length);
+    // V8 keeps what an old table of a Map pointed to until a full collection: that must not be the body.
+    filling.bytes = NOTHING;
     if (why !== undefined) bounds.lost(why);
   };
   const hold = (): Held<Place> => createHeld({ clock, idleMs, idle: (place) => lose(place, "idle") });
@@ -136,12 +139,13 @@ export function createUploadRoom(bounds: UploadBounds): UploadRoom {
       return undefined;
     },
     open(opening) {
-      const { endpoint, transfer, format } = opening;
+      const { endpoint, transfer, format, proven, most } = opening;
       while (count(endpoint) >= bounds.each)
         if (!dropOldest(begun, endpoint)) return Response.tooManyRequests;
       while (count() >= bounds.most) if (!makeRoom(opening)) return Response.serviceUnavailable;
-      const filling = { bytes: new Uint8Array(0), length: 0, format, begunAt: clock.monotonic() };
-      begun.add(endpoint, transfer, { ...opening, filling });
+      const filling = { bytes: NOTHING, length: 0, format, begunAt: clock.monotonic() };
+      // Not all of what was handed in: that has the datagram in it.
+      begun.add(endpoint, transfer, { endpoint, transfer, format, proven, most, filling });
       return undefined;
     },
     append(transfer, block) {

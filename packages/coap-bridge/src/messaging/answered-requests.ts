@@ -25,19 +25,24 @@ export interface SaidAnswer {
 }
 
 const FIRST_CAPACITY = 1024;
+/** Pages of a typed array that nothing was written to take no memory, those of the one before stay until a collection. */
+const GROWTH = 4;
 const TOKEN_BYTES = 8;
+/** A refusal's tail, or that of an acknowledged block, fits; an array of its own would weigh ten times as much. */
+const SHORT_TAIL_BYTES = 20;
+const COPIED_BYTES = TOKEN_BYTES + SHORT_TAIL_BYTES;
 const TIME_UNIT_MS = 100;
 const LIFETIME = EXCHANGE_LIFETIME_MS / TIME_UNIT_MS;
 /** 1,061 requests a second are remembered for the whole EXCHANGE_LIFETIME, faster ones for less. */
 const DEFAULT_MOST = 262_144;
 const DEFAULT_MOST_BYTES = 32 * 1024 * 1024;
 /** What an array weighs beside its bytes, where it is not shared. */
-const TAIL_OVERHEAD = 128;
+const TAIL_OVERHEAD = 256;
 
 /**
  * Requests that were answered within EXCHANGE_LIFETIME, and the answers: a duplicate gets the same bytes (RFC 7252
- * section 4.5). A ring in typed arrays, the oldest going first, so that a request costs 45 bytes and no garbage; the
- * tails of answers are shared with their caches and let go, oldest first, beyond `mostBytes`.
+ * section 4.5). A ring in typed arrays, the oldest going first, so that a request costs 65 bytes and no garbage; short
+ * tails of answers are copied into it, long ones are shared with their caches and let go, oldest first, beyond `mostBytes`.
  */
 export class AnsweredRequests {
   readonly #most: number;
@@ -56,7 +61,9 @@ export class AnsweredRequests {
   #messageIds: Uint16Array;
   /** Code, token length and what was said. */
   #facts: Uint16Array;
-  #tokens: Uint8Array;
+  /** Of each its token, then its tail where that is short: `tailLengths` are those of the short ones. */
+  #copied: Uint8Array;
+  #tailLengths: Uint8Array;
   #tails: (Uint8Array | null | undefined)[];
   #chains: Int32Array;
   #buckets: Int32Array;
@@ -71,7 +78,8 @@ export class AnsweredRequests {
     this.#times = new Uint32Array(this.#capacity);
     this.#messageIds = new Uint16Array(this.#capacity);
     this.#facts = new Uint16Array(this.#capacity);
-    this.#tokens = new Uint8Array(this.#capacity * TOKEN_BYTES);
+    this.#copied = new Uint8Array(this.#capacity * COPIED_BYTES);
+    this.#tailLengths = new Uint8Array(this.#capacity);
     this.#tails = Array.from({ length: this.#capacity });
     this.#chains = new Int32Array(this.#capacity);
     this.#buckets = new Int32Array(this.#capacity).fill(-1);
@@ -92,14 +100,16 @@ export class AnsweredRequests {
   answer(at: number): SaidAnswer {
     const facts = this.#facts[at] ?? 0;
     const tail = this.#tails[at];
-    const from = at * TOKEN_BYTES;
+    const from = at * COPIED_BYTES;
+    const short = this.#tailLengths[at] ?? 0;
+    const shortFrom = from + TOKEN_BYTES;
     return {
       // Two bits hold exactly the four kinds.
       said: (facts & 3) as Said,
       code: facts >> 8,
-      token: this.#tokens.subarray(from, from + ((facts >> 2) & 15)),
+      token: this.#copied.subarray(from, from + ((facts >> 2) & 15)),
       messageId: this.#messageIds[at] ?? 0,
-      tail: tail ?? undefined,
+      tail: short > 0 ? this.#copied.subarray(shortFrom, shortFrom + short) : (tail ?? undefined),
       tailWasLetGo: tail === null,
     };
   }
@@ -121,12 +131,22 @@ export class AnsweredRequests {
     this.#times[at] = Math.floor(now / TIME_UNIT_MS);
     this.#messageIds[at] = answer.messageId;
     this.#facts[at] = (answer.code << 8) | (token.length << 2) | answer.said;
-    for (let byte = 0; byte < token.length; byte += 1)
-      this.#tokens[at * TOKEN_BYTES + byte] = token[byte] ?? 0;
-    this.#tails[at] = tail;
-    this.#tailBytes += weightOf(tail);
+    this.#copy(token, at * COPIED_BYTES);
+    this.#keepTail(at, tail);
     this.#link(at, key);
     if (this.#tailBytes > this.#mostBytes) this.#lighten();
+  }
+
+  #keepTail(at: number, tail: Uint8Array | undefined): void {
+    const isShort = tail !== undefined && tail.length <= SHORT_TAIL_BYTES;
+    this.#tailLengths[at] = isShort ? tail.length : 0;
+    if (isShort) this.#copy(tail, at * COPIED_BYTES + TOKEN_BYTES);
+    else this.#tails[at] = tail;
+    if (!isShort) this.#tailBytes += weightOf(tail);
+  }
+
+  #copy(bytes: Uint8Array, to: number): void {
+    for (let at = 0; at < bytes.length; at += 1) this.#copied[to + at] = bytes[at] ?? 0;
   }
 
   #bucketOf(key: number): number {
@@ -182,7 +202,7 @@ export class AnsweredRequests {
 
   #grow(): void {
     const old = this.#capacity;
-    const to = Math.min(old * 2, this.#most);
+    const to = Math.min(old * GROWTH, this.#most);
     const split = this.#oldest;
     this.#keys = regrown(this.#keys, new Int32Array(to), split);
     this.#serials = regrown(this.#serials, new Uint32Array(to), split);
@@ -190,9 +210,10 @@ export class AnsweredRequests {
     this.#times = regrown(this.#times, new Uint32Array(to), split);
     this.#messageIds = regrown(this.#messageIds, new Uint16Array(to), split);
     this.#facts = regrown(this.#facts, new Uint16Array(to), split);
-    this.#tokens = regrown(this.#tokens, new Uint8Array(to * TOKEN_BYTES), split * TOKEN_BYTES);
-    this.#tails = [...this.#tails.slice(split), ...this.#tails.slice(0, split)];
-    this.#tails.length = to;
+    this.#copied = regrown(this.#copied, new Uint8Array(to * COPIED_BYTES), split * COPIED_BYTES);
+    this.#tailLengths = regrown(this.#tailLengths, new Uint8Array(to), split);
+    const tails = this.#tails;
+    this.#tails = Array.from({ length: to }, (_, at) => (at < old ? tails[(split + at) % old] : undefined));
     this.#chains = new Int32Array(to);
     this.#buckets = new Int32Array(to).fill(-1);
     this.#oldest = 0;

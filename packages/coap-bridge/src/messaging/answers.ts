@@ -110,9 +110,13 @@ export class Answers {
   }
 }
 
-/** Whether it begins an observation of an address that anybody may have written on it. */
-export const mayNotObserveYet = (request: Request, { code }: Answer): boolean =>
-  !request.from.proven && request.asksToObserve && classOf(code) === 2;
+/** Whether it begins an observation. */
+export const beginsObservation = (request: Request, { code }: Answer): boolean =>
+  request.asksToObserve && classOf(code) === 2;
+
+/** Whether it begins one of an address that anybody may have written on it. */
+export const mayNotObserveYet = (request: Request, answer: Answer): boolean =>
+  !request.from.proven && beginsObservation(request, answer);
 
 /** Methods that change nothing (RFC 7252 section 5.8, RFC 8132 section 2.1). */
 const isSafe = (code: number): boolean => code === Method.get || code === Method.fetch;

@@ -37,6 +37,7 @@ import { PeerTable } from "./peer-table.ts";
 import { Requests } from "./requests.ts";
 import { secureRandom } from "./secure-random.ts";
 import { SentMemory } from "./sent-memory.ts";
+import { SeparateAnswers } from "./separate-answers.ts";
 import { createTally } from "./tally.ts";
 import { TimingWheel, WheelTimer } from "./timing-wheel.ts";
 
@@ -88,6 +89,7 @@ class MessageLayer implements Messaging {
   readonly #sent = new SentMemory();
   readonly #tally = createTally();
   readonly #lines: Lines;
+  readonly #separate: SeparateAnswers;
   readonly #exchanges: Exchanges;
   readonly #requests: Requests | undefined;
   readonly #expectations: Expectations;
@@ -109,9 +111,10 @@ class MessageLayer implements Messaging {
     this.#peers = new PeerTable({ random, isTrusted: networkCheck(networks) });
     const shared = { wheel: this.#wheel, random, now, tally: this.#tally, fault };
     this.#lines = new Lines({ ...shared, sent: this.#sent, proved: (peer) => this.#exchanges.proved(peer) });
+    this.#separate = new SeparateAnswers(shared);
     const leisureMs = options.leisureMs ?? DEFAULT_LEISURE_MS;
     this.#exchanges = new Exchanges({
-      ...{ ...shared, lines: this.#lines, answers, echo, leisureMs },
+      ...{ ...shared, lines: this.#lines, separate: this.#separate, answers, echo, leisureMs },
       serve: serve ?? (() => undefined),
     });
     this.#expectations = new Expectations({ answered, lines: this.#lines, tally: this.#tally, fault });
@@ -172,6 +175,7 @@ class MessageLayer implements Messaging {
     if (this.#closed) return;
     this.#closed = true;
     this.#exchanges.close();
+    this.#separate.close(this.#peers.values());
     this.#lines.close(this.#peers.values());
     this.#wheel.stop();
   }
@@ -201,8 +205,15 @@ class MessageLayer implements Messaging {
     const peer = this.#peers.find(from.socket, from.address, from.port);
     if (peer === undefined) return;
     peer.seenAt = this.#clock.monotonic();
-    if (type === MessageType.acknowledgement) this.#lines.acknowledged(peer, messageIdIn(datagram));
-    if (type === MessageType.reset) this.#lines.reset(peer, messageIdIn(datagram));
+    this.#heard(peer, messageIdIn(datagram), type);
+  }
+
+  #heard(peer: Peer, messageId: number, type: MessageType): void {
+    if (type === MessageType.acknowledgement) {
+      if (!this.#separate.heard(peer, messageId, "acknowledged")) this.#lines.acknowledged(peer, messageId);
+    } else if (type === MessageType.reset) {
+      if (!this.#separate.heard(peer, messageId, "reset")) this.#lines.reset(peer, messageId);
+    }
   }
 
   #receiveCode(datagram: Uint8Array, from: Arriving): void {

@@ -1,14 +1,15 @@
 import { MessageType, OptionNumber } from "../wire/coap-message.ts";
 import { Response } from "../wire/code.ts";
 import { encodeTail } from "../wire/tail.ts";
-import { type Answers, mayNotObserveYet } from "./answers.ts";
+import { type Answers, beginsObservation, mayNotObserveYet } from "./answers.ts";
 import type { EchoValues } from "./echo.ts";
 import { Exchange } from "./exchange.ts";
 import type { Lines } from "./lines.ts";
-import type { Answer, Serve } from "./messaging.ts";
+import type { Answer, SentOutcome, Serve } from "./messaging.ts";
 import { PIGGYBACK_MS, PROOF_WAIT_MS } from "./parameters.ts";
 import type { Peer } from "./peer.ts";
 import type { Request } from "./request.ts";
+import type { SeparateAnswers } from "./separate-answers.ts";
 import type { Tally } from "./tally.ts";
 import type { TimingWheel } from "./timing-wheel.ts";
 
@@ -21,6 +22,7 @@ export interface ExchangesUse {
   readonly random: () => number;
   readonly now: () => number;
   readonly lines: Lines;
+  readonly separate: SeparateAnswers;
   readonly answers: Answers;
   readonly echo: EchoValues;
   readonly tally: Tally;
@@ -218,14 +220,14 @@ export class Exchanges {
     const outgoing = { type: MessageType.confirmable, code, token, tail };
     // Under way until somebody has it: who acknowledges nothing would have more and more of them wait.
     from.underWay += 1;
-    this.#use.lines.send(
-      from,
-      () => outgoing,
-      (outcome) => {
-        from.underWay -= 1;
-        ended?.(outcome);
-      },
-    );
+    const told = (outcome: SentOutcome): void => {
+      from.underWay -= 1;
+      ended?.(outcome);
+    };
+    // The beginning of an observation waits as notifications do; each more in flight to a stranger is a guess more for it.
+    const waits = beginsObservation(request, answer) || !from.proven;
+    if (waits) this.#use.lines.send(from, () => outgoing, told);
+    else this.#use.separate.send(from, outgoing, told);
   }
 
   /** Nobody will ever see the answer: what it began, an observation, has nobody either. */

@@ -27,7 +27,7 @@ export interface LinesUse {
   readonly fault: (error: unknown) => void;
 }
 
-/** One line of messages of ours to each remote: one CON in flight, the others behind it (RFC 7252 sections 4.2, 4.7). */
+/** One line of notifications and requests of ours to each remote: one CON in flight, the others behind it (RFC 7252 sections 4.2, 4.7). */
 export class Lines implements SendingLine {
   readonly #use: LinesUse;
   #closed = false;

@@ -45,6 +45,8 @@ export class Peer implements Remote {
   firstWaiting: Sending | undefined;
   lastWaiting: Sending | undefined;
   advancing = false;
+  /** Answers it has not acknowledged, which wait for nothing. */
+  separate: Sending[] | undefined;
   #key: string | undefined;
 
   constructor(at: Host, port: number, { slot, serial, firstMessageId }: PeerNumbers) {

@@ -1,4 +1,4 @@
-import type { Port, Principal, StateChange } from "@nomq/core";
+import { createWriteBehind, type Port, type Principal, type StateChange } from "@nomq/core";
 import type { Relation } from "./relation.ts";
 
 /** A relation as it is written down. */
@@ -115,8 +115,6 @@ export function createKeptRelations(
   remember: (changes: readonly StateChange[]) => Promise<void>,
 ): KeptRelations {
   let dirty = new Map<string, Relation | number | undefined>();
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
 
   const changeOf = ([key, what]: [string, Relation | number | undefined]): StateChange => {
     const bytes = bytesOf(key);
@@ -124,13 +122,8 @@ export function createKeptRelations(
     return { key: bytes, value: typeof what === "number" ? bytesOf(String(what)) : bodyOf(what) };
   };
   const write = async (): Promise<void> => {
-    const before = running;
-    await new Promise((resolve) => setImmediate(resolve));
-    await before?.catch(() => undefined);
     const mine = dirty;
     dirty = new Map();
-    running = next;
-    next = undefined;
     try {
       const changes = [...mine];
       for (let at = 0; at < changes.length; at += MOST_CHANGES) {
@@ -141,17 +134,11 @@ export function createKeptRelations(
       throw error;
     }
   };
+  const behind = createWriteBehind({ write });
   const touch = (key: string, what: Relation | number | undefined): void => {
     dirty.delete(key);
     dirty.set(key, what);
-    if (next !== undefined) return;
-    const mine = write();
-    next = mine;
-    mine
-      .catch(() => undefined)
-      .finally(() => {
-        if (running === mine) running = undefined;
-      });
+    behind.begin();
   };
   return {
     note(relation) {
@@ -165,6 +152,6 @@ export function createKeptRelations(
     drop(keys) {
       for (const key of keys) touch(key, undefined);
     },
-    stored: () => next ?? running ?? Promise.resolve(),
+    stored: () => behind.written() ?? Promise.resolve(),
   };
 }

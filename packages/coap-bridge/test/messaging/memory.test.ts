@@ -65,15 +65,36 @@ describe("answered requests", () => {
 
   test("tails are let go, the oldest first, when they are too many bytes", () => {
     const table = peersOf(1);
-    const answered = new AnsweredRequests(1000, 1280);
+    const answered = new AnsweredRequests(1000, 10 * (256 + 21));
     const peer = peerAt(table, 1);
     for (let messageId = 0; messageId < 20; messageId += 1) {
-      answered.add({ peer, messageId, fingerprint: 0 }, said(1, new Uint8Array(0)), 0);
+      answered.add({ peer, messageId, fingerprint: 0 }, said(1, new Uint8Array(21)), 0);
     }
     const letGo = Array.from({ length: 20 }, (_, messageId) => {
       return answered.answer(answered.find({ peer, messageId, fingerprint: 0 }, 0)).tailWasLetGo;
     });
     expect(letGo).toEqual([...Array(10).fill(true), ...Array(10).fill(false)]);
+  });
+
+  test("short tails are copied, and long ones kept, whatever their order and however often the ring grows", () => {
+    const peer = peerAt(peersOf(1), 1);
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 3000, size: "max" }), (tails) => {
+        const answered = new AnsweredRequests(2500);
+        const given = tails.map((tail) => Uint8Array.from(tail));
+        given.forEach((tail, messageId) => {
+          answered.add({ peer, messageId, fingerprint: 0 }, said(1, tail), 0);
+          // Who gave it may use its bytes for something else, where they are few.
+          if (tail.length <= 20) tail.fill(0xee);
+        });
+        for (let at = Math.max(0, tails.length - 2500); at < tails.length; at += 1) {
+          const found = answered.answer(answered.find({ peer, messageId: at, fingerprint: 0 }, 0));
+          expect(Buffer.from(found.tail ?? [])).toEqual(Buffer.from(tails[at] ?? []));
+          expect(found.tailWasLetGo).toBe(false);
+        }
+      }),
+      { numRuns: runs / 10 },
+    );
   });
 });
 
@@ -83,7 +104,7 @@ describe("what was said", () => {
     const answers = new Answers({ answered, sent: new SentMemory(), now: () => 0 });
     const peer = peerAt(peersOf(1), 1);
     peer.proven = true;
-    const tail = new Uint8Array(9);
+    const tail = new Uint8Array(21);
     answered.add({ peer, messageId: 5, fingerprint: 0 }, said(0x45, tail), 0);
     const at = answered.find({ peer, messageId: 5, fingerprint: 0 }, 0);
     expect(answers.repeat(peer, 5, { at, code: 1 })).toBe(false);

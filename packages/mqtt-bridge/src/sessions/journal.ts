@@ -1,4 +1,4 @@
-import type { StateChange } from "@nomq/core";
+import { createWriteBehind, type StateChange } from "@nomq/core";
 
 /** Something that is to last: its key, and its value whenever it is written. */
 export interface JournalRecord {
@@ -30,12 +30,11 @@ export function createSessionJournal(
   remember: (changes: readonly StateChange[]) => Promise<void>,
 ): SessionJournal {
   let dirty = new Set<JournalRecord>();
-  /** The write under way, and the one that takes what is noted meanwhile. */
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
   let isGathering = false;
 
-  const write = async (records: ReadonlySet<JournalRecord>): Promise<void> => {
+  const write = async (): Promise<void> => {
+    const records = dirty;
+    dirty = new Set();
     let changes: StateChange[] = [];
     for (const record of records) {
       const change = changeOf(record);
@@ -46,28 +45,10 @@ export function createSessionJournal(
     }
     if (changes.length > 0) await remember(changes);
   };
-  const writeNext = async (): Promise<void> => {
-    const before = running;
-    // Two turns: a message that is sent on gets its packet id in the next, and both are one record.
-    await new Promise((resolve) => setImmediate(resolve));
-    await new Promise((resolve) => setImmediate(resolve));
-    // Whoever waited for it has been told; what comes now is another's.
-    await before?.catch(() => undefined);
-    const records = dirty;
-    dirty = new Set();
-    running = next;
-    next = undefined;
-    await write(records);
-  };
+  // Two turns: a message that is sent on gets its packet id in the next, and both are one record.
+  const behind = createWriteBehind({ write, turns: 2 });
   const begin = (): void => {
-    if (next !== undefined || isGathering) return;
-    const mine = writeNext();
-    next = mine;
-    mine
-      .catch(() => undefined)
-      .finally(() => {
-        if (running === mine) running = undefined;
-      });
+    if (!isGathering) behind.begin();
   };
 
   return {
@@ -75,7 +56,7 @@ export function createSessionJournal(
       dirty.add(record);
       begin();
     },
-    stored: () => next ?? running,
+    stored: behind.written,
     gather(run) {
       const outer = dirty;
       const mine = new Set<JournalRecord>();
