@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithPeers } from "../../../test/peers.ts";
 import { type Prosody, startProsody } from "../../../test/real/prosody.ts";
 import { nodeOfChannel } from "../src/nodes/node-name.ts";
+import { requestsTo } from "../src/nodes/pubsub-request.ts";
 import { element } from "../src/stream/build.ts";
 import { Namespace } from "../src/stream/element.ts";
 import { startBridge } from "./bridge-world.ts";
@@ -74,6 +75,38 @@ describeWithPeers("channels on a real Prosody", ["prosody", "openssl"], () => {
     const payload = element("text", { xmlns: Namespace.nomq }, ["2"]);
     expect(await bob.publish("m/a", "current", payload)).toMatchObject({ condition: "forbidden" });
     expect(await alice.publish("m/a", "current", payload)).toMatchObject({ is: "result" });
+  });
+
+  test("a node of somebody else is published to where its owner lets us, set up by nobody; with members it is not", async () => {
+    await using strict = await startProsody({ memory: true, admins: ["alice@localhost"] });
+    await using alice = await connectClient(strict, "alice");
+    const { affiliate } = requestsTo(strict.pubsub);
+    for (const node of ["o/ours", "o/shut"]) await alice.create(node);
+    await alice.ask(affiliate("o/ours", [{ jid: "gw@localhost", affiliation: "publisher" }]));
+    const before = await alice.configuration("o/ours");
+    {
+      await using world = await startBridge(strict);
+      expect(await world.outcome({ channel: "o/ours", text: "state", qos: 1, retain: true })).toBe(
+        "delivered",
+      );
+      for (const text of ["1", "2", "3"])
+        expect(await world.outcome({ channel: "o/ours", text, qos: 1 })).toBe("delivered");
+      expect(texts(await alice.items("o/ours"))).toEqual(["current: state", "1", "2", "3"]);
+      expect(await world.outcome({ channel: "o/ours", text: "", qos: 1, retain: true })).toBe("delivered");
+      expect(texts(await alice.items("o/ours"))).toEqual(["1", "2", "3"]);
+      await world.until("ready");
+      expect(world.bridge.counts().nodes).toMatchObject({ created: 0, configured: 0, failed: 0 });
+      expect(await world.outcome({ channel: "o/shut", text: "1", qos: 1 })).toBe("refused: forbidden");
+      expect(await world.outcome({ channel: "o/absent", text: "1", qos: 1 })).toBe("refused: forbidden");
+      await world.until("degraded", /^node "o\/(shut|absent)" and 1 more: forbidden$/);
+    }
+    expect(await alice.configuration("o/ours")).toEqual(before);
+    await using world = await startBridge(strict, { access: { members: ["bob@localhost"] } });
+    expect(await world.outcome({ channel: "o/ours", text: "secret", qos: 1 })).toMatch(
+      /^refused: .*not-owner/,
+    );
+    await world.until("degraded", /^node "o\/ours": not-owner/);
+    expect(texts(await alice.items("o/ours"))).toEqual(["1", "2", "3"]);
   });
 
   test("128 KiB of anything get through, and a byte more is refused", async () => {

@@ -86,6 +86,10 @@ export function createNodes(options: NodesOptions): Nodes {
     if (result.did !== "nothing") counts[result.did] += 1;
     tell(node, result.deviation);
     const { keeping, items } = result;
+    if (result.isForeign && entry.ready === undefined)
+      log.warn("XMPP node is somebody else's: published to, but not set up by us", {
+        node: node.slice(0, 300),
+      });
     entry.ready = { is: "ready", node, keeping, items, renews: kind === "prosody" };
     return entry.ready;
   };

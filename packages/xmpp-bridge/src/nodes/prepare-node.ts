@@ -35,6 +35,8 @@ export type Prepared =
       readonly did: "created" | "configured" | "nothing";
       /** What the server has otherwise than wanted; absent: nothing. */
       readonly deviation?: string;
+      /** Somebody else's: it is as its owner has set it up. */
+      readonly isForeign?: true;
     }
   | { readonly is: "failed"; readonly answer: Refusal };
 
@@ -75,12 +77,17 @@ function rungs(config: NodeConfig): readonly NodeConfig[] {
 /** Tried where a server allows no longer history. */
 const FEWER_ITEMS = [100, 20];
 
+/** Conditions with which servers say that nodes are made, or set up, by others. */
+const DENIED: ReadonlySet<string> = new Set(["forbidden", "not-allowed"]);
+const isDenied = (answer: IqAnswer): boolean => answer.is === "error" && DENIED.has(answer.condition);
+
 /** Makes a node or, where it is there, sets it up; reads back what came of it. */
 export async function prepareNode(server: Server, wish: Preparation): Promise<Prepared> {
   const made = await createNode(server, wish);
   if (made.is === "result") return await readBack(server, wish, "created");
-  if (made.is === "error" && made.condition === "conflict") return await checkNode(server, wish, "stop");
-  return { is: "failed", answer: made };
+  // Prosody denies it to whoever may make none, whether the node is there or not.
+  const mayBeThere = made.is === "error" && (made.condition === "conflict" || isDenied(made));
+  return mayBeThere ? await checkNode(server, wish, "stop") : { is: "failed", answer: made };
 }
 
 /** Looks at a node that was there before; `create`: makes it if it is gone. */
@@ -93,9 +100,7 @@ export async function checkNode(
   if (answer.is === "error") {
     if (answer.condition === "item-not-found" && whenGone === "create")
       return await prepareNode(server, wish);
-    // Somebody else's: whether we may publish there, its server says at the first item. Nothing is known of its room.
-    if (["forbidden", "not-allowed"].includes(answer.condition))
-      return { is: "ready", keeping: wish.keeping, items: 1, did: "nothing", deviation: "not-owner" };
+    if (isDenied(answer)) return await unknownNode(server, wish, answer);
   }
   if (answer.is !== "result") return { is: "failed", answer };
   const form = configurationIn(answer.stanza);
@@ -104,11 +109,36 @@ export async function checkNode(
   const changes = offeredOf(differences(wanted, form), form);
   if (Object.keys(changes).length > 0) {
     const changed = await configureNode(server, wish.node, changes);
+    if (isDenied(changed)) return foreignNode(wish, form);
     if (changed.is !== "result") return { is: "failed", answer: changed };
     return await readBack(server, wish, "configured");
   }
   return await finish(server, { wish, form, did: "nothing" });
 }
+
+/** A node whose configuration is not for us: there, or not. */
+async function unknownNode(server: Server, wish: Preparation, denied: Refusal): Promise<Prepared> {
+  const info = await server.ask(server.requests.info(wish.node));
+  if (info.is === "result") return foreignNode(wish);
+  const isAbsent = info.is === "error" && info.type !== "wait";
+  return { is: "failed", answer: isAbsent ? denied : info };
+}
+
+/**
+ * Somebody else's node, of which we are publisher at most: whether we may publish there, its server says at the first item.
+ * One that must keep readers out is not used: its owner lets in whom they like.
+ */
+function foreignNode(wish: Preparation, form?: ServerForm): Prepared {
+  if (wish.access.members !== undefined) return { is: "failed", answer: NOT_OURS };
+  // Without a form nothing is known of its room.
+  const items = form === undefined ? 1 : (itemsIn(form) ?? wish.history + 1);
+  return { is: "ready", keeping: wish.keeping, items, did: "nothing", isForeign: true };
+}
+
+const NOT_OURS: Refusal = {
+  ...{ is: "error", type: "auth", condition: "not-owner" },
+  text: "xmpp.access names members, and the node is somebody else's",
+};
 
 async function createNode(server: Server, wish: Preparation): Promise<IqAnswer> {
   const wanted = wantedConfig(wish.channel, wish);
@@ -179,6 +209,7 @@ async function finish(server: Server, { wish, form, did }: Outcome): Promise<Pre
     access: wish.access,
     isNew: did === "created",
   });
+  if (affiliated !== undefined && isDenied(affiliated) && did === "nothing") return foreignNode(wish, form);
   if (affiliated !== undefined) return { is: "failed", answer: affiliated };
   const items = itemsIn(form) ?? (keeping === "state" ? 1 : wish.history + 1);
   return { is: "ready", keeping, items, did, ...(said === "" ? {} : { deviation: said.slice(0, 500) }) };

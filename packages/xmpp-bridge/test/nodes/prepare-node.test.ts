@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { IqAnswer } from "../../src/link/link.ts";
-import { checkNode, type Preparation, prepareNode, type Server } from "../../src/nodes/prepare-node.ts";
+import {
+  checkNode,
+  type Preparation,
+  type Prepared,
+  prepareNode,
+  type Server,
+} from "../../src/nodes/prepare-node.ts";
 import { requestsTo } from "../../src/nodes/pubsub-request.ts";
 import { element } from "../../src/stream/build.ts";
 import { parsed } from "../parsed.ts";
@@ -85,14 +91,23 @@ test("a node that stays open though it should be a whitelist is not published to
   });
 });
 
-test("somebody else's node is used as it is, and nothing is believed of its room", async () => {
+test("somebody else's node is used as it is, and nothing is believed of its room; with members it is not used", async () => {
   const conflict: IqAnswer = { is: "error", type: "cancel", condition: "conflict" };
   const forbidden: IqAnswer = { is: "error", type: "auth", condition: "forbidden" };
-  const answers = [conflict, forbidden];
-  const server = serverOf({ ask: async () => answers.shift() ?? forbidden });
-  expect(await prepareNode(server, wish("a", { keeping: "history" }))).toEqual({
-    ...{ is: "ready", keeping: "history", items: 1, did: "nothing", deviation: "not-owner" },
-  });
+  const there: IqAnswer = { is: "result", stanza: element("iq") };
+  const prepared = async (answers: IqAnswer[], more: Partial<Preparation> = {}): Promise<Prepared> => {
+    const server = serverOf({ ask: async () => answers.shift() ?? forbidden });
+    return await prepareNode(server, wish("a", { keeping: "history", ...more }));
+  };
+  for (const made of [conflict, forbidden]) {
+    expect(await prepared([made, forbidden, there])).toEqual({
+      ...{ is: "ready", keeping: "history", items: 1, did: "nothing", isForeign: true },
+    });
+    expect(await prepared([made, forbidden, there], { access: { members: [] } })).toMatchObject({
+      ...{ is: "failed", answer: { condition: "not-owner" } },
+    });
+    expect(await prepared([made, forbidden, forbidden])).toEqual({ is: "failed", answer: forbidden });
+  }
 });
 
 test("whatever a server answers, it ends within a few requests, and ready only where a form was read", async () => {
@@ -134,7 +149,7 @@ test("whatever a server answers, it ends within a few requests, and ready only w
         });
         const end = await checkNode(server, wish("a", { keeping }));
         expect(asked).toBeLessThan(30);
-        if (end.is === "ready" && end.deviation !== "not-owner") {
+        if (end.is === "ready" && end.isForeign !== true) {
           expect(forms).toBeGreaterThan(0);
           expect(end.items).toBeGreaterThanOrEqual(0);
           if (keeping === "history") expect(end.keeping).toBe("history");
