@@ -46,7 +46,9 @@ export function createRestored(options: RestoredOptions, past: readonly KeptRela
   const open = (channel: ObservedChannel, relation: Relation): void => {
     // Who asked for all gets what waits in the order it came; the newest must not run ahead of it.
     const mayTell = !relation.hasMore && (!relation.all || isDrained());
-    if (mayTell && (channel.value?.seq ?? 0) !== relation.told) {
+    // That there was no value is no proof of having heard so: one may have come and gone since that was written down.
+    const isNews = channel.value === undefined || channel.value.seq !== relation.told;
+    if (mayTell && isNews) {
       relation.seq = Math.max(relation.seq, channel.valueSeq);
       speaker.offer(relation, channels.present(channel));
     }

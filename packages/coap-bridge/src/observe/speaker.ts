@@ -136,7 +136,8 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
     return { type: MessageType.nonConfirmable, code, token, tail };
   };
   const next = (relation: Relation): Outgoing | undefined => {
-    if (relation.state.is === "gone") return undefined;
+    // Once stopped, nothing is said: what waited behind an open CON must not count as told.
+    if (relation.state.is === "gone" || messaging === undefined) return undefined;
     if (relation.final !== undefined) return sayLast(relation, relation.final);
     const telling = pick(relation);
     if (telling === undefined) return sayNothing(relation);
@@ -216,6 +217,9 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
       messaging = through;
     },
     refreshes: () => refreshes,
-    stop: () => fanOut.stop(),
+    stop() {
+      messaging = undefined;
+      fanOut.stop();
+    },
   };
 }

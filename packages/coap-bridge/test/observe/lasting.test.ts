@@ -12,6 +12,8 @@ describe.each(["stop", "kill"] as const)("after a %s", (how) => {
     await world.register(BEN, "b", "y", { confirmable: false, all: true });
     await world.restart(how);
     expect(world.observers.counts()).toMatchObject({ observers: 2, endpoints: 2, channels: 2 });
+    // Where there is no value, that is said again.
+    expect(texts(await world.hear())).toEqual([""]);
     await world.publish("x", "2");
     await world.publish("y", "3", { retain: false });
     const heard = await world.hear();
@@ -50,6 +52,17 @@ describe.each(["stop", "kill"] as const)("after a %s", (how) => {
     await world.take();
     await world.restart(how);
     expect(texts(await world.hear())).toEqual(["1"]);
+  });
+
+  test("a clear whose notification was lost is told to who registered when there was no value either", async () => {
+    await using world = await createWorld();
+    await world.register(ANN, "a", "x");
+    await world.publish("x", "1");
+    expect(texts(await world.hear())).toEqual(["1"]);
+    await world.publish("x", "");
+    await world.take();
+    await world.restart(how);
+    expect(texts(await world.hear())).toEqual([""]);
   });
 
   test.each([false, true])("who missed a change is told the newest value (all: %s)", async (all) => {

@@ -72,6 +72,8 @@ class Model {
   /** Relations whose channel was deleted: who has not acknowledged that has them again after a restart. */
   readonly ended = new Set<string>();
   readonly states = new Map<string, number>();
+  /** Channels on which an event came after the last change of the state: it is what observers heard last. */
+  readonly eventful = new Set<string>();
   private value = 0;
 
   constructor(world: World) {
@@ -102,6 +104,7 @@ class Model {
       case "clear":
         await world.publish(nameOf(one.channel), "");
         this.states.delete(nameOf(one.channel));
+        this.eventful.delete(nameOf(one.channel));
         return;
       case "delete":
         await world.remove(nameOf(one.channel));
@@ -149,6 +152,7 @@ class Model {
       if (known.channel === nameOf(channel)) known.owed.push(this.value);
     }
     if (retain) this.states.set(nameOf(channel), this.value);
+    this.eventful[retain ? "delete" : "add"](nameOf(channel));
     await this.world[how](nameOf(channel), `${this.value}`, { retain });
   }
 
@@ -220,6 +224,10 @@ class Model {
       const published = told.filter((value) => owed.includes(value));
       // The state may be told again between, as a refresh.
       if (wish === "all" && !hasGap) expect([...new Set(published)]).toEqual(owed);
+    }
+    // A change reaches everybody by itself, also over a restart; no refresh has to mend it.
+    for (const { channel, wish, last } of this.relations.values()) {
+      if (wish !== "all" && !this.eventful.has(channel)) expect(last).toBe(this.states.get(channel) ?? 0);
     }
     await world.clock.advance(60_000);
     await this.listen();
