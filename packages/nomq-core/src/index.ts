@@ -14,6 +14,7 @@ export { SortedNames, startAfter } from "./hub/memory/sorted-names.ts";
 export { createMemoryStore, type MemoryStoreOptions } from "./hub/memory-store.ts";
 export * from "./hub/store.ts";
 export { type ClockStep, movedExpiry } from "./hub/time.ts";
+export { bareJid } from "./jid.ts";
 export * from "./log.ts";
 export * from "./mapping.ts";
 export * from "./message.ts";

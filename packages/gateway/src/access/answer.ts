@@ -1,7 +1,7 @@
 import { type Action, isValidChannel, isValidFilter, type Principal } from "@nomq/core";
 import { type AccessControl, OWNER } from "./access-control.ts";
 import { ruleFor } from "./advice.ts";
-import { whoFault } from "./who.ts";
+import { principalNamed, whoFault } from "./who.ts";
 
 /** A question to the rules. */
 export interface AccessQuestion {
@@ -35,20 +35,21 @@ export function questionFault({ who, action, channel }: AccessQuestion): string 
 }
 
 /** Answers a question without fault. */
-export function answerOf(control: AccessControl, question: AccessQuestion): AccessAnswer {
+export function answerOf(control: AccessControl, asked: AccessQuestion): AccessAnswer {
+  const question = { ...asked, who: principalNamed(asked.who) };
   const { action, channel } = question;
   // Its form has been checked: principals and what rules name are written alike.
   const who = question.who as Principal;
   const extent = control.extent?.(who, action, channel) ?? "none";
   const found = extent === "none" ? undefined : control.explain(who, action, channel);
-  const stranger = strangerText(control, who);
+  const note = strangerText(control, who) + readerText(control, question);
   const base = { ...question, allowed: extent !== "none", extent };
   if (extent === "none") {
     const admit = ruleFor(who, action, channel);
     return {
       ...base,
       admit,
-      text: `denied: ${deniedText(control, question)}; this would:\n${admit}${stranger}`,
+      text: `denied: ${deniedText(control, question)}; this would:\n${admit}${note}`,
     };
   }
   const { rule, filter } = found ?? {};
@@ -56,7 +57,7 @@ export function answerOf(control: AccessControl, question: AccessQuestion): Acce
   return {
     ...base,
     ...by,
-    text: `allowed: ${allowedText(control, { ...question, extent, ...by })}${stranger}`,
+    text: `allowed: ${allowedText(control, { ...question, extent, ...by })}${note}`,
   };
 }
 
@@ -78,6 +79,12 @@ function strangerText(control: AccessControl, who: string): string {
   const [, kind, name = ""] = found;
   if (control.accounts.has(kind === "user" ? "user" : "token", name)) return "";
   return `\nnobody can be ${who}: there is no such name under access: ${kind}s:`;
+}
+
+/** Rules with `jid:` are about what comes in: nobody of XMPP reads from us. */
+function readerText(control: AccessControl, { who, action }: AccessQuestion): string {
+  if (action !== "subscribe" || !who.startsWith("jid:") || !control.isOn()) return "";
+  return "\nwho reads the nodes of xmpp.publish is not asked of the rules: the XMPP server decides, by xmpp.access";
 }
 
 function deniedText(control: AccessControl, { who, action, channel }: AccessQuestion): string {

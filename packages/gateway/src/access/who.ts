@@ -1,4 +1,4 @@
-import { NomqError, networkCheck, type Principal, parseNetwork } from "@nomq/core";
+import { bareJid, NomqError, networkCheck, type Principal, parseNetwork } from "@nomq/core";
 
 /** Tells whether a rule speaks of a principal. */
 export type WhoCheck = (principal: Principal) => boolean;
@@ -16,10 +16,14 @@ export function whoCheck(who: string, path: string): WhoCheck {
   if (fault !== undefined) throw new NomqError("config-invalid", `${path}: ${fault}`);
   if (who === "*") return () => true;
   if (who === "anonymous") return (principal) => principal === "anonymous" || principal.startsWith("addr:");
-  // Servers tell JIDs as they compare them: in small letters (RFC 7622 section 3.3).
-  if (who.startsWith(JID)) return (principal) => principal === who.toLowerCase();
+  const name = principalNamed(who);
   if (who.startsWith(ADDR)) return fromNetwork(who.slice(ADDR.length));
-  return (principal) => principal === who;
+  return (principal) => principal === name;
+}
+
+/** The principal that somebody names who may write it otherwise: accounts of XMPP have many ways to be written. */
+export function principalNamed(who: string): string {
+  return who.startsWith(JID) ? `${JID}${bareJid(who.slice(JID.length)) ?? ""}` : who;
 }
 
 /** What is wrong with a rule's `who`; undefined: nothing. */
@@ -33,6 +37,8 @@ export function whoFault(who: string): string | undefined {
   }
   if (kind === "jid" && name.includes("/"))
     return `"${who}" names a resource, and rules are about accounts; write jid:NAME@DOMAIN`;
+  if (kind === "jid" && bareJid(name) === undefined)
+    return `"${who}" names no account; write jid:NAME@DOMAIN`;
   const isKnown = kind === "addr" || (colon !== -1 && name !== "" && KINDS.includes(kind));
   return isKnown ? undefined : `"${who}" names nobody; write ${FORMS}`;
 }

@@ -53,7 +53,7 @@ export async function readCurrent(asking: Asking, node: string): Promise<NodeIte
 const compare = (memory: NodeMemory, items: readonly NodeItem[]): Missed<NodeItem> => {
   const listed = items.map((item) => {
     const read = item.payload === undefined ? undefined : readItem(item.payload);
-    return { item, id: item.id, ...(read === undefined ? {} : { print: printOf(read) }) };
+    return { item, id: item.id, ...(read === undefined ? {} : { print: printOf(read, item.publisher) }) };
   });
   const { isGap, items: missed } = missedOf(memory, listed);
   return { isGap, items: missed.map(({ item }) => item) };

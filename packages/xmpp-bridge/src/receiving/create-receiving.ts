@@ -1,4 +1,4 @@
-import { type CancelTimer, isValidFilter, type Port } from "@nomq/core";
+import { bareJid, type CancelTimer, isValidFilter, type Port } from "@nomq/core";
 import type { Link, LinkState } from "../link/link.ts";
 import { createFinding, type Found } from "../nodes/finding.ts";
 import type { Asking } from "../nodes/listing.ts";
@@ -56,7 +56,11 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     requests: requestsTo(pubsub),
     ask: (iq, timeoutMs) => link.request(iq, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
   };
-  const intake = createIntake({ gateway, pubsub, sentItems, tally, now: () => port.clock.now() });
+  const intake = createIntake({
+    ...{ gateway, pubsub, sentItems, tally },
+    account: () => bareJid(own),
+    now: () => port.clock.now(),
+  });
   const events = createEvents({ ...options, asking, intake, sentItems, tally });
   const finding = createFinding({
     ...{ link, pubsub, log: port.log, filters: options.subscribe.filter(isValidFilter) },

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import type { Principal } from "@nomq/core";
+import { bareJid, type Principal } from "@nomq/core";
 import { draftFromItem } from "../mapping.ts";
 import { type ReadItem, readItem } from "../payload/item.ts";
 import { lifetimeOf } from "./lifetime.ts";
-import { printOf, withCurrent, withEvent } from "./node-memory.ts";
+import { isSamePrint, printOf, withCurrent, withEvent } from "./node-memory.ts";
 import type { NodeItem } from "./notification.ts";
 import type { Place } from "./place.ts";
 import type { SentItems } from "./sent-items.ts";
@@ -16,6 +16,8 @@ export interface IntakeOptions {
   readonly pubsub: string;
   /** Our own name in items. */
   readonly gateway: string;
+  /** Our account, where it is known. */
+  account(): string | undefined;
   readonly sentItems: SentItems;
   readonly tally: Tally;
   now(): number;
@@ -37,30 +39,31 @@ const MOST_ID = 1_024;
 export interface Intake {
   /** Resolves when the next may come. */
   item(place: Place, item: NodeItem, source: ItemSource): Promise<void>;
-  /** The node has no state any more. */
+  /** The node has no state any more; nobody says who took it away. */
   clear(place: Place): Promise<void>;
   /** Remembers an event that is from before our time. */
   skip(place: Place, item: NodeItem): void;
 }
 
 /** Makes it. */
-export function createIntake({ gateway, now, pubsub, sentItems, tally }: IntakeOptions): Intake {
+export function createIntake({ account, gateway, now, pubsub, sentItems, tally }: IntakeOptions): Intake {
   const remember = (place: Place, id: string, { print, isOwn }: { print: string; isOwn: boolean }): void => {
     place.memory =
       id === CURRENT ? withCurrent(place.memory, { print, isOwn }) : withEvent(place.memory, id, print);
   };
   const isRepeated = ({ memory }: Place, id: string, print: string): boolean =>
-    (id === CURRENT ? memory.current?.print : memory.events.get(id)) === print;
+    isSamePrint(id === CURRENT ? memory.current?.print : memory.events.get(id), print);
   const read = ({ id, payload }: NodeItem): ReadItem | undefined =>
     payload === undefined || id === "" || id.length > MOST_ID ? undefined : readItem(payload);
-  const clear = async (place: Place): Promise<void> => {
+  const service = principalOf(bareJid(pubsub) ?? "");
+  const clear = async (place: Place, from = service): Promise<void> => {
     place.memory = withCurrent(place.memory, undefined);
     const draft = clearingDraft(place.channel);
-    await place.inflow.enter({ draft, from: `jid:${pubsub}`, memory: place.memory, as: "cleared" });
+    await place.inflow.enter({ draft, from, memory: place.memory, as: "cleared" });
   };
 
   return {
-    clear,
+    clear: (place) => clear(place),
     async item(place, item, source) {
       tally.add("received");
       const found = read(item);
@@ -69,10 +72,13 @@ export function createIntake({ gateway, now, pubsub, sentItems, tally }: IntakeO
         return;
       }
       const { id } = item;
-      const print = printOf(found);
-      // Used up in any case: somebody else may say the same.
-      const isTicketed = sentItems.take({ node: place.node, item: id, payload: found.payload });
-      const isOwn = isTicketed || isOurs(found, gateway);
+      const print = printOf(found, item.publisher);
+      const from = item.publisher === undefined ? service : principalOf(item.publisher);
+      // Anybody may write our name into an item, but not our account on it.
+      const mayBeOwn = item.publisher === undefined || item.publisher === account();
+      // Used up in any case: the service may tell the same again.
+      const isTicketed = mayBeOwn && sentItems.take({ node: place.node, item: id, payload: found.payload });
+      const isOwn = mayBeOwn && (isTicketed || isOurs(found, gateway));
       const isRepeat =
         (hasOrigin(found) || source.mayRepeat || source.isHistory) && isRepeated(place, id, print);
       const lifetime = lifetimeOf(found, { now: now(), stamp: source.stamp });
@@ -90,14 +96,14 @@ export function createIntake({ gateway, now, pubsub, sentItems, tally }: IntakeO
         return;
       }
       if (id === CURRENT && found.payload.byteLength === 0) {
-        await clear(place);
+        await clear(place, from);
         return;
       }
       const left = lifetime.is === "left" ? { expiresInMs: lifetime.ms } : {};
       const once = onceOf(place.node, id, found);
       await place.inflow.enter({
         draft: draftFromItem({ channel: place.channel, id, item: found, ...left }),
-        from: principalOf(item.publisher ?? pubsub),
+        from,
         memory: place.memory,
         as: source.isHistory ? "caughtUp" : "published",
         ...(once === undefined ? {} : { once }),
@@ -106,7 +112,7 @@ export function createIntake({ gateway, now, pubsub, sentItems, tally }: IntakeO
     skip(place, item) {
       const found = read(item);
       if (found === undefined || item.id === CURRENT) return;
-      remember(place, item.id, { print: printOf(found), isOwn: false });
+      remember(place, item.id, { print: printOf(found, item.publisher), isOwn: false });
       place.inflow.pass(place.memory);
     },
   };

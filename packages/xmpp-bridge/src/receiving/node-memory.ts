@@ -19,12 +19,21 @@ export interface NodeMemory {
 }
 
 /** What tells an item from another under the same id: who first sent it, else what it holds. */
-export function printOf(read: ReadItem): string {
+export function printOf(read: ReadItem, publisher?: string): string {
   const hash = createHash("sha256");
   if (read.gateway !== undefined && read.originId !== undefined)
     hash.update(`${read.gateway}\0${read.originId}`);
   else hash.update(`${read.contentType ?? ""}\0`).update(read.payload);
-  return hash.digest("base64url").slice(0, 16);
+  const print = hash.digest("base64url").slice(0, 16);
+  if (publisher === undefined) return print;
+  return `${print}.${createHash("sha256").update(publisher).digest("base64url").slice(0, 8)}`;
+}
+
+/** Somebody else's item is another, whatever it says; not every answer of a server says whose it is. */
+export function isSamePrint(one: string | undefined, other: string | undefined): boolean {
+  const [print, who] = one?.split(".") ?? [];
+  const [otherPrint, otherWho] = other?.split(".") ?? [];
+  return print !== undefined && print === otherPrint && (who ?? otherWho) === (otherWho ?? who);
 }
 
 /** The memory with an event that was seen, as the youngest. */
@@ -62,7 +71,7 @@ export interface Missed<Item> {
 export function missedOf<Item extends Listed>(memory: NodeMemory, listed: readonly Item[]): Missed<Item> {
   const isSeen = ({ id, print }: Item): boolean => {
     const seen = memory.events.get(id);
-    return seen !== undefined && (print === undefined || print === seen);
+    return seen !== undefined && (print === undefined || isSamePrint(print, seen));
   };
   const last = listed.findLastIndex(isSeen);
   const isChanged = (item: Item): boolean => memory.events.has(item.id) && !isSeen(item);

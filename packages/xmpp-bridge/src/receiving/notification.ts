@@ -1,15 +1,13 @@
+import { bareJid } from "@nomq/core";
 import { type Element, Namespace } from "../stream/element.ts";
 
 /** More items in one notification than any server sends: the rest is not read. */
 const MOST_ITEMS = 1_000;
 
-/** Who publishes, at most: RFC 7622 section 3.1. */
-const MOST_JID_BYTES = 3_071;
-
 /** An item as it lies on a node. */
 export interface NodeItem {
   readonly id: string;
-  /** Bare JID, where the server says who it was. */
+  /** Bare JID, where the server says who it was; empty: what it says is none, and no rule can name it. */
   readonly publisher?: string;
   /** Absent: none, or several. */
   readonly payload?: Element;
@@ -57,18 +55,12 @@ function eventsIn(child: Element, stamp: number | undefined): readonly NodeEvent
 /** Reads an `item` of a notification, or of an answer. */
 export function readNodeItem(item: Element): NodeItem {
   const [payload, ...more] = item.getChildElements();
-  const publisher = bareJid(item.attrs["publisher"]);
+  const { publisher } = item.attrs;
   return {
     id: item.attrs["id"] ?? "",
-    ...(publisher === undefined ? {} : { publisher }),
+    ...(publisher === undefined ? {} : { publisher: bareJid(publisher) ?? "" }),
     ...(payload === undefined || more.length > 0 ? {} : { payload }),
   };
-}
-
-function bareJid(jid: string | undefined): string | undefined {
-  const [bare = ""] = jid?.split("/", 1) ?? [];
-  const isJid = bare !== "" && Buffer.byteLength(bare) <= MOST_JID_BYTES && !/[\s\p{Cc}]/u.test(bare);
-  return isJid ? bare.toLowerCase() : undefined;
 }
 
 /** XEP-0082 section 3.2, as far as XEP-0203 allows it: always in UTC. */
