@@ -12,7 +12,11 @@ export type Fault =
   /** New connections are reset at once, and those there are cut. */
   | "refuse"
   /** New connections are taken, and nothing comes. */
-  | "silence";
+  | "silence"
+  /** What clients send is lost on the way, without a word: a connection that lost something is reset by {@link FaultyLink.heal}. */
+  | "lose-sent"
+  /** The same of what the server sends. */
+  | "lose-answers";
 
 /** A link between clients and one TCP server, through 127.0.0.1. Disposing cuts everything. */
 export interface FaultyLink extends AsyncDisposable {
@@ -39,6 +43,8 @@ export function seeded(seed: number): () => number {
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  /** Bytes of it are gone: its rest would be no stream any more. */
+  isTorn: boolean;
 }
 
 /** Opens a link to a port of 127.0.0.1. */
@@ -54,7 +60,7 @@ export async function openFaultyLink(to: number): Promise<FaultyLink> {
     else if (now === "silence") {
       held.add(client);
       client.once("close", () => held.delete(client));
-    } else join(pairs, client, to, now === "stall");
+    } else join({ pairs, client, to, fault: () => now });
   });
   await once(listener.listen(0, "127.0.0.1"), "listening");
   const address = listener.address();
@@ -77,7 +83,10 @@ export async function openFaultyLink(to: number): Promise<FaultyLink> {
     },
     heal() {
       now = "none";
-      for (const { client, server } of pairs) for (const socket of [client, server]) socket.resume();
+      for (const { client, server, isTorn } of pairs)
+        for (const socket of [client, server])
+          if (isTorn) socket.resetAndDestroy();
+          else socket.resume();
       for (const client of held) client.destroy();
     },
     async [Symbol.asyncDispose]() {
@@ -87,24 +96,35 @@ export async function openFaultyLink(to: number): Promise<FaultyLink> {
   };
 }
 
-function join(pairs: Set<Pair>, client: Socket, to: number, stalled: boolean): void {
+interface Joining {
+  readonly pairs: Set<Pair>;
+  readonly client: Socket;
+  readonly to: number;
+  /** What is wrong now. */
+  readonly fault: () => Fault | "none";
+}
+
+function join({ pairs, client, to, fault }: Joining): void {
   const server = connect(to, "127.0.0.1");
-  const pair = { client, server };
+  const pair = { client, server, isTorn: false };
   pairs.add(pair);
-  for (const [from, onto] of [
-    [client, server],
-    [server, client],
+  for (const [from, onto, lost] of [
+    [client, server, "lose-sent"],
+    [server, client, "lose-answers"],
   ] as const) {
     from.setNoDelay(true);
     from.on("error", () => undefined);
-    from.on("data", (data) => onto.write(data));
+    from.on("data", (data) => {
+      if (fault() === lost) pair.isTorn = true;
+      else onto.write(data);
+    });
     from.on("end", () => onto.end());
     from.on("close", () => {
       onto.destroy();
       pairs.delete(pair);
     });
   }
-  if (stalled) hold(pair);
+  if (fault() === "stall") hold(pair);
 }
 
 function hold({ client, server }: Pair): void {

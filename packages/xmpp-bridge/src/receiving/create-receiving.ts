@@ -8,7 +8,7 @@ import { createEvents } from "./events.ts";
 import { createGate } from "./gate.ts";
 import { createInflow } from "./inflow.ts";
 import { createIntake } from "./intake.ts";
-import { joinNode } from "./joining.ts";
+import { type JoiningOptions, joinNode } from "./joining.ts";
 import { createKeptMemories } from "./kept-memories.ts";
 import type { NodeMemory } from "./node-memory.ts";
 import { readNotification } from "./notification.ts";
@@ -42,6 +42,10 @@ export interface ReceivingOptions {
 /** Nodes that are read at a time: most of the window is for publishing. */
 const CAUGHT_UP_AT_ONCE = 8;
 
+const GAP =
+  "items of an XMPP node are missing: it keeps fewer than were published while the gateway was away (xmpp.history at " +
+  "who publishes there, docs/xmpp.md)";
+
 /** Makes {@link Receiving}; does nothing before `start`. */
 export function createReceiving(options: ReceivingOptions): Receiving {
   const { attachment, gateway, link, port, pubsub, findEveryMs = 60_000 } = options;
@@ -72,6 +76,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   let looked: Promise<Found | undefined> = Promise.resolve(undefined);
   let looking: Promise<void> = Promise.resolve();
   let session = 0;
+  let gapToldIn = 0;
   /** Our full JID; of the last session while there is none. */
   let own = "";
   let cancel: CancelTimer = () => undefined;
@@ -113,7 +118,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       }
     }
     await place.inflow.rest();
-    const joined = await joinNode(place, { asking, clock: port.clock, intake, tally, signal, jid });
+    const joined = await joinNode(place, joining);
     problems.tell(place.node, joined.is === "refused" ? joined.reason : undefined);
     if (joined.is === "gone") await leave(place);
     else if (joined.is === "joined") place.inflow.pass(place.memory);
@@ -129,6 +134,17 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     memories.keep(place.node, undefined);
   };
   const jid = (): string => own;
+  /** Once in each session: a long outage may have left all nodes with gaps. */
+  const missed = (node: string): void => {
+    tally.add("gaps");
+    const level = gapToldIn === session ? "debug" : "warn";
+    gapToldIn = session;
+    port.log[level](GAP, { node: node.slice(0, 300), gaps: tally.now().gaps });
+  };
+  const joining: JoiningOptions = {
+    ...{ asking, clock: port.clock, intake, signal, jid, missed },
+    kept: memories.written,
+  };
   const look = async (isFirst = false): Promise<Found | undefined> => {
     const current = session;
     if (own === "" || signal.aborted) return undefined;

@@ -5,17 +5,19 @@ import { pause } from "./inflow.ts";
 import type { Intake } from "./intake.ts";
 import type { NodeItem } from "./notification.ts";
 import { type Place, waitingIds } from "./place.ts";
-import type { Tally } from "./tally.ts";
 
 /** What subscribing and catching up need. */
 export interface JoiningOptions {
   readonly asking: Asking;
   readonly clock: Clock;
   readonly intake: Intake;
-  readonly tally: Tally;
   readonly signal: AbortSignal;
   /** Our full JID. */
   jid(): string;
+  /** Resolves once all that is remembered would outlast a crash. */
+  kept(): Promise<void>;
+  /** Items between those seen last and those that are there are gone. */
+  missed(node: string): void;
 }
 
 /** How it ended. */
@@ -58,6 +60,9 @@ async function joinNew(place: Place, options: JoiningOptions): Promise<NoItems |
   const waiting = waitingIds(place);
   if (found.is === "read")
     for (const item of found.events.items) if (!waiting.has(item.id)) intake.skip(place, item);
+  // What comes from now on must not be taken for old after a crash.
+  place.inflow.pass(place.memory);
+  await options.kept();
   const wasSubscribed = place.isSubscribed;
   const refused = await subscribe(place, options);
   if (refused !== undefined) return refused;
@@ -87,9 +92,9 @@ async function takeMissed(
   { current, events }: CaughtUp,
   options: JoiningOptions,
 ): Promise<void> {
-  const { intake, tally } = options;
+  const { intake, missed } = options;
   const had = place.memory.current;
-  if (events.isGap) tally.add("gaps");
+  if (events.isGap) missed(place.node);
   // The state first: an event of the same time may be an answer to it.
   if (current !== undefined) await takeIn(place, current, options);
   else if (had !== undefined && !had.isOwn) await intake.clear(place);

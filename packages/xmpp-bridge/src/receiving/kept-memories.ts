@@ -12,6 +12,8 @@ export interface KeptMemories extends AsyncDisposable {
   restore(): Promise<ReadonlyMap<string, NodeMemory>>;
   /** Keeps another memory of the node; undefined: none. */
   keep(node: string, memory: NodeMemory | undefined): void;
+  /** Writes what has changed, now, and resolves when it is kept, or could not be. */
+  written(): Promise<void>;
 }
 
 /** Keeps them through the port. */
@@ -56,6 +58,10 @@ export function createKeptMemories(port: Pick<Port, "clock" | "log" | "remember"
     keep(node, memory) {
       changed.set(node, memory);
       later();
+    },
+    async written() {
+      writing = writing.then(write);
+      await writing;
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;

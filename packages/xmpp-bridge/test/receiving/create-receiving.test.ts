@@ -39,6 +39,40 @@ test("a resumed session asks nothing; a new one reads what was missed before wha
   expect(it.receiving.counts()).toMatchObject({ caughtUp: 3, duplicates: 1, gaps: 0 });
 });
 
+test("a node is remembered before it is subscribed: after a crash what came since is news, not history", async () => {
+  await using it = await scripted("n", "m");
+  it.nodes.get("n")?.set("e1", jsonXml("1"));
+  it.online(false);
+  await it.clock.advance(0);
+  for (const node of ["n", "m"]) {
+    const at = it.asked.indexOf(`subscribe ${node}`);
+    expect(it.asked.slice(it.asked.indexOf(`items ${node}`), at)).toContain("remember");
+  }
+});
+
+test("gaps are counted, and said once in each session, however many nodes have one", async () => {
+  await using it = await scripted("n", "m");
+  it.online(false);
+  await it.clock.advance(0);
+  const outage = async (text: string): Promise<void> => {
+    for (const [node, items] of it.nodes) {
+      it.tell(node, item(`${node}${text}`, text));
+      await it.clock.advance(0);
+      items.clear();
+      items.set(`${node}${text}later`, jsonXml(`${text}1`));
+    }
+    it.online(false);
+    await it.clock.advance(0);
+  };
+  await outage("1");
+  expect(it.receiving.counts().gaps).toBe(2);
+  expect(it.warned).toEqual([expect.stringMatching(/^items of an XMPP node are missing: .*"node":"[nm]"/)]);
+  await outage("2");
+  expect(it.receiving.counts().gaps).toBe(4);
+  expect(it.warned).toHaveLength(2);
+  expect(it.texts.toSorted()).toEqual(["1", "1", "11", "11", "2", "2", "21", "21"]);
+});
+
 test("nodes that the service lost, subscriptions and all, are subscribed again; a state that went with them is cleared", async () => {
   await using it = await scripted("n");
   it.nodes.get("n")?.set("current", jsonXml("1"));

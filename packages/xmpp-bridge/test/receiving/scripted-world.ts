@@ -1,4 +1,12 @@
-import { createHub, createMemoryStore, type Draft, type Port, type Receipt } from "@nomq/core";
+import {
+  createHub,
+  createMemoryStore,
+  type Draft,
+  type Log,
+  type Port,
+  type Receipt,
+  silentLog,
+} from "@nomq/core";
 import { createFakeClock, type FakeClock } from "@nomq/core/testing";
 import type { IqAnswer, Link, LinkState } from "../../src/link/link.ts";
 import { createReceiving } from "../../src/receiving/create-receiving.ts";
@@ -13,8 +21,10 @@ const EVENT = `${PUBSUB}#event`;
 export interface Scripted extends AsyncDisposable {
   readonly receiving: Receiving;
   readonly clock: FakeClock;
-  /** Requests so far, as the name of what is asked and its node. */
+  /** Requests so far, as the name of what is asked and its node; `remember` is what went into the store. */
   readonly asked: string[];
+  /** Lines of the log. */
+  readonly warned: readonly string[];
   /** What was published, state in brackets. */
   readonly texts: string[];
   /** Items by node, oldest first, as XML of the payload by id. */
@@ -35,6 +45,7 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
   const real = hub.port("xmpp");
   const texts: string[] = [];
   const asked: string[] = [];
+  const warned: string[] = [];
   const held: (() => void)[] = [];
   const nodes = new Map(channels.map((channel) => [channel, new Map<string, string>()]));
   const subscribed = new Set<string>();
@@ -48,7 +59,12 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
     texts.push(retain ? `[${text}]` : text);
     return { id: "x", channel: "c", at: "stored", outcomes: [] };
   };
-  const port: Port = Object.assign(Object.create(real), { publish, clock });
+  const remember: Port["remember"] = async (changes) => {
+    await real.remember(changes);
+    asked.push("remember");
+  };
+  const log: Log = { ...silentLog, warn: (text, fields) => warned.push(`${text} ${JSON.stringify(fields)}`) };
+  const port: Port = Object.assign(Object.create(real), { publish, clock, remember, log });
   const answer = (iq: Element): string => {
     const [query] = iq.children.filter((child) => typeof child !== "string");
     const [action] = query?.getChildElements() ?? [];
@@ -95,7 +111,7 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
   await receiving.restore();
   receiving.start();
   const world: Scripted = {
-    ...{ receiving, clock, asked, texts, nodes, subscribed, hub: "answers" },
+    ...{ receiving, clock, asked, warned, texts, nodes, subscribed, hub: "answers" },
     online(resumed) {
       state = { is: "online", jid: "gw@h/r", resumed, since: 0 };
       for (const hearer of [...stateHearers]) hearer(state);
