@@ -1,5 +1,7 @@
 import { createPrng, type Prng } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
+import { describeWithPeers } from "../../../../test/peers.ts";
+import { missingPeers } from "../../../../test/real/peer-packages.ts";
 import type { AccessRule } from "../../src/access/index.ts";
 import { answerOf } from "./walk/ask.ts";
 import { checkCoapQuestions, coapReceiver } from "./walk/coap.ts";
@@ -15,7 +17,10 @@ import {
   pick,
 } from "./walk/rules.ts";
 import { openSenders, type Sender } from "./walk/senders.ts";
+import { startXmppSide } from "./walk/xmpp.ts";
 
+const XMPP_PEERS = ["prosody", "openssl"];
+const seeds = (runs: number): number[] => Array.from({ length: runs }, (_, at) => at + 1);
 const RUNS = process.env["NOMQ_LONG"] ? 18 : 3;
 
 /** One walk: who is there, what each must get. */
@@ -36,10 +41,11 @@ const reads = ({ filters }: Receiver, channel: string): boolean =>
 function expectFor(
   walk: Walk,
   receivers: readonly Receiver[],
-  message: readonly [channel: string, text: string],
+  message: readonly [channel: string, text: string, from?: Sender],
 ): void {
-  const [channel, text] = message;
+  const [channel, text, from] = message;
   for (const receiver of receivers) {
+    if (from?.side !== undefined && from.side === receiver.side) continue;
     if (!reads(receiver, channel) || !mayPlainly(walk.rules, receiver.who, ["subscribe", channel])) continue;
     walk.expected.get(receiver)?.add(`${channel} ${text}`);
   }
@@ -52,7 +58,7 @@ async function sendSome(walk: Walk, senders: readonly Sender[], each: number): P
       walk.sent += 1;
       const text = `m${walk.sent} of ${sender.name}`;
       const mayBe = mayPlainly(walk.rules, sender.who, ["publish", channel]);
-      if (mayBe) expectFor(walk, walk.receivers, [channel, text]);
+      if (mayBe) expectFor(walk, walk.receivers, [channel, text, sender]);
       const taken = await sender.send(channel, text, mayBe);
       if (taken !== undefined)
         expect({ sender: sender.name, channel, taken }).toEqual({
@@ -135,17 +141,21 @@ async function checkQuestions(walk: Walk): Promise<void> {
   expect(new Set(Array.isArray(names) ? names : [])).toEqual(new Set([...readable, ...MARK_CHANNELS]));
 }
 
-async function walkOnce(seed: number): Promise<void> {
+async function walkOnce(seed: number, hasXmpp: boolean): Promise<void> {
   const prng = createPrng(seed);
   const before = drawRules(prng);
   const after = drawRules(prng);
   await using stack = new AsyncDisposableStack();
   const device = stack.use(await deviceReceiver(drawFilters(prng)));
   const entry = { name: "pump", address: device.address, key: "field", kind: "node" };
-  const gateway = stack.use(await startWalkGateway(before, [{ ...entry, subscribe: device.filters }]));
+  const xmpp = hasXmpp ? stack.use(await startXmppSide(seed % 2 === 1)) : undefined;
+  const devices = [{ ...entry, subscribe: device.filters }];
+  const gateway = stack.use(await startWalkGateway(before, { devices, xmpp: xmpp?.section }));
   device.meet(gateway);
   const walk: Walk = { prng, gateway, rules: before, receivers: [], expected: new Map(), sent: 0 };
   join(walk, device);
+  const toXmpp = xmpp && stack.use(await xmpp.sender(gateway));
+  if (xmpp !== undefined) join(walk, xmpp.receiver);
   for (const channel of CHANNELS)
     await gateway.control.publish({ channel, payload: "kept", qos: 1, retain: true });
 
@@ -165,6 +175,7 @@ async function walkOnce(seed: number): Promise<void> {
   const readable = CHANNELS.filter((channel) => mayPlainly(before, "nomq:site", ["subscribe", channel]));
   join(walk, stack.use(await nodeReceiver(gateway, readable.slice(0, 4))));
   const senders = (await openSenders(gateway)).map((each) => stack.use(each));
+  if (toXmpp !== undefined) senders.push(toXmpp);
 
   // Live and retained, under the first rules.
   await settle(walk, walk.receivers, "end/0");
@@ -197,8 +208,15 @@ function forget({ rules, expected }: Walk, receiver: Receiver): void {
 }
 
 describe("over every path, before and after a change of the rules", () => {
-  test.each(Array.from({ length: RUNS }, (_, at) => at + 1))(
+  test.each(seeds(missingPeers(XMPP_PEERS).length === 0 ? 1 : RUNS))(
     "nothing arrives that is not allowed, and all that is (seed %i)",
-    async (seed) => await walkOnce(seed),
+    async (seed) => await walkOnce(seed, false),
+  );
+});
+
+describeWithPeers("over every path, with XMPP among them", XMPP_PEERS, () => {
+  test.each(seeds(RUNS))(
+    "nothing arrives that is not allowed, and all that is (seed %i)",
+    async (seed) => await walkOnce(seed, true),
   );
 });

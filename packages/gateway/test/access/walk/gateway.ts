@@ -28,10 +28,10 @@ export interface WalkGateway extends AsyncDisposable {
 
 let hashes: Promise<readonly string[]> | undefined;
 
-/** Starts it; `devices` are those of `nomq.devices`. */
+/** Starts it; `devices` are those of `nomq.devices`, `xmpp` is its section where a server is there. */
 export async function startWalkGateway(
   rules: readonly AccessRule[],
-  devices: readonly object[],
+  { devices, xmpp }: { readonly devices: readonly object[]; readonly xmpp?: object | undefined },
 ): Promise<WalkGateway> {
   hashes ??= Promise.all(Object.values(PASSWORDS).map(hashPassword));
   const passwords = await hashes;
@@ -56,6 +56,7 @@ export async function startWalkGateway(
       mqtt: { listen: ["mqtt://127.0.0.1:0"] },
       coap: { listen: ["coap://127.0.0.1:0"] },
       http: { listen: ["http://127.0.0.1:0"] },
+      ...(xmpp === undefined ? {} : { xmpp }),
       access: { users, tokens, rules },
     }),
   });

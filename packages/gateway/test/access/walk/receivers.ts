@@ -16,6 +16,8 @@ export interface Receiver extends AsyncDisposable {
   readonly filters: string[];
   /** Filters that it was refused. */
   readonly refused: string[];
+  /** What is sent from the same side does not come back to it. */
+  readonly side?: string;
   /** What has come: `CHANNEL TEXT`. */
   readonly got: Set<string>;
   away?(): Promise<void>;

@@ -10,6 +10,9 @@ const FILTERS = ["a", "a/b", "a/#", "a/+", "+/b", "#", "+", "b/+/#", "/+", "+/+/
 export const MARKS = "end/#";
 export const MARK_CHANNELS = ["end/0", "end/1", "end/2"] as const;
 
+/** Who may do everything, whatever the rules say. */
+export const EVERYTHING = "token:control";
+
 /** Everyone who takes part, as rules may name them; the last ones are more than one. */
 const WHO = [
   "user:ann",
@@ -18,6 +21,9 @@ const WHO = [
   "nomq:field",
   "token:reader",
   "token:writer",
+  "jid:alice@localhost",
+  "jid:Alice@LocalHost",
+  "jid:pubsub.localhost",
   "anonymous",
   "addr:127.0.0.0/8",
   "*",
@@ -51,7 +57,7 @@ export function mayPlainly(
   asked: readonly [Action, string],
 ): boolean {
   const [action, channel] = asked;
-  if (who === "token:control") return true;
+  if (who === EVERYTHING) return true;
   return rules.some(
     (rule) =>
       isMeant(rule.who, who) && (rule[action] ?? []).some((filter) => matchesPlainly(filter, channel)),
@@ -60,6 +66,7 @@ export function mayPlainly(
 
 function isMeant(rule: string, who: string): boolean {
   if (rule === "*" || rule === who) return true;
+  if (rule.startsWith("jid:")) return rule.toLowerCase() === who;
   // Nobody in the walk comes from elsewhere.
   return (rule === "anonymous" || rule === "addr:127.0.0.0/8") && who === "addr:127.0.0.1";
 }

@@ -4,12 +4,14 @@ import { type Asked, openCoapClient } from "../../coap/client.ts";
 import { answerOf } from "./ask.ts";
 import { PASSWORDS, TOKENS, type TokenName, type UserName, type WalkGateway } from "./gateway.ts";
 import { senderNode } from "./receivers.ts";
+import { EVERYTHING } from "./rules.ts";
 
 /** Someone who writes, on a socket. */
 export interface Sender extends AsyncDisposable {
   readonly name: string;
   /** The principal that the rules see. */
   readonly who: string;
+  readonly side?: string;
   /**
    * Resolves once the gateway has answered, with whether it took the message; undefined where the protocol does not
    * say. `mayBe`: whether the rules allow it, for protocols that wait long for the answer to what is refused.
@@ -104,7 +106,7 @@ function httpSender(gateway: WalkGateway, token?: TokenName): Sender {
 function controlSender({ control }: WalkGateway): Sender {
   return {
     name: "control",
-    who: "token:control",
+    who: EVERYTHING,
     send: async (channel, payload) => (await control.publish({ channel, payload, qos: 1 })).at !== "refused",
     [Symbol.asyncDispose]: async () => undefined,
   };
