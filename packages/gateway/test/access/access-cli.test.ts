@@ -61,6 +61,22 @@ test("nomq access explain answers from the file, in words and as data", async ()
   });
 });
 
+test("nomq access explain takes an XMPP account however it is written, and says who is asked about readers", async () => {
+  using folder = testFolder();
+  const rules = '- { who: "jid:ann@Example.org", publish: ["home/#"] }';
+  const config = folder.file("gateway.yaml", `${BASE}${accessOf(rules)}`);
+  const ask = (who: string, action: string): ReturnType<typeof nomq>["ended"] =>
+    nomq(["access", "explain", who, action, "home/x", "--config", config]).ended;
+  expect((await ask("jid:ANN@example.org", "publish")).stdout).toBe(
+    'allowed: jid:ann@example.org may publish to home/x, by access.rules[0], publish: "home/#"\n',
+  );
+  expect((await ask("jid:ann@example.org", "subscribe")).stdout).toMatch(
+    /^denied: no rule .*\n- .*\nwho reads the nodes of xmpp.publish is not asked of the rules: the XMPP server decides, by xmpp.access\n$/,
+  );
+  const { code, stderr } = await ask("jid:ann@example.org/phone", "publish");
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("names a resource") });
+});
+
 describe("a running gateway", () => {
   test("takes other rules on SIGHUP and by nomq access reload; refuses wrong ones and keeps the old", async () => {
     using folder = testFolder();

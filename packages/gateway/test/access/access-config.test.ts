@@ -47,6 +47,8 @@ describe("the access section", () => {
       "rules: [{ who: 'jid:ann@a.example/phone', publish: [a] }]",
       "names a resource, and rules are about accounts; write jid:NAME@DOMAIN",
     ],
+    ["rules: [{ who: 'jid:an\u200bn@a.example', publish: [a] }]", "names no account; write jid:NAME@DOMAIN"],
+    ["rules: [{ who: 'jid:ann@', publish: [a] }]", "names no account; write jid:NAME@DOMAIN"],
     ["rules: [{ who: '*' }]", "access.rules[0]: allows nothing: give publish or subscribe"],
     ["rules: [{ who: '*', publish: [a/#/b] }]", "access.rules[0].publish[0]: expected a filter"],
     [

@@ -78,6 +78,16 @@ describe("rules", () => {
     expect(access.may(who("user:anonymous"), "subscribe", "open")).toBe(false);
   });
 
+  test.each(["jid:ANN@example.org", "jid:\uff41nn@Example.ORG", "jid:ann@example.org"])(
+    "%s is one account, however a rule writes it",
+    (written) => {
+      const access = createAccessRules([{ who: written, publish: ["a"] }]);
+      expect(access.may("jid:ann@example.org", "publish", "a")).toBe(true);
+      for (const other of ["jid:anne@example.org", "jid:example.org", "jid:"] as const)
+        expect(access.may(other, "publish", "a")).toBe(false);
+    },
+  );
+
   test("explain themselves", () => {
     const access = createAccessRules(rules);
     expect(access.explain("user:ann", "subscribe", "news/today")).toEqual({

@@ -117,6 +117,15 @@ describeWithPeers("a gateway and a real Prosody", ["prosody", "openssl"], () => 
       }),
     );
     await gateway.said('{ who: \\"jid:pubsub.localhost\\", publish: [\\"house/shut\\"] }', "stderr");
+    // A flood is counted, not written down.
+    await Promise.all(
+      Array.from({ length: 200 }, (_, at) => alice.publish("house/shut", `e${at}`, payload("no"))),
+    );
+    await expect.poll(async () => (await side())?.messagesRefused).toEqual({ access: 201 });
+    expect(gateway.stderr().split("refused by the access rules")).toHaveLength(2);
+    const { body: all } = await client.get("/api/v1/log?last=1000");
+    const refusals = (all as { what: string }[]).filter(({ what }) => what === "publish.refused");
+    expect(refusals.length).toBeLessThan(10);
   });
 
   test("where the server says who published, each publisher is held to its own rules, also to changed ones", async () => {
