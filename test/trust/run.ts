@@ -87,8 +87,6 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
     seed: plan.seed,
     ...(isHung && { main: fileURLToPath(new URL("./hanging-gateway.ts", import.meta.url)) }),
     ...(isFilled && { diskMiB: DISK_MIB }),
-    // Killed before it has seen a node's first item, the gateway takes the node for new, and what is there for old.
-    withoutItems: plan.troubles.some(({ is }) => is.startsWith("kill")),
     // A lost datagram costs a second, in which nothing else of its channel moves.
     slowness: plan.loss > 0 ? 25 : 1,
   });

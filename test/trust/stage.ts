@@ -63,7 +63,6 @@ export const isFor = (receiver: string, channel: string): boolean =>
 export interface Stage extends AsyncDisposable {
   readonly seed: number;
   readonly slowness: number;
-  readonly withoutItems: boolean;
   readonly disk: SmallDisk | undefined;
   readonly book: Book;
   readonly ground: Ground;
@@ -94,8 +93,6 @@ export interface StageOptions {
   readonly main?: string;
   /** A disk of so many MiB. */
   readonly diskMiB?: number;
-  /** Nobody publishes at the XMPP server. Default false. */
-  readonly withoutItems?: boolean;
   /** Publishers wait so many times longer between two messages. Default 1. */
   readonly slowness?: number;
 }
@@ -116,7 +113,6 @@ export async function openStage({
   main,
   diskMiB,
   slowness = 1,
-  withoutItems = false,
 }: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const folder: TestFolder = stack.use(testFolder());
@@ -191,7 +187,6 @@ export async function openStage({
   return {
     seed,
     slowness,
-    withoutItems,
     disk,
     book,
     ground,

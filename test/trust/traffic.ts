@@ -141,8 +141,8 @@ function lanesOf(stage: Stage): readonly Lane[] {
 }
 
 /** Items of somebody else's at the XMPP server. */
-function itemLanes({ xmpp, withoutItems }: Stage): readonly Lane[] {
-  if (xmpp === undefined || withoutItems) return [];
+function itemLanes({ xmpp }: Stage): readonly Lane[] {
+  if (xmpp === undefined) return [];
   const qosOf = { "t/jab/1": 1, "x/jab": 2 } as const;
   return (["t/jab/1", "x/jab"] as const).map((channel): Lane => {
     const letter = (): Letter => ({ party: "jab", channel, qos: qosOf[channel] });

@@ -38,9 +38,8 @@ export async function readMissed(
   const missed = compare(memory, events);
   const isAll = isNew || page.length < PAGE || events.some(({ id }) => memory.events.has(id));
   if (isAll) return { is: "read", current, events: missed };
-  const older = await readOlder(asking, node, { memory, has: new Set(events.map(({ id }) => id)) });
-  if ("answer" in older) return { is: "failed", answer: older.answer };
-  return { is: "read", current, events: { items: [...older.items, ...missed.items], isGap: older.isGap } };
+  const all = await readOlder(asking, node, { memory, page: missed.items });
+  return "answer" in all ? { is: "failed", answer: all.answer } : { is: "read", current, events: all };
 }
 
 /** The state of a node; undefined: none. */
@@ -59,34 +58,57 @@ const compare = (memory: NodeMemory, items: readonly NodeItem[]): Missed<NodeIte
   return { isGap, items: missed.map(({ item }) => item) };
 };
 
-/** Events before those that have been read: their ids first, then those of them that are new. */
+/** Everything new, where the youngest page is all news: the ids first, then the items that are not on the page. */
 async function readOlder(
   { ask, requests }: Asking,
   node: string,
-  { memory, has }: { readonly memory: NodeMemory; readonly has: ReadonlySet<string> },
+  { memory, page }: { readonly memory: NodeMemory; readonly page: readonly NodeItem[] },
 ): Promise<Missed<NodeItem> | { readonly answer: NoItems }> {
   const answer = await ask(requests.itemIds(node));
   if (answer.is !== "result") return { answer };
   const query = answer.stanza.getChild("query", Namespace.discoItems);
   const ids = (query?.getChildren("item") ?? []).slice(0, MOST_ITEMS).map(({ attrs }) => attrs["name"] ?? "");
-  const oldestFirst = isYoungestFirst(ids, [...has]) ? ids.reverse() : ids;
+  const found = new Map(page.map((item) => [item.id, item]));
+  const oldestFirst = isYoungestFirst(ids, [...found.keys()]) ? ids.reverse() : ids;
   const listed = oldestFirst.filter((id) => id !== "" && id !== CURRENT).map((id) => ({ id }));
   const missed = missedOf(memory, listed);
-  const wanted = missed.items.map(({ id }) => id).filter((id) => !has.has(id));
-  const found = new Map<string, NodeItem>();
+  const failed = await readItems(
+    { ask, requests },
+    { node, ids: missed.items.map(({ id }) => id).filter((id) => !found.has(id)), found },
+  );
+  if (failed !== undefined) return { answer: failed };
+  const places = new Set(oldestFirst);
+  return {
+    isGap: missed.isGap,
+    // In the order of the ids: some may have come since the page was read, and what was on it may have been evicted.
+    items: [
+      ...page.filter(({ id }) => !places.has(id)),
+      ...missed.items.flatMap(({ id }) => found.get(id) ?? []),
+    ],
+  };
+}
+
+interface Wanted {
+  readonly node: string;
+  readonly ids: readonly string[];
+  /** Where they are put; what was evicted meanwhile is gone. */
+  readonly found: Map<string, NodeItem>;
+}
+
+async function readItems(
+  { ask, requests }: Asking,
+  { node, ids, found }: Wanted,
+): Promise<NoItems | undefined> {
   let failed: NoItems | undefined;
-  const pages = Array.from({ length: Math.ceil(wanted.length / PAGE) }, (_, at) =>
-    wanted.slice(at * PAGE, (at + 1) * PAGE),
+  const pages = Array.from({ length: Math.ceil(ids.length / PAGE) }, (_, at) =>
+    ids.slice(at * PAGE, (at + 1) * PAGE),
   );
   await eachOf(pages, { most: 2 }, async (page) => {
     const items = await ask(requests.items(node, { ids: page }));
     if (items.is === "result") for (const item of itemsIn(items.stanza)) found.set(item.id, item);
     else if (items.is !== "error" || items.condition !== "item-not-found") failed = items;
   });
-  if (failed !== undefined) return { answer: failed };
-  // What was evicted between the two answers is gone.
-  const items = wanted.flatMap((id) => found.get(id) ?? []);
-  return { items, isGap: missed.isGap };
+  return failed;
 }
 
 /** Prosody lists ids the other way round than items: told by those that have been read, oldest first. */

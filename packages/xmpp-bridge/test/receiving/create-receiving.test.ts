@@ -73,6 +73,25 @@ test("gaps are counted, and said once in each session, however many nodes have o
   expect(it.texts.toSorted()).toEqual(["1", "1", "11", "11", "2", "2", "21", "21"]);
 });
 
+test("what is published while a long history is read comes behind it", async () => {
+  await using it = await scripted("n");
+  it.nodes.get("n")?.set("e0", jsonXml("0"));
+  it.online(false);
+  await it.clock.advance(0);
+  const numbers = Array.from({ length: 40 }, (_, at) => String(at + 1));
+  for (const number of numbers) it.nodes.get("n")?.set(`e${number}`, jsonXml(number));
+  it.onAsk = (what) => {
+    if (what !== "query n") return;
+    it.nodes.get("n")?.set("e41", jsonXml("41"));
+    it.tell("n", item("e41", "41"));
+    // Evicted between the two answers.
+    for (const old of ["e0", "e1"]) it.nodes.get("n")?.delete(old);
+  };
+  it.online(false);
+  await it.clock.advance(0);
+  expect(it.texts).toEqual([...numbers.slice(1), "41"]);
+});
+
 test("nodes that the service lost, subscriptions and all, are subscribed again; a state that went with them is cleared", async () => {
   await using it = await scripted("n");
   it.nodes.get("n")?.set("current", jsonXml("1"));

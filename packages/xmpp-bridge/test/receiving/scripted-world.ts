@@ -30,6 +30,8 @@ export interface Scripted extends AsyncDisposable {
   /** Items by node, oldest first, as XML of the payload by id. */
   readonly nodes: Map<string, Map<string, string>>;
   readonly subscribed: Set<string>;
+  /** Is told of each request before it is answered. */
+  onAsk: (what: string) => void;
   /** While set, the hub answers nothing. */
   hub: "answers" | "hangs";
   online(resumed: boolean): void;
@@ -89,6 +91,7 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
   const request = async (iq: Element): Promise<IqAnswer> => {
     const query = iq.getChild("query");
     const inside = answer(iq);
+    world.onAsk(asked.at(-1) ?? "");
     const body =
       query === undefined
         ? `<pubsub xmlns='${PUBSUB}'>${inside}</pubsub>`
@@ -111,7 +114,7 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
   await receiving.restore();
   receiving.start();
   const world: Scripted = {
-    ...{ receiving, clock, asked, warned, texts, nodes, subscribed, hub: "answers" },
+    ...{ receiving, clock, asked, warned, texts, nodes, subscribed, hub: "answers", onAsk: () => undefined },
     online(resumed) {
       state = { is: "online", jid: "gw@h/r", resumed, since: 0 };
       for (const hearer of [...stateHearers]) hearer(state);
