@@ -1,5 +1,5 @@
 import { type Element, Namespace } from "../stream/element.ts";
-import { textIn } from "../stream/stream-end.ts";
+import { conditionOf, textIn } from "../stream/stream-end.ts";
 import type { IqAnswer } from "./link.ts";
 
 const TYPES = ["auth", "cancel", "continue", "modify", "wait"] as const;
@@ -17,8 +17,8 @@ export function answerOf(stanza: Element): IqAnswer {
   return {
     is: "error",
     type: TYPES.find((type) => type === error?.attrs["type"]) ?? "cancel",
-    condition: condition?.getName() ?? "undefined-condition",
-    ...(pubsub === undefined ? {} : { pubsub: pubsub.getName() }),
+    condition: conditionOf(condition, "undefined-condition"),
+    ...(pubsub === undefined ? {} : { pubsub: conditionOf(pubsub, "unknown") }),
     ...(text === undefined ? {} : { text }),
   };
 }

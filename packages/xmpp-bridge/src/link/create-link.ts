@@ -9,7 +9,7 @@ import { isFromOf } from "./from.ts";
 import { createHearers } from "./hearers.ts";
 import type { Link, LinkState } from "./link.ts";
 import { LINK_TIMES, type LinkOptions } from "./options.ts";
-import { answerTo, pingOf } from "./own-iqs.ts";
+import { createAnswering, pingOf } from "./own-iqs.ts";
 import { patienceAfter } from "./patience.ts";
 import { createRequestDesk } from "./request-desk.ts";
 import { type LinkEffect, type LinkInput, type Phase, step } from "./transition.ts";
@@ -28,6 +28,7 @@ export function createLink(options: LinkOptions): Link {
   let resume: Resumable | undefined;
   let cancel: CancelTimer = () => undefined;
   const session = { jid: "", patience: 0 };
+  const answering = createAnswering({ clock, domain, jid: () => session.jid });
   const desk = createRequestDesk({
     ...options,
     log,
@@ -86,14 +87,18 @@ export function createLink(options: LinkOptions): Link {
     const { type } = stanza.attrs;
     if (stanza.name !== "iq") stanzas.tell(stanza, log);
     else if (type === "result" || type === "error") desk.answer(stanza);
-    else stream?.send([answerTo(stanza)]);
+    else {
+      const answer = answering.answerTo(stanza);
+      if (answer !== undefined) stream?.sendUnasked(answer);
+    }
   };
   const down = (end: StreamEnd, resumable: Resumable | undefined): void => {
     const upMs = phase.is === "online" ? clock.monotonic() - phase.upAt : undefined;
     session.patience = patienceAfter(session.patience, { end, upMs }, times);
     resume = resumable;
     stream = undefined;
-    desk.down(end);
+    // Before it was online nothing of ours went out: what ended it was none of our stanzas.
+    desk.down(upMs === undefined ? { ...end, blamed: false } : end);
     go({ is: "ended", end });
     told(end);
   };

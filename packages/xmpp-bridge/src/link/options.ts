@@ -1,5 +1,5 @@
 import type { Clock, Log } from "@nomq/core";
-import type { StreamTimes } from "../stream/stream.ts";
+import type { StreamTimes } from "../stream/session.ts";
 import type { TlsSettings } from "../stream/tls-policy.ts";
 
 /** What a link needs. */

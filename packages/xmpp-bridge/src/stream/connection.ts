@@ -1,5 +1,6 @@
 import type { Element } from "./element.ts";
-import { createIncoming, type Incoming, IncomingError, type IncomingLimits } from "./incoming.ts";
+import { createIncoming, type Incoming, type IncomingLimits } from "./incoming.ts";
+import { IncomingError } from "./incoming-error.ts";
 import { type StreamEnd, socketEnd, streamErrorEnd } from "./stream-end.ts";
 import { createClient, createTlsSocket, type Socket, type TlsOptions, type XmppClient } from "./xmpp-js.ts";
 
@@ -32,6 +33,8 @@ export interface Connection {
   upgrade(): Promise<void>;
   /** Writes elements; a WebSocket takes each in a frame of its own (RFC 7395 section 3.3.3). */
   write(elements: readonly string[]): void;
+  /** Bytes written that the server has not taken. */
+  unsent(): number;
   /** Says that no more comes. */
   closeStream(): void;
   /** Ends it at once, without a word. */
@@ -56,7 +59,8 @@ export function createConnection(options: ConnectionOptions): Connection {
   client._onData = (data) => {
     if (ended || client.parser === null) return;
     options.onData();
-    const why = fed(client, incoming, data);
+    const isOfFrames = typeof data === "string";
+    const why = isOfFrames === framed ? fed(client, incoming, data) : BINARY;
     if (why !== undefined) end(why);
   };
   listen(client, { ...options, end, failed, isEnded: () => ended });
@@ -93,12 +97,20 @@ export function createConnection(options: ConnectionOptions): Connection {
       const parts = framed ? elements.map(inFrame) : [elements.join("")];
       for (const part of parts) void client.write(part).catch(failed);
     },
+    unsent() {
+      const outer = client.socket;
+      const { writableLength, bufferedAmount } = outer?.socket ?? outer ?? {};
+      return writableLength ?? bufferedAmount ?? 0;
+    },
     closeStream() {
       if (!ended) void client.write(client.footer(client.footerElement())).catch(failed);
     },
     destroy: end,
   };
 }
+
+/** RFC 7395 section 3.2. */
+const BINARY: StreamEnd = { is: "unreadable", reason: "the server sent a WebSocket message that is no text" };
 
 /** Outside of a stream element a stanza says its own namespace (RFC 7395 section 3.3.3). */
 const inFrame = (element: string): string =>

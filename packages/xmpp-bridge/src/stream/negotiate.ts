@@ -105,8 +105,10 @@ async function resume(stream: Negotiable, before: Resumable): Promise<Negotiated
   const answer = await stream.next();
   if (answer.getNS() !== STREAM_MANAGEMENT || answer.getName() !== "resumed") return undefined;
   const { id, jid } = before;
+  const { h, previd = id } = answer.attrs;
   const management = createStreamManagement({ id, jid, from: before });
-  if (!management.acknowledge(answer.attrs["h"])) throw refused("the server acknowledges more than was sent");
+  if (previd !== id) throw unreadable("the server resumed another session than was asked for");
+  if (!management.acknowledge(h)) throw unreadable("the server acknowledges more than was sent");
   return { jid, resumed: true, management, early: [] };
 }
 
@@ -115,7 +117,10 @@ async function bind(stream: Negotiable, resource: string): Promise<string> {
   stream.send(element("iq", { type: "set", id: "bind" }, [wanted]).toString());
   const answer = await stream.next();
   const jid = answer.getChild("bind", BIND)?.getChild("jid")?.getText();
-  if (answer.attrs["id"] === "bind" && answer.attrs["type"] === "result" && jid) return jid;
+  if (answer.attrs["id"] === "bind" && answer.attrs["type"] === "result" && jid) {
+    if (isFullJid(jid)) return jid;
+    throw unreadable("the server gives us a resource whose name is no JID");
+  }
   const error = answer.getChild("error");
   const { reason, condition } = error ? streamErrorEnd(error) : { reason: "no answer to it", condition: "" };
   throw refused(`the server gives us no resource: ${reason}`, condition);
@@ -134,6 +139,15 @@ async function enable(stream: Negotiable, jid: string): Promise<Pick<Negotiated,
   const isResumable = id !== undefined && (resumes === "true" || resumes === "1");
   return { early, management: createStreamManagement({ jid, ...(isResumable ? { id } : {}) }) };
 }
+
+/** RFC 7622 section 3.1, as far as it bounds what is written down and sent back. */
+const isFullJid = (jid: string): boolean =>
+  Buffer.byteLength(jid) <= MOST_JID_BYTES && /^[^@/\s\p{Cc}]+@[^@/\s\p{Cc}]+\/[^\p{Cc}]+$/u.test(jid);
+
+const MOST_JID_BYTES = 3_071;
+
+/** Of what cannot be gone on with: the next attempt begins a session of its own. */
+const unreadable = (reason: string): StreamFailure => new StreamFailure({ is: "unreadable", reason });
 
 const refused = (reason: string, condition?: string): StreamFailure =>
   new StreamFailure({

@@ -53,10 +53,16 @@ const PASSING = new Set(["temporary-auth-failure", "aborted"]);
 const LONGEST_TEXT = 200;
 
 const childName = (of: Element, fallback: string): string =>
-  of
-    .getChildElements()
-    .find((child) => child.getName() !== "text")
-    ?.getName() ?? fallback;
+  conditionOf(
+    of.getChildElements().find((child) => child.getName() !== "text"),
+    fallback,
+  );
+
+/** The condition that an element is; every one of RFC 6120 and XEP-0060 is such a word, and no text without end. */
+export function conditionOf(element: Element | undefined, fallback: string): string {
+  const name = element?.getName() ?? fallback;
+  return /^[a-z][a-z0-9-]{0,63}$/.test(name) ? name : fallback;
+}
 
 /** What the server says for people, on one line and not longer than that. */
 export function textIn(of: Element): string | undefined {

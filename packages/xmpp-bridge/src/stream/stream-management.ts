@@ -23,6 +23,8 @@ export interface StreamManagement {
   sent(stanza: string): void;
   /** How many the server has not acknowledged. */
   open(): number;
+  /** Characters of those. */
+  openCharacters(): number;
   /** The server's `h`. False: it has more than we sent, so that nobody can tell what arrived. */
   acknowledge(h: string | undefined): boolean;
   /** What the server has not got, to be sent again after a resumption. */
@@ -40,19 +42,26 @@ export function createStreamManagement(begin: {
   let received = from?.received ?? 0;
   let acknowledged = from?.acknowledged ?? 0;
   const open: string[] = [...(from?.unacknowledged ?? [])];
+  const lengthOf = (stanzas: readonly string[]): number =>
+    stanzas.reduce((sum, { length }) => sum + length, 0);
+  let characters = lengthOf(open);
   return {
     countReceived() {
       received = (received + 1) % ROUND;
     },
     received: () => received,
-    sent: (stanza) => void open.push(stanza),
+    sent(stanza) {
+      open.push(stanza);
+      characters += stanza.length;
+    },
     open: () => open.length,
+    openCharacters: () => characters,
     acknowledge(h) {
       const count = Number(h);
       if (h === undefined || !/^\d{1,10}$/.test(h) || count >= ROUND) return false;
       const more = (count - acknowledged + ROUND) % ROUND;
       if (more > open.length) return false;
-      open.splice(0, more);
+      characters -= lengthOf(open.splice(0, more));
       acknowledged = count;
       return true;
     },

@@ -1,37 +1,18 @@
-import { type CancelTimer, type Clock, codeOf } from "@nomq/core";
+import { type CancelTimer, codeOf } from "@nomq/core";
 import { type Connection, createConnection } from "./connection.ts";
 import type { Element } from "./element.ts";
 import type { IncomingLimits } from "./incoming.ts";
-import { type Identity, type Negotiated, negotiate, STREAM_MANAGEMENT } from "./negotiate.ts";
+import { type Identity, negotiate } from "./negotiate.ts";
+import { createSession, type Session, type SessionUse } from "./session.ts";
 import { type StreamEnd, StreamFailure } from "./stream-end.ts";
-import type { Resumable, StreamManagement } from "./stream-management.ts";
+import type { Resumable } from "./stream-management.ts";
 import { tlsOptions } from "./tls-policy.ts";
 
-/** How long each thing may take, milliseconds. */
-export interface StreamTimes {
-  /** To connect, and each answer while the stream is negotiated. Default 10,000. */
-  readonly answerMs: number;
-  /** Silence after which the server is asked for a sign of life. Default 5,000. */
-  readonly askAfterMs: number;
-  /** How long that may take. Default 10,000. */
-  readonly deadAfterMs: number;
-  /** How long a farewell may take. Default 1,000. */
-  readonly farewellMs: number;
-}
-
 /** What one attempt needs. */
-export interface StreamOptions {
+export interface StreamOptions extends SessionUse {
   readonly who: Identity;
-  readonly clock: Clock;
-  readonly times: StreamTimes;
   /** The largest stanza the server may send, characters. */
   readonly maxStanza: number;
-  /** Stanzas may be sent from now on. After a resumption what the server had not got is sent again already. */
-  readonly onOnline: (session: { readonly jid: string; readonly resumed: boolean }) => void;
-  /** Stanzas in order, once online. */
-  readonly onStanza: (stanza: Element) => void;
-  /** A sign of life is wanted, and the server has no stream management: ping it. */
-  readonly onAsk: () => void;
   /** Once; `resumable`: another attempt may go on with it. */
   readonly onEnd: (end: StreamEnd, resumable: Resumable | undefined) => void;
 }
@@ -40,23 +21,30 @@ export interface StreamOptions {
 export interface Stream {
   /** Writes stanzas; only once online. */
   send(stanzas: readonly string[]): void;
-  /** Says farewell and ends within {@link StreamTimes.farewellMs}. */
+  /** As `send`, what may be left out: where the server takes nothing, it is. */
+  sendUnasked(stanza: string): void;
+  /** Says farewell and ends within {@link StreamTimes}'s `farewellMs`. */
   close(): void;
   destroy(reason: StreamEnd): void;
 }
 
-/** Before anybody is known a stream needs no more than this. */
+/** Before anybody is known a stream needs no more than this, and no more than that altogether. */
 const MAX_BEFORE_ONLINE = 262_144;
-/** Stanzas after which the server is asked what it has. */
-const ASK_EVERY = 32;
+const MAX_TOTAL_BEFORE_ONLINE = 4 * MAX_BEFORE_ONLINE;
+/** A server may take its time for each answer, but not for one after the other without end. */
+const MOST_ANSWER_TIMES = 6;
 
 /** Connects, negotiates and keeps watch. Nothing of it outlives its end. */
 export function openStream(options: StreamOptions): Stream {
   const { who, clock, times } = options;
-  const limits: IncomingLimits = { stanza: Math.min(MAX_BEFORE_ONLINE, options.maxStanza) };
+  const limits: IncomingLimits = {
+    stanza: Math.min(MAX_BEFORE_ONLINE, options.maxStanza),
+    total: MAX_TOTAL_BEFORE_ONLINE,
+  };
   const queue = createQueue();
   let session: Session | undefined;
   let cancel: CancelTimer = () => undefined;
+  let cancelLogin: CancelTimer = () => undefined;
   const connection: Connection = createConnection({
     ...{ service: who.service, domain: who.domain, limits },
     tls: tlsOptions(who.domain, who.tls),
@@ -66,14 +54,16 @@ export function openStream(options: StreamOptions): Stream {
     onElement: (element) => queue.push(element),
     onEnd(end) {
       cancel();
+      cancelLogin();
       session?.stop();
       queue.fail(new StreamFailure(end));
       // After an error of the stream the server has nothing left of it that would be worth going on with.
       const isKept = end.is === "closed" || end.is === "silent";
-      // Before it is online the attempt leaves untouched what there was to resume.
+      // Before it is online the attempt leaves untouched what there was to resume, unless that could not be read.
+      const before = end.is === "unreadable" ? undefined : who.resume;
       options.onEnd(
         end,
-        session === undefined ? who.resume : isKept ? session.management?.resumable() : undefined,
+        session === undefined ? before : isKept ? session.management?.resumable() : undefined,
       );
     },
   });
@@ -87,6 +77,9 @@ export function openStream(options: StreamOptions): Stream {
     }
   };
   const run = async (): Promise<void> => {
+    const most = MOST_ANSWER_TIMES * times.answerMs;
+    const slow: StreamEnd = { is: "silent", reason: `not logged in after ${most} ms` };
+    cancelLogin = clock.after(most, () => connection.destroy(slow));
     await within("connecting", connection.connect());
     const negotiated = await negotiate(
       {
@@ -103,7 +96,9 @@ export function openStream(options: StreamOptions): Stream {
       },
       who,
     );
+    cancelLogin();
     limits.stanza = options.maxStanza;
+    delete limits.total;
     session = createSession(negotiated, connection, options);
     session.begin();
     for (const stanza of negotiated.early) options.onStanza(stanza);
@@ -115,6 +110,7 @@ export function openStream(options: StreamOptions): Stream {
   });
   return {
     send: (stanzas) => session?.send(stanzas),
+    sendUnasked: (stanza) => session?.sendUnasked(stanza),
     close() {
       if (session === undefined) {
         connection.destroy(STOPPED);
@@ -129,81 +125,6 @@ export function openStream(options: StreamOptions): Stream {
 }
 
 const STOPPED: StreamEnd = { is: "stopped", reason: "stopped" };
-
-interface Session {
-  readonly management: StreamManagement | undefined;
-  begin(): void;
-  send(stanzas: readonly string[]): void;
-  receive(element: Element): void;
-  heard(): void;
-  farewell(): void;
-  stop(): void;
-}
-
-function createSession(negotiated: Negotiated, connection: Connection, options: StreamOptions): Session {
-  const { clock, times } = options;
-  const { management } = negotiated;
-  let heardAt = clock.monotonic();
-  let isAsked = false;
-  let cancel: CancelTimer = () => undefined;
-  const ask = (): string => `<r xmlns='${STREAM_MANAGEMENT}'/>`;
-  const acknowledgement = (): string =>
-    `<a xmlns='${STREAM_MANAGEMENT}' h='${management?.received() ?? 0}'/>`;
-  const watch = (): void => {
-    const silence = clock.monotonic() - heardAt;
-    const limit = isAsked ? times.askAfterMs + times.deadAfterMs : times.askAfterMs;
-    if (silence >= limit) {
-      if (isAsked) {
-        connection.destroy({ is: "silent", reason: `nothing heard for ${Math.round(silence)} ms` });
-        return;
-      }
-      isAsked = true;
-      if (management === undefined) options.onAsk();
-      else connection.write([ask()]);
-    }
-    const next = isAsked ? times.askAfterMs + times.deadAfterMs : times.askAfterMs;
-    cancel = clock.after(Math.max(heardAt + next - clock.monotonic(), 1), watch);
-  };
-  const write = (stanzas: readonly string[]): void => {
-    if (management === undefined) {
-      connection.write(stanzas);
-      return;
-    }
-    const before = management.open();
-    for (const stanza of stanzas) management.sent(stanza);
-    const isDue = Math.floor(before / ASK_EVERY) < Math.floor(management.open() / ASK_EVERY);
-    connection.write(isDue ? [...stanzas, ask()] : stanzas);
-  };
-  return {
-    management,
-    begin() {
-      cancel = clock.after(times.askAfterMs, watch);
-      if (negotiated.resumed && management !== undefined) connection.write(management.unacknowledged());
-      options.onOnline({ jid: negotiated.jid, resumed: negotiated.resumed });
-    },
-    send: write,
-    receive(element) {
-      if (element.getNS() === STREAM_MANAGEMENT) {
-        if (element.getName() === "r") connection.write([acknowledgement()]);
-        if (element.getName() === "a" && management?.acknowledge(element.attrs["h"]) === false)
-          connection.destroy({ is: "unreadable", reason: "the server acknowledges what was not sent" });
-        return;
-      }
-      if (!/^(iq|message|presence)$/.test(element.name)) return;
-      management?.countReceived();
-      options.onStanza(element);
-    },
-    heard() {
-      heardAt = clock.monotonic();
-      isAsked = false;
-    },
-    farewell() {
-      if (management !== undefined) connection.write([acknowledgement()]);
-      connection.closeStream();
-    },
-    stop: () => cancel(),
-  };
-}
 
 interface Queue {
   push(element: Element): void;

@@ -4,14 +4,8 @@ import { client } from "@xmpp/client";
 import { type ClientOptions, WebSocket } from "ws";
 import type { Element } from "./element.ts";
 
-/** The SAX parser inside of a {@link Parser}. */
-interface Sax {
-  on(event: "startElement" | "endElement", heard: () => void): void;
-}
-
 /** xmpp.js's parser of one stream. */
 export interface Parser {
-  readonly parser: Sax;
   readonly root: Element | null;
   write(text: string): void;
 }
@@ -23,6 +17,9 @@ export interface Socket {
   once(event: string, heard: (value: never) => void): unknown;
   connect(parameters: unknown): void;
   setNoDelay?(on: boolean): unknown;
+  /** Bytes not handed to the system yet: of TCP and TLS, and of a WebSocket. */
+  readonly writableLength?: number;
+  readonly bufferedAmount?: number;
   destroy?(): unknown;
   terminate?(): unknown;
 }

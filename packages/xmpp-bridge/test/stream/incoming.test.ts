@@ -42,7 +42,65 @@ const anyText = fc
   .string({ unit: "binary", maxLength: 40 })
   .filter((text) => !/[\p{Cc}\ufffe\uffff]/u.test(text));
 
+/** A parser that only counts what it is given. */
+function counting(): { readonly parser: Parser; readonly written: number[] } {
+  const written: number[] = [];
+  return { parser: { root: null, write: (text) => void written.push(text.length) }, written };
+}
+
 describe("what a socket brings", () => {
+  test.each([
+    ["text full of brackets", `<message><body>${">".repeat(100_000)}`, "</body></message>"],
+    ["a value full of brackets", `<message a='${">".repeat(100_000)}`, "'/>"],
+    ["a section full of tags", `<message><![CDATA[${"]]<a/>".repeat(20_000)}`, "]]></message>"],
+  ])("%s is one piece for the parser, however small its chunks are", (_what, most, end) => {
+    const incoming = createIncoming({ stanza: 1_000_000 });
+    const { parser: to, written } = counting();
+    incoming(Buffer.from(HEAD), to);
+    const bytes = Buffer.from(most + end);
+    for (let at = 0; at < bytes.length; at += 7) incoming(bytes.subarray(at, at + 7), to);
+    expect(written.length).toBeLessThan(6);
+    expect(written.reduce((sum, each) => sum + each, 0)).toBe(HEAD.length + bytes.length);
+  });
+
+  test("a message of a WebSocket is whole elements: none goes on in the next one", () => {
+    for (const message of [
+      "<message>",
+      "<message><a/>",
+      "<message/><a",
+      "<message/>text",
+      "</message>",
+      "<a b='",
+    ]) {
+      const incoming = createIncoming({ stanza: 1_000 });
+      expect(() => incoming(message, counting().parser)).toThrow(
+        expect.objectContaining({ name: "IncomingError", why: "malformed" }),
+      );
+    }
+    expect(() => createIncoming({ stanza: 1_000 })(" <a><b/></a> ", counting().parser)).not.toThrow();
+  });
+
+  test("before anybody is known all of it together has an end", () => {
+    const incoming = createIncoming({ stanza: 1_000, total: 2_000 });
+    const { parser: to } = counting();
+    incoming(Buffer.from(HEAD), to);
+    const flood = (): void => {
+      for (let count = 0; count < 100; count += 1) incoming(Buffer.from(`<x>${"y".repeat(90)}</x>`), to);
+    };
+    expect(flood).toThrow(expect.objectContaining({ name: "IncomingError", why: "too-large" }));
+  });
+
+  test("small elements and attributes without end are too many before they are too long", () => {
+    const many = `${HEAD}<message>${"<a/>".repeat(600_000)}`;
+    const wide = `${HEAD}<message ${Array.from({ length: 1_001 }, (_, at) => `a${at}=''`).join(" ")}/>`;
+    for (const text of [many, wide]) {
+      const incoming = createIncoming({ stanza: 16_777_216 });
+      expect(() => incoming(Buffer.from(text), counting().parser)).toThrow(
+        expect.objectContaining({ name: "IncomingError", why: "too-large" }),
+      );
+    }
+  });
+
   test("is the same stanzas wherever chunks end, within a character too", () => {
     const anyStanza = fc.record({ text: anyText, attribute: anyText });
     fc.assert(
@@ -71,7 +129,6 @@ describe("what a socket brings", () => {
     const written: number[] = [];
     const { parser: real } = parser();
     const to: Parser = {
-      parser: real.parser,
       root: null,
       write(text) {
         written.push(text.length);
@@ -99,6 +156,14 @@ describe("what a socket brings", () => {
     ["more after the end", Buffer.from(`${HEAD}</stream:stream></a></b>`)],
     ["a million levels", Buffer.from(HEAD + "<a>".repeat(1_000_000))],
     ["a stanza without an end", Buffer.from(`${HEAD}<message>${"<a/>".repeat(300_000)}`)],
+    ["a comment", Buffer.from(`${HEAD}<message><!-- hidden --></message>`)],
+    ["a processing instruction", Buffer.from(`${HEAD}<message><?php echo 1 ?></message>`)],
+    ["a document type with entities", Buffer.from("<!DOCTYPE x [<!ENTITY a 'aaaaaaaa'>]><stream:stream>")],
+    ["a second XML declaration", Buffer.from(`${HEAD}<message/><?xml version='1.0'?>`)],
+    ["a tag within a value", Buffer.from(`${HEAD}<message a='<b/>'/>`)],
+    ["an attribute without a value", Buffer.from(`${HEAD}<message checked/>`)],
+    ["an attribute without quotes", Buffer.from(`${HEAD}<message a=b/>`)],
+    ["NUL", Buffer.from(`${HEAD}<message>\0</message>`)],
     ["a tag without an end", Buffer.from(`${HEAD}<message ${"a".repeat(1_100_000)}`)],
   ])("%s is an error that can be told, and nothing worse", (_what, bytes) => {
     expect(() => read([bytes])).toThrow(expect.objectContaining({ name: "IncomingError" }));

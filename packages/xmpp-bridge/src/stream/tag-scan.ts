@@ -1,0 +1,253 @@
+import { IncomingError } from "./incoming-error.ts";
+
+/** Deeper elements are hostile: what walks them takes a stack frame for each level. */
+const MOST_LEVELS = 128;
+/** Attributes of one element. */
+const MOST_ATTRIBUTES = 1_000;
+/** Elements, attributes and sections of one stanza, each of which becomes an object of many times its length. */
+const MOST_PARTS = 500_000;
+/** Longest XML declaration. */
+const MOST_DECLARATION = 200;
+
+/** How far a chunk of a stream was read. */
+export interface Scanned {
+  /** Behind the last whole tag of this chunk; 0: none ends in it. */
+  readonly cut: number;
+  /** Behind the last element that ended on the top level; undefined: none did. */
+  readonly ended: number | undefined;
+}
+
+/**
+ * Reads the tags of one stream ahead of its parser, in one pass however chunks are cut. The parser is lax, and looks for
+ * the end of what it is in from every character of it: it gets whole tags only, and none that it would read otherwise
+ * than they are written. Throws an {@link IncomingError} where RFC 6120 sections 11.1 and 11.3 forbid what comes: comments,
+ * processing instructions, document types, XML that is not well-formed; and for more of it than a stanza may have.
+ */
+export interface TagScan {
+  scan(text: string): Scanned;
+  /** Elements that are open. */
+  readonly level: number;
+  /** Whether a tag, or a section, has begun and not ended. */
+  readonly isInside: boolean;
+}
+
+type State =
+  | "text"
+  | "open"
+  | "marked"
+  | "section"
+  | "declaration"
+  | "name"
+  | "blank"
+  | "attribute"
+  | "equals"
+  | "quote"
+  | "value"
+  | "behind"
+  | "slash"
+  | "end-first"
+  | "end-name"
+  | "end-blank";
+
+const NAME_FIRST = /[A-Za-z_:\u0080-\uffff]/;
+const NAME_REST = /[\w:.\-\u0080-\uffff]*/y;
+const BLANKS = /[\t\n\r ]*/y;
+const SECTION = "[CDATA[";
+const DECLARATION = /^xml[\t\n\r ][^<>?]*\?$/;
+// XML 1.0 section 2.2.
+const NO_CHARACTER = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/;
+
+/** Begins before a stream; `top`: the level that stanzas stand on, 1 inside of a stream element, 0 where none is around. */
+export function createTagScan(top: 0 | 1): TagScan {
+  let state: State = "text";
+  let level = 0;
+  let attributes = 0;
+  let parts = 0;
+  let quote = "";
+  /** Of the mark of a section, or of its end. */
+  let matched = 0;
+  let declaration = "";
+  let isDeclared = false;
+  let cut = 0;
+  let ended: number | undefined;
+
+  const count = (): void => {
+    parts += 1;
+    if (parts > MOST_PARTS) throw tooLarge(`a stanza of more than ${MOST_PARTS} elements and attributes`);
+  };
+  const tagEnded = (at: number): number => {
+    state = "text";
+    cut = at + 1;
+    return cut;
+  };
+  const elementEnded = (at: number): number => {
+    if (level < 0) throw malformed();
+    if (level <= top) {
+      ended = at + 1;
+      parts = 0;
+    }
+    return tagEnded(at);
+  };
+  const opened = (at: number): number => {
+    level += 1;
+    if (level > MOST_LEVELS) throw tooLarge(`elements ${level} levels deep`);
+    return tagEnded(at);
+  };
+  const closed = (at: number): number => {
+    level -= 1;
+    return elementEnded(at);
+  };
+  /** What may stand behind a name or a value in a start tag. */
+  const goOn = (text: string, at: number): number => {
+    const next = text[at];
+    if (next === ">") return opened(at);
+    if (next === "/") state = "slash";
+    else if (isBlank(next)) state = "blank";
+    else throw malformed();
+    return at + 1;
+  };
+  const begin = (text: string, at: number, next: "name" | "attribute" | "end-name"): number => {
+    if (!NAME_FIRST.test(text[at] ?? "")) throw malformed();
+    count();
+    state = next;
+    return at + 1;
+  };
+
+  const steps: Readonly<Record<State, (text: string, at: number) => number>> = {
+    text(text, at) {
+      const next = text.indexOf("<", at);
+      if (next < 0) return text.length;
+      state = "open";
+      return next + 1;
+    },
+    open(text, at) {
+      attributes = 0;
+      matched = 0;
+      const next = text[at];
+      if (next === "/") state = "end-first";
+      else if (next === "!" && level > 0) state = "marked";
+      else if (next === "?" && level === 0 && !isDeclared) state = "declaration";
+      else return begin(text, at, "name");
+      return at + 1;
+    },
+    marked(text, at) {
+      if (text[at] !== SECTION[matched]) throw malformed();
+      matched += 1;
+      if (matched === SECTION.length) {
+        count();
+        state = "section";
+        matched = 0;
+      }
+      return at + 1;
+    },
+    section(text, at) {
+      const next = text[at];
+      if (next === "]") {
+        matched = Math.min(matched + 1, 2);
+        return at + 1;
+      }
+      if (next === ">" && matched === 2) state = "text";
+      matched = 0;
+      const end = state === "text" ? at + 1 : text.indexOf("]", at + 1);
+      return end < 0 ? text.length : end;
+    },
+    declaration(text, at) {
+      const end = text.indexOf(">", at);
+      declaration += text.slice(at, end < 0 ? undefined : end);
+      if (declaration.length > MOST_DECLARATION) throw malformed();
+      if (end < 0) return text.length;
+      if (!DECLARATION.test(declaration)) throw malformed();
+      isDeclared = true;
+      state = "text";
+      return end + 1;
+    },
+    name(text, at) {
+      const end = past(NAME_REST, text, at);
+      return end === text.length ? end : goOn(text, end);
+    },
+    blank(text, at) {
+      const end = past(BLANKS, text, at);
+      const next = text[end];
+      if (next === undefined) return end;
+      if (next === ">" || next === "/") return goOn(text, end);
+      attributes += 1;
+      if (attributes > MOST_ATTRIBUTES)
+        throw tooLarge(`an element of more than ${MOST_ATTRIBUTES} attributes`);
+      return begin(text, end, "attribute");
+    },
+    attribute(text, at) {
+      const end = past(NAME_REST, text, at);
+      if (end < text.length) state = "equals";
+      return end;
+    },
+    equals(text, at) {
+      const end = past(BLANKS, text, at);
+      if (end === text.length) return end;
+      if (text[end] !== "=") throw malformed();
+      state = "quote";
+      return end + 1;
+    },
+    quote(text, at) {
+      const end = past(BLANKS, text, at);
+      if (end === text.length) return end;
+      quote = text[end] ?? "";
+      if (quote !== "'" && quote !== '"') throw malformed();
+      state = "value";
+      return end + 1;
+    },
+    value(text, at) {
+      const end = text.indexOf(quote, at);
+      // Not looked for beyond the value: many values would each cost the whole chunk.
+      if (text.slice(at, end < 0 ? undefined : end).includes("<")) throw malformed();
+      if (end < 0) return text.length;
+      state = "behind";
+      return end + 1;
+    },
+    behind: goOn,
+    slash(text, at) {
+      if (text[at] !== ">") throw malformed();
+      if (level >= MOST_LEVELS) throw tooLarge(`elements ${level + 1} levels deep`);
+      return elementEnded(at);
+    },
+    "end-first": (text, at) => begin(text, at, "end-name"),
+    "end-name"(text, at) {
+      const end = past(NAME_REST, text, at);
+      if (end < text.length) state = "end-blank";
+      return end;
+    },
+    "end-blank"(text, at) {
+      const end = past(BLANKS, text, at);
+      if (end === text.length) return end;
+      if (text[end] !== ">") throw malformed();
+      return closed(end);
+    },
+  };
+
+  return {
+    scan(text) {
+      if (NO_CHARACTER.test(text)) throw new IncomingError("malformed", "characters that XML cannot hold");
+      cut = 0;
+      ended = undefined;
+      for (let at = 0; at < text.length; ) at = steps[state](text, at);
+      return { cut, ended };
+    },
+    get level() {
+      return level;
+    },
+    get isInside() {
+      return state !== "text";
+    },
+  };
+}
+
+const isBlank = (next: string | undefined): boolean =>
+  next === " " || next === "\n" || next === "\t" || next === "\r";
+
+function past(what: RegExp, text: string, at: number): number {
+  what.lastIndex = at;
+  what.test(text);
+  return what.lastIndex;
+}
+
+const malformed = (): IncomingError => new IncomingError("malformed", "XML that is not well-formed");
+const tooLarge = (text: string): IncomingError => new IncomingError("too-large", text);
