@@ -55,7 +55,7 @@ const BLANKS = /[\t\n\r ]*/y;
 const SECTION = "[CDATA[";
 const DECLARATION = /^xml[\t\n\r ][^<>?]*\?$/;
 // XML 1.0 section 2.2.
-const NO_CHARACTER = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/;
+const NO_CHARACTER = /(?![\t\n\r\u007f-\u009f])[\p{Cc}\ufffe\uffff]/u;
 
 /** Begins before a stream; `top`: the level that stanzas stand on, 1 inside of a stream element, 0 where none is around. */
 export function createTagScan(top: 0 | 1): TagScan {
