@@ -105,7 +105,7 @@ export function staleAt(book: Book, party: string, calmSince: number): readonly 
     if (!isRepeat || end.sentAt > calmSince) last.set(channel, id);
   }
   return [...kept]
-    .filter(([channel, { id }]) => (last.get(channel) ?? "") !== id)
+    .filter(([channel, { id }]) => isFor(party, channel) && (last.get(channel) ?? "") !== id)
     .map(([channel, { id }]) => `${channel} is "${last.get(channel) ?? ""}", kept is "${id}"`);
 }
 
@@ -113,9 +113,11 @@ export function staleAt(book: Book, party: string, calmSince: number): readonly 
  * From when on nothing that a party got may come to it again. The keeper is told at every start what is kept (hub.md),
  * after all repeats, an observer knows what is newer by its number; those who roam are always sent again what was open when they left.
  */
-export function calmSinceOf({ kills }: Pick<Stage, "kills">, party: string): number {
+export function calmSinceOf({ kills, xmppKills }: Pick<Stage, "kills" | "xmppKills">, party: string): number {
   if (party === "keeper" || party === "observer") return 0;
-  return party.startsWith("roam") ? Number.POSITIVE_INFINITY : (kills.at(-1) ?? 0);
+  if (party.startsWith("roam")) return Number.POSITIVE_INFINITY;
+  // What a server had taken and not answered is sent to it again in the next session.
+  return Math.max(kills.at(-1) ?? 0, party === "jabber" ? (xmppKills.at(-1) ?? 0) : 0);
 }
 
 /** Rows that do not balance: accepted = delivered + expired + dropped + refused + uncertain + pending. */

@@ -109,6 +109,11 @@ const AGAIN_MS = 200;
 /** RFC 7641 section 3.4: numbers are compared on a circle of 24 bits. */
 const isNewer = (number: number, than: number): boolean => ((number - than) & 0xffffff) - 1 < 0x7fffff;
 
+function isOlder(answer: CoapPacket, { newest }: Relation): boolean {
+  const number = numberOf(answer, OPTION.observe);
+  return number !== undefined && newest !== undefined && isNewer(newest.number, number);
+}
+
 class Observer implements CoapObserverParty {
   readonly faults: string[] = [];
   registered = 0;
@@ -142,7 +147,8 @@ class Observer implements CoapObserverParty {
       const answer = await this.#line.request({ code: GET, token, options, mayRenew: true });
       if (numberOf(answer, OPTION.observe) !== undefined) {
         this.registered += 1;
-        this.#hear(relation, answer);
+        // A repeated request has the answer of the first (RFC 7252 section 4.5): more may have been told since.
+        if (!isOlder(answer, relation)) this.#hear(relation, answer);
         return;
       }
       if (!/^(4\.04|2\.05|5\.03)$/.test(answer.code))

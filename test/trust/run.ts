@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Sent } from "./book.ts";
 import { calmSinceOf, clientFaults, eventFaults, ledgerFaults, missingAt, staleAt } from "./checks.ts";
@@ -115,6 +117,10 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
     if (watching.signal?.aborted === true) throw error;
     const said = error instanceof Error ? error.message : String(error);
     const where = ground.keep();
+    // Who sent and got what, and when.
+    const got = Object.fromEntries(Object.keys(FILTERS).map((party) => [party, book.got(party)]));
+    const { kills, xmppKills } = stage;
+    writeFileSync(join(where, "book.json"), JSON.stringify({ kills, xmppKills, sent: book.sent, got }));
     throw new Error(`NOMQ_SEED=${plan.seed} ${JSON.stringify(plan)}; log and data: ${where}\n${said}`, {
       cause: error,
     });
@@ -177,13 +183,18 @@ async function settle(stage: Stage): Promise<Summary["settling"]> {
   return { took: Math.round(tookMs), stood: Math.round(stoodMs) };
 }
 
+/** Who holds states. */
+const HOLDERS: readonly string[] = Object.keys(FILTERS).filter((party) =>
+  FILTERS[party]?.some((filter) => filter.startsWith("r/")),
+);
+
 function lackingAt(stage: Stage, parties: readonly string[]): readonly string[] {
   const { book } = stage;
   return [
     ...parties.flatMap((party) =>
       missingAt(book, party).map((one) => `${party}: ${one.id} (${whenOf(stage, one)})`),
     ),
-    ...["keeper", "observer", "sub4", "sub5", "roam4", "roam5"].flatMap((party) =>
+    ...HOLDERS.flatMap((party) =>
       staleAt(book, party, calmSinceOf(stage, party)).map((fault) => `${party}: ${fault}`),
     ),
   ];

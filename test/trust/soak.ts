@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { planOf, play, type Summary } from "./run.ts";
 import { canMount } from "./small-disk.ts";
 import type { Trouble } from "./troubles.ts";
+import { HAS_XMPP } from "./xmpp-stage.ts";
 
 const { values } = parseArgs({
   options: {
@@ -16,6 +17,8 @@ const { values } = parseArgs({
 const KINDS: readonly Trouble["is"][] = [
   "kill",
   "kill, then replay",
+  "kill xmpp",
+  "kill both",
   "hang",
   "full",
   "no room at all",
@@ -45,6 +48,7 @@ const ROUNDS: readonly { readonly kinds: readonly Trouble["is"][]; readonly loss
   { kinds: ["hang", "kill"], loss: 0 },
   ...(canMount ? [{ kinds: ["full", "no room at all", "kill while full"] as const, loss: 0 }] : []),
   { kinds: ["kill"], loss: 0.2 },
+  ...(HAS_XMPP ? [{ kinds: ["kill xmpp", "kill both"] as const, loss: 0 }] : []),
 ];
 
 const stop = new AbortController();

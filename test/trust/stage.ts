@@ -19,7 +19,7 @@ export const FILTERS: Readonly<Record<string, readonly string[]>> = {
   keeper: ["r/#"],
   board: ["s/node", "s/pub5"],
   actuator: ["s/#"],
-  ...(HAS_XMPP ? { jabber: ["s/#"] } : {}),
+  ...(HAS_XMPP ? { jabber: ["s/#", "r/+/1"] } : {}),
   observer: ["r/#"],
   sub4: ["t/#", "x/#", "r/#", "s/#", "q/#"],
   sub5: ["t/#", "x/#", "r/#", "s/#", "q/#"],
@@ -29,13 +29,17 @@ export const FILTERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Every channel with a state. */
-const RETAINED: readonly string[] = ["node", "pub4", "pub5", "coap", "sensor"].flatMap((party) =>
-  [0, 1, 2].map((at) => `r/${party}/${at}`),
-);
+const RETAINED: readonly string[] = [
+  ...["node", "pub4", "pub5", "coap", "sensor"].flatMap((party) => [0, 1, 2].map((at) => `r/${party}/${at}`)),
+  "r/jab/0",
+];
 
 /** What the gateway reads from the XMPP server, and writes to it. */
-const FROM_XMPP: readonly string[] = ["t/jab/1", "x/jab"];
-const TO_XMPP: readonly string[] = ["s/node", "s/pub5", "s/coap"];
+const FROM_XMPP: readonly string[] = ["t/jab/1", "x/jab", "r/jab/0"];
+const TO_XMPP: readonly string[] = [
+  ...["s/node", "s/pub5", "s/coap"],
+  ...["node", "pub4", "pub5", "coap", "sensor"].map((party) => `r/${party}/1`),
+];
 
 /** Every channel that NoMQ carries, for names do not. */
 const CHANNELS: readonly string[] = [
@@ -46,8 +50,7 @@ const CHANNELS: readonly string[] = [
     `t/${party}/probe2`,
     `x/${party}`,
   ]),
-  ...RETAINED,
-  ...FROM_XMPP,
+  ...new Set([...RETAINED, ...FROM_XMPP]),
   "s/node",
   "s/pub5",
   "q/node",
@@ -78,6 +81,8 @@ export interface Stage extends AsyncDisposable {
   newBoard(): Promise<BoardParty>;
   /** When the gateway was dead each time it was killed, Unix milliseconds. */
   readonly kills: number[];
+  /** The same of the XMPP server. */
+  readonly xmppKills: number[];
   /** How many datagrams were repeated after a kill. */
   replayed: number;
 }
@@ -108,12 +113,7 @@ export function patienceFor({ loss }: Relay): number {
 }
 
 /** Opens everybody and starts the gateway; all are connected when it resolves. */
-export async function openStage({
-  seed,
-  main,
-  diskMiB,
-  slowness = 1,
-}: StageOptions): Promise<Stage> {
+export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const folder: TestFolder = stack.use(testFolder());
   mkdirSync(join(folder.path, "data"), { mode: 0o700 });
@@ -197,6 +197,7 @@ export async function openStage({
     board,
     mqtt,
     kills: [],
+    xmppKills: [],
     replayed: 0,
     newBoard: async () => {
       boards += 1;

@@ -143,11 +143,17 @@ function lanesOf(stage: Stage): readonly Lane[] {
 /** Items of somebody else's at the XMPP server. */
 function itemLanes({ xmpp }: Stage): readonly Lane[] {
   if (xmpp === undefined) return [];
-  const qosOf = { "t/jab/1": 1, "x/jab": 2 } as const;
-  return (["t/jab/1", "x/jab"] as const).map((channel): Lane => {
-    const letter = (): Letter => ({ party: "jab", channel, qos: qosOf[channel] });
-    return { letter, publish: (sent) => xmpp.publish(sent), window: 1, pace: SLOW_MS };
-  });
+  const letters: readonly Lane["letter"][] = [
+    () => ({ party: "jab", channel: "t/jab/1", qos: 1 }),
+    () => ({ party: "jab", channel: "x/jab", qos: 2 }),
+    (random) => ({
+      ...{ party: "jab", channel: "r/jab/0", qos: random.chance(0.5) ? 1 : 2 },
+      ...{ retain: true, clears: random.chance(0.3) },
+    }),
+  ];
+  return letters.map(
+    (letter): Lane => ({ letter, publish: (sent) => xmpp.publish(sent), window: 1, pace: SLOW_MS }),
+  );
 }
 
 async function runLane(

@@ -14,7 +14,15 @@ import { publishAs } from "./traffic.ts";
 export interface Trouble {
   readonly afterAcks: number;
   readonly thenMs: number;
-  readonly is: "kill" | "kill, then replay" | "hang" | "full" | "no room at all" | "kill while full";
+  readonly is:
+    | "kill"
+    | "kill, then replay"
+    | "kill xmpp"
+    | "kill both"
+    | "hang"
+    | "full"
+    | "no room at all"
+    | "kill while full";
   /** How long it lasts, milliseconds; of a kill: until the next start. */
   readonly forMs: number;
 }
@@ -24,6 +32,8 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** Brings it about, and resolves when it is over. */
 export async function cause(stage: Stage, { is, forMs }: Trouble): Promise<void> {
   if (is === "kill" || is === "kill, then replay") await kill(stage, { forMs, isReplayed: is !== "kill" });
+  else if (is === "kill xmpp" || is === "kill both")
+    await killXmpp(stage, { forMs, isBoth: is !== "kill xmpp" });
   else if (is === "hang") await hang(stage, forMs);
   else await fill(stage, { is, forMs });
   const faults = unbalanced(await stage.ground.attachments());
@@ -43,6 +53,18 @@ async function kill(stage: Stage, how: { forMs: number; isReplayed: boolean }): 
   }
   relay.isShut = false;
   coap.relay.isShut = false;
+}
+
+/** The XMPP server alone, or the gateway with it, as when the power goes; then the one is back before the other. */
+async function killXmpp(stage: Stage, how: { forMs: number; isBoth: boolean }): Promise<void> {
+  const { ground, xmpp } = stage;
+  if (xmpp === undefined) throw new Error("the stage has no XMPP server");
+  const [deadAt] = await Promise.all([how.isBoth ? ground.kill() : undefined, xmpp.kill()]);
+  if (deadAt !== undefined) stage.kills.push(deadAt);
+  stage.xmppKills.push(Date.now());
+  if (deadAt !== undefined) await ground.start();
+  await pause(how.forMs);
+  await xmpp.start();
 }
 
 /** What no datagram of before the kill may bring about: an answer. What it delivers is found by the checks at the end. */
