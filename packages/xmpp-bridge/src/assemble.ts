@@ -11,6 +11,7 @@ import { createExpiries, type Expiries } from "./publishing/expiries.ts";
 import { createKnownNodes } from "./publishing/known-nodes.ts";
 import { createProblemNodes, type ProblemNodes } from "./publishing/problem-nodes.ts";
 import { createPublisher, type Publisher } from "./publishing/publisher.ts";
+import { createRecentStates, type RecentStates } from "./publishing/recent-states.ts";
 import { retractExpired } from "./publishing/retract-expired.ts";
 import type { PublisherEvents } from "./publishing/sending.ts";
 import { createReceiving } from "./receiving/create-receiving.ts";
@@ -31,6 +32,7 @@ export interface Parts {
   readonly expiries: Expiries;
   /** Nodes whose items the service refuses. */
   readonly refusing: ProblemNodes;
+  readonly recent: RecentStates;
 }
 
 /** What the bridge hands to its parts. */
@@ -68,7 +70,8 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
   const receiving = createReceiving({ ...own, subscribe, attachment: name, changed: nodes.forget });
   await receiving.restore();
   const refusing = createProblemNodes(() => clock.now());
-  const tell = teller(port, refusing, use);
+  const recent = createRecentStates(clock);
+  const tell = teller(port, { refusing, recent }, use);
   const publisher = createPublisher({ ...own, nodes, known, expiries, sent, tell });
   const attachment = await port.attach({
     ...{ name, as: "*", filters: publish, durable: true, retained: "deliver" },
@@ -78,16 +81,21 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
     ...(outbox === undefined ? {} : { outbox }),
   });
   attachment.pause("not started");
-  return { port, link, nodes, attachment, publisher, receiving, expiries, refusing };
+  return { port, link, nodes, attachment, publisher, receiving, expiries, refusing, recent };
 }
 
 /** Counts what publishing tells, and says in the log what an operator must know. */
-function teller({ log }: Port, refusing: ProblemNodes, use: AssembleUse): PublisherEvents {
+function teller(
+  { log }: Port,
+  { refusing, recent }: Pick<Parts, "refusing" | "recent">,
+  use: AssembleUse,
+): PublisherEvents {
   const { counters, changed, noService } = use;
   return {
     noService,
-    taken(channel) {
+    taken({ channel, retain }) {
       counters.count("taken");
+      if (retain) recent.taken(channel);
       if (refusing.taken(nodeOfChannel(channel))) changed();
     },
     refused(channel, reason) {

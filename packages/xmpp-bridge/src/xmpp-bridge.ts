@@ -1,5 +1,5 @@
 import type { AbortOptions, Bridge, CancelTimer, Port } from "@nomq/core";
-import { createStatusFeed, NomqError, systemClock } from "@nomq/core";
+import { createStatusFeed, isValidFilter, NomqError, systemClock } from "@nomq/core";
 import { assemble, type Parts } from "./assemble.ts";
 import { createCounters, type XmppCounts } from "./counters.ts";
 import { type XmppBridgeOptions, xmppSettings } from "./options.ts";
@@ -67,11 +67,15 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
     // A lost link answers its requests when it is back; nobody else does for a service that is not there.
     if (state.is === "absent") publisher.failAll(state.reason);
   };
+  const returned = (): void => {
+    const channels = attached?.recent.all().filter(isValidFilter) ?? [];
+    if (channels.length > 0) attached?.attachment.repair(channels);
+  };
   const attach = async (port: Port): Promise<void> => {
     const noService = (reason: string): void => attached?.watch.lost(reason);
     const parts = await assemble(port, { settings, counters, changed: say, noService });
     const { link, nodes } = parts;
-    const watch = createServiceWatch({ link, nodes, clock: port.clock, changed: moved });
+    const watch = createServiceWatch({ link, nodes, clock: port.clock, changed: moved, returned });
     attached = { ...parts, watch, record: createServiceRecords(port.sessionLog, settings) };
     counted = attached;
     stopping = undefined;

@@ -190,6 +190,22 @@ describeWithPeers("a Prosody that goes", ["prosody", "openssl"], () => {
     await expect.poll(async () => texts(await alice.items("b"))).toEqual(["current: 2"]);
   });
 
+  test("state that it took last and has forgotten, though it has its node, is set and cleared again", async () => {
+    const forgetful = 'default_storage = "memory"; storage = { pubsub_nodes = "internal" }';
+    await using server = await startProsody({ morePubsub: forgetful });
+    await using gw = await connectClient(server, "gw");
+    await using world = await startBridge(server);
+    await world.outcome({ channel: "a", text: "1", qos: 1, retain: true });
+    await world.outcome({ channel: "b", text: "2", qos: 1, retain: true });
+    await world.outcome({ channel: "b", text: "", qos: 1, retain: true });
+    await server.end("SIGKILL");
+    await world.until("reconnecting");
+    await server.start();
+    await expect.poll(async () => texts(await gw.items("a"))).toEqual(["current: 1"]);
+    expect(await gw.items("b")).toEqual([]);
+    expect(world.bridge.counts().nodes).toMatchObject({ created: 2, rebuilt: 0 });
+  });
+
   test("a node that somebody deletes is made again for the next event, with its state", async () => {
     await using server = await startProsody({ memory: true });
     await using gw = await connectClient(server, "gw");

@@ -112,6 +112,7 @@ export function createNodes(options: NodesOptions): Nodes {
       keeping: wider(keeping, entry.ready?.keeping),
       history,
       access,
+      forcesRetracts: kind === "ejabberd",
     };
     const result = await (entry.ready === undefined ? prepareNode(asking, wish) : checkNode(asking, wish));
     entry.isRebuilt = wasThere && result.is === "ready" && result.did === "created";

@@ -12,18 +12,15 @@ import {
 } from "./config-form.ts";
 import type { Keeping } from "./nodes.ts";
 import type { PubsubRequests } from "./pubsub-request.ts";
-import { ESSENTIAL, type NodeAccess, wantedConfig } from "./wanted-config.ts";
+import { ESSENTIAL, type NodeWish, wantedConfig } from "./wanted-config.ts";
 
 /** An answer other than the result asked for. */
 export type Refusal = Exclude<IqAnswer, { readonly is: "result" }>;
 
 /** What is asked for. */
-export interface Preparation {
+export interface Preparation extends NodeWish {
   readonly channel: string;
   readonly node: string;
-  readonly keeping: Keeping;
-  readonly history: number;
-  readonly access: NodeAccess;
 }
 
 /** How it came out. */
@@ -68,14 +65,14 @@ function rungs(config: NodeConfig): readonly NodeConfig[] {
   const { max_items: items, ...without } = config;
   // Not `max`: read back it says no number, and one must know when `current` is evicted.
   const fewer = FEWER_ITEMS.map((max) => ({
-    ...without,
+    ...config,
     max_items: String(Math.min(max, Number(items ?? 0))),
   }));
   return [config, ...(items === undefined ? FEWER_ITEMS.map(() => config) : fewer), without];
 }
 
-/** Tried where a server allows no longer history. */
-const FEWER_ITEMS = [100, 20];
+/** Tried where a server allows no longer history. As packaged ejabberd keeps 1000 and Prosody 256. */
+const FEWER_ITEMS = [1_000, 256, 100, 20];
 
 /** Conditions with which servers say that nodes are made, or set up, by others. */
 const DENIED: ReadonlySet<string> = new Set(["forbidden", "not-allowed"]);
@@ -163,10 +160,14 @@ async function descend<Form>(
   let answer: IqAnswer = { is: "aborted" };
   for (let at = Math.min(server.learnt.rung, forms.length - 1); at < forms.length; at += 1) {
     // Below the length: `at` is looked at.
-    answer = await server.ask(iq(forms[at] as Form));
+    const form = forms[at] as Form;
+    const isRefused = answer.is === "error" && String(form) === String(forms[at - 1]);
+    if (isRefused) continue;
+    answer = await server.ask(iq(form));
     if (answer.is === "result" && forms[at] !== undefined) server.learnt.rung = at;
-    // A plain conflict says that the node is there; with `precondition-not-met` the form was meant.
-    const isForm = answer.is === "error" && answer.type !== "wait" && FORM_REFUSED.has(answer.condition);
+    // A plain conflict says that the node is there; with `precondition-not-met` the form was meant. The type says nothing:
+    // ejabberd refuses fields and values as if one only had to wait.
+    const isForm = answer.is === "error" && FORM_REFUSED.has(answer.condition);
     if (!isForm || (answer.is === "error" && answer.condition === "conflict" && answer.pubsub === undefined))
       return answer;
   }
@@ -197,6 +198,8 @@ interface Outcome {
 }
 
 async function finish(server: Server, { wish, form, did }: Outcome): Promise<Prepared> {
+  const untitled = await entitle(server, wish, form);
+  if (untitled !== undefined) return { is: "failed", answer: untitled };
   const keeping = keepingOf(wish.keeping, form);
   const wanted = wantedConfig(wish.channel, { ...wish, keeping });
   const left = Object.entries(differences(wanted, form));
@@ -213,6 +216,15 @@ async function finish(server: Server, { wish, form, did }: Outcome): Promise<Pre
   if (affiliated !== undefined) return { is: "failed", answer: affiliated };
   const items = itemsIn(form) ?? (keeping === "state" ? 1 : wish.history + 1);
   return { is: "ready", keeping, items, did, ...(said === "" ? {} : { deviation: said.slice(0, 500) }) };
+}
+
+/** ejabberd keeps a title and tells it, but has no field for it in any form before a node has one. */
+async function entitle(server: Server, wish: Preparation, form: ServerForm): Promise<Refusal | undefined> {
+  const { title } = wantedConfig(wish.channel, wish);
+  if (title === undefined || form.values.has("title")) return undefined;
+  const answer = await server.ask(server.requests.configure(wish.node, submission({ title })));
+  // Who has none at all is lived with: the node is found by who knows its channel.
+  return answer.is === "result" || answer.is === "error" ? undefined : answer;
 }
 
 /** A node that holds more than one item holds events: it never goes back. */

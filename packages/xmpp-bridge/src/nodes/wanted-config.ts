@@ -11,14 +11,19 @@ export interface NodeAccess {
   readonly publishers?: readonly string[];
 }
 
+/** What a node is for. */
+export interface NodeWish {
+  readonly keeping: Keeping;
+  readonly history: number;
+  readonly access: NodeAccess;
+  /** The server tells of a retraction with `notify` whatever the node's configuration (ejabberd). Default false. */
+  readonly forcesRetracts?: boolean;
+}
+
 /** The configuration that a node must have, everything said: defaults differ by server and by administrator. */
 export function wantedConfig(
   channel: string,
-  {
-    keeping,
-    history,
-    access,
-  }: { readonly keeping: Keeping; readonly history: number; readonly access: NodeAccess },
+  { keeping, history, access, forcesRetracts = false }: NodeWish,
 ): NodeConfig {
   const title = titleOfChannel(channel);
   return {
@@ -29,11 +34,14 @@ export function wantedConfig(
     send_last_published_item: "on_sub",
     access_model: access.members === undefined ? "open" : "whitelist",
     publish_model: "publishers",
+    // ejabberd then says in each item who published it; Prosody does so by its own configuration or not at all.
+    ...((access.publishers ?? []).length === 0 ? {} : { itemreply: "publisher" }),
     deliver_notifications: "1",
     deliver_payloads: "1",
     // Off by default on ejabberd: subscribers would never learn that the node went.
     notify_delete: "1",
-    notify_retract: "1",
+    // With it ejabberd tells of each item that the next pushes out, too; without, Prosody tells of none at all.
+    notify_retract: forcesRetracts ? "0" : "1",
     // Servers keep no headline for who is away.
     notification_type: keeping === "state" ? "headline" : "normal",
   };

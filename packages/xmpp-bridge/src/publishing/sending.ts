@@ -11,8 +11,8 @@ import type { Verdict } from "./verdict.ts";
 export interface PublisherEvents {
   /** No pubsub service answers; every open call has been answered `retry`. */
   noService(reason: string): void;
-  /** The service has taken an item of the channel's node. */
-  taken(channel: string): void;
+  /** The service has taken the item of a message, or taken one back for it. */
+  taken(message: Message): void;
   /** It has refused one for good. */
   refused(channel: string, reason: string): void;
   /** The stream died of an item, twice. */
@@ -88,7 +88,7 @@ export function createEndings(use: PublisherUse, failAll: (reason: string) => vo
   return {
     again,
     taken({ message, call }, item) {
-      tell.taken(message.channel);
+      tell.taken(message);
       const state = expiries.changes(item);
       call.settle(state.length === 0 ? { is: "delivered" } : { is: "delivered", state });
     },

@@ -26,6 +26,8 @@ export interface ServiceWatchUse {
   readonly clock: Pick<Clock, "after">;
   /** Called on every change. */
   readonly changed: (state: ServiceState) => void;
+  /** The service is there in a new session: it may have died since the last, and have forgotten what it took last. */
+  readonly returned: () => void;
 }
 
 const FIRST_AGAIN_MS = 2_000;
@@ -66,7 +68,9 @@ export function createServiceWatch(use: ServiceWatchUse): ServiceWatch {
     // At the start the hub sends all state anew, and with it come the nodes.
     const wasFirst = isFirst;
     isFirst = false;
-    if (!wasFirst) await nodes.recheck({ signal });
+    if (wasFirst) return;
+    use.returned();
+    await nodes.recheck({ signal });
   };
   const end = (): void => {
     session.abort();

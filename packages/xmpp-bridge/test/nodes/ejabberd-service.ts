@@ -2,7 +2,7 @@ import type { IqAnswer } from "../../src/link/link.ts";
 import { element } from "../../src/stream/build.ts";
 import { type Element, Namespace } from "../../src/stream/element.ts";
 
-/** How ejabberd 23.01 answers about nodes (`src` of what is said here: asked of one, fields and conditions as it wrote them). */
+/** How ejabberd 23.01 answers about nodes: fields, conditions and types as one wrote them (test/real/ejabberd.ts starts it). */
 export interface EjabberdService {
   /** Configurations by node. */
   readonly nodes: Map<string, Map<string, string>>;
@@ -10,28 +10,36 @@ export interface EjabberdService {
   ask(iq: Element): Promise<IqAnswer>;
 }
 
-/** Fields of its `default` form, those we use and some of those we do not. */
+/** Fields of its `default` form. */
 const EJABBERD_DEFAULTS: Readonly<Record<string, string>> = {
+  access_model: "open",
+  deliver_notifications: "1",
   deliver_payloads: "1",
+  itemreply: "none",
+  max_items: "1000",
+  max_payload_size: "250000",
+  notification_type: "headline",
   notify_config: "0",
   notify_delete: "0",
   notify_retract: "1",
-  purge_offline: "0",
   persist_items: "1",
-  max_items: "1000",
-  item_expire: "604800",
-  access_model: "open",
-  publish_model: "publishers",
-  notification_type: "headline",
-  send_last_published_item: "on_sub_and_presence",
   presence_based_delivery: "0",
-  title: "",
+  publish_model: "publishers",
+  purge_offline: "0",
+  roster_groups_allowed: "",
+  send_last_published_item: "on_sub_and_presence",
+  subscribe: "1",
 };
 
-const error = (type: "auth" | "cancel" | "modify", condition: string, text?: string): IqAnswer => ({
+/** Fields that it takes, though its form has them only once they are set, or never. */
+const UNTOLD: readonly string[] = ["title", "description", "item_expire"];
+
+const error = (type: "auth" | "cancel" | "modify" | "wait", condition: string, text?: string): IqAnswer => ({
   ...{ is: "error", type, condition },
   ...(text === undefined ? {} : { text }),
 });
+
+const FORM = "type 'http://jabber.org/protocol/pubsub#node_config'";
 
 /** One without nodes. `lacks`: fields that it does not know; `mostItems`: above, `resource-constraint`. */
 export function createEjabberdService({
@@ -70,9 +78,11 @@ export function createEjabberdService({
     for (const field of form?.getChildren("field") ?? []) {
       const name = field.attrs["var"]?.replace("pubsub#", "") ?? "";
       if (name === "FORM_TYPE") continue;
-      if (!known.has(name)) return error("modify", "resource-constraint", `Unknown field 'pubsub#${name}'`);
+      const isKnown = known.has(name) || (UNTOLD.includes(name) && !lacks.includes(name));
+      if (!isKnown) return error("wait", "resource-constraint", `Unknown field 'pubsub#${name}' of ${FORM}`);
       const value = field.getChild("value")?.getText() ?? "";
-      if (name === "max_items" && Number(value) > mostItems) return error("modify", "resource-constraint");
+      if (name === "max_items" && Number(value) > mostItems)
+        return error("wait", "resource-constraint", `Bad value of field 'pubsub#max_items' of ${FORM}`);
       config.set(name, value);
     }
     return undefined;

@@ -23,6 +23,56 @@ const wish = (channel: string, more: Partial<Preparation> = {}): Preparation => 
 });
 
 describe("on ejabberd, where an unknown field is fatal", () => {
+  test("a history that is too long is as long as it allows, though it says to wait", async () => {
+    const service = createEjabberdService();
+    const server = serverOf(service);
+    expect(await prepareNode(server, wish("a", { keeping: "history", history: 5_000 }))).toMatchObject({
+      ...{ is: "ready", items: 1_000, deviation: "max_items: 1000 instead of 5001" },
+    });
+    expect(service.asked.filter((asked) => asked === "set create")).toHaveLength(2);
+  });
+
+  test("a field that no form of it takes costs each form once", async () => {
+    const service = createEjabberdService({ lacks: ["notify_delete"] });
+    const server: Server = { ...serverOf(service), learnt: { rung: 0 } };
+    expect(await prepareNode(server, wish("a"))).toMatchObject({ is: "ready" });
+    // Whole, without a number of items, and without a form.
+    expect(service.asked.filter((asked) => asked === "set create")).toHaveLength(3);
+  });
+
+  test("its retractions are told where we say so, and none of items that the next push out", async () => {
+    const service = createEjabberdService();
+    await prepareNode(serverOf(service), wish("a", { forcesRetracts: true }));
+    expect(service.nodes.get("a")?.get("notify_retract")).toBe("0");
+  });
+
+  test("a title is set though no form has a field for it", async () => {
+    const service = createEjabberdService();
+    const server = serverOf(service);
+    const channel = `long/${"ä".repeat(150)}`;
+    expect(await prepareNode(server, wish(channel))).toMatchObject({ is: "ready", did: "created" });
+    expect(service.nodes.get(channel)?.get("title")).toBe(channel);
+    const before = service.asked.length;
+    expect(await checkNode(server, wish(channel))).toMatchObject({ is: "ready", did: "nothing" });
+    expect(service.asked.slice(before)).toEqual(["get configure", "get affiliations"]);
+  });
+
+  test("where titles are unknown the node is there without", async () => {
+    const service = createEjabberdService({ lacks: ["title"] });
+    const channel = `long/${"ä".repeat(150)}`;
+    expect(await prepareNode(serverOf(service), wish(channel))).toMatchObject({ is: "ready" });
+    expect(service.nodes.get(channel)?.has("title")).toBe(false);
+  });
+
+  test("where others may publish too, items say who did", async () => {
+    const service = createEjabberdService();
+    const access = { publishers: ["bob@test"] };
+    await prepareNode(serverOf(service), wish("a", { access }));
+    await prepareNode(serverOf(service), wish("b"));
+    expect(service.nodes.get("a")?.get("itemreply")).toBe("publisher");
+    expect(service.nodes.get("b")?.get("itemreply")).toBe("none");
+  });
+
   test("a form it does not know whole is told from the node's own, and what it offers is set", async () => {
     const service = createEjabberdService({ lacks: ["notification_type"] });
     const server = serverOf(service);

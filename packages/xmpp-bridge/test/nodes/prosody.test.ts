@@ -83,9 +83,9 @@ describeWithPeers("our nodes on a real Prosody", ["prosody"], () => {
 
   test("a history longer than the server allows is as long as it allows, and is said", async () => {
     const nodes = await nodesOf(gw, { history: 10_000 });
-    expect(await nodes.prepare("n4", "history")).toMatchObject({ is: "ready", items: 100 });
+    expect(await nodes.prepare("n4", "history")).toMatchObject({ is: "ready", items: 256 });
     expect(nodes.problems()).toEqual([
-      { node: "n4", reason: "max_items: 100 instead of 10001", since: expect.any(Number) },
+      { node: "n4", reason: "max_items: 256 instead of 10001", since: expect.any(Number) },
     ]);
   });
 
