@@ -35,6 +35,8 @@ export async function openDevices(
     const subscribe = channels.slice(at, at + DEVICE_CHANNELS);
     devices.push({ subscribe, model: stack.use(await openModelDevice(vectorKey, subscribe)) });
   }
+  const modelOf = new Map(devices.flatMap(({ subscribe, model }) => subscribe.map((name) => [name, model])));
+  const idOf = new Map(channels.map((channel) => [channel, channelId(channel).toString("hex")]));
   const kept = stack.move();
   return {
     entries: devices.map(({ subscribe, model: { address } }, at) => ({
@@ -45,10 +47,9 @@ export async function openDevices(
       binary: "base64",
     })),
     on(channel) {
-      const id = channelId(channel).toString("hex");
-      const device = devices.find(({ subscribe }) => subscribe.includes(channel));
-      const packets =
-        device?.model.received.filter((one) => one.type === PUBLISH && one.channelId === id) ?? [];
+      const id = idOf.get(channel);
+      const received = modelOf.get(channel)?.received ?? [];
+      const packets = received.filter((one) => one.type === PUBLISH && one.channelId === id);
       return packets.map(({ flags, ttl, plaintext }) => ({
         payload: plaintext.subarray(20, 20 + plaintext.readUInt32BE(12)),
         qos: flags & 3,

@@ -105,34 +105,65 @@ export async function sendAll(
   samples: readonly Sample[],
   expects: Expects,
 ): Promise<readonly string[]> {
-  const missing = (sample: Sample): readonly string[] =>
-    Object.entries(walk.receivers)
-      .filter(([to, receiver]) => expects(sample, to) && receiver.on(sample.channel).length === 0)
-      .map(([to]) => `${sample.channel} to ${to}`);
-  const whenThere = async (some: readonly Sample[]): Promise<void> => {
-    const until = performance.now() + AGAIN_MS + some.length * 20;
-    while (performance.now() < until && some.some((sample) => missing(sample).length > 0)) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  };
-  const bySender = Map.groupBy(samples, ({ from }) => from);
+  const there = createArrivals(walk, samples, expects);
   const send = (sample: Sample): Promise<void> | undefined => walk.senders[sample.from]?.send(sample);
+  /** Each sender one after the other, all senders at once. */
+  const eachOf = async (some: readonly Sample[], act: (sample: Sample) => Promise<void>): Promise<void> => {
+    const bySender = [...Map.groupBy(some, ({ from }) => from).values()];
+    await Promise.all(
+      bySender.map(async (own) => {
+        for (const sample of own) await act(sample);
+      }),
+    );
+  };
 
-  await Promise.all(
-    [...bySender.values()].map(async (some) => {
-      for (const sample of some) if (!isNowOrNever(sample)) await send(sample);
-    }),
-  );
-  await whenThere(samples.filter((sample) => !isNowOrNever(sample)));
-  for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    const left = samples.filter((sample) => missing(sample).length > 0);
-    for (const sample of left) {
+  const lasting = samples.filter((sample) => !isNowOrNever(sample));
+  await eachOf(lasting, async (sample) => await send(sample));
+  await there.wait(lasting);
+  for (let round = 0, left = there.left(samples); left.length > 0 && round < MOST_ROUNDS; round += 1) {
+    await eachOf(left, async (sample) => {
       await send(sample);
-      if (isNowOrNever(sample)) await whenThere([sample]);
-    }
-    await whenThere(left);
+      if (isNowOrNever(sample)) await there.wait([sample]);
+    });
+    await there.wait(left);
+    left = there.left(samples);
   }
-  return samples.flatMap(missing);
+  return there.missing();
+}
+
+/** Who has what. */
+interface Arrivals {
+  /** Those that somebody still misses. */
+  left(some: readonly Sample[]): readonly Sample[];
+  /** Resolves when nobody misses one of these, or in time. */
+  wait(some: readonly Sample[]): Promise<void>;
+  missing(): readonly string[];
+}
+
+/** What has come stays: it is looked for until then and not after. */
+function createArrivals(walk: Walk, samples: readonly Sample[], expects: Expects): Arrivals {
+  const receivers = Object.entries(walk.receivers);
+  const misses = new Map(
+    samples.map((sample) => [sample, receivers.filter(([to]) => expects(sample, to))] as const),
+  );
+  const missesOf = (sample: Sample): readonly (readonly [string, Receiver])[] => {
+    const still = (misses.get(sample) ?? []).filter(
+      ([, receiver]) => receiver.on(sample.channel).length === 0,
+    );
+    misses.set(sample, still);
+    return still;
+  };
+  const left = (some: readonly Sample[]): readonly Sample[] =>
+    some.filter((sample) => missesOf(sample).length > 0);
+  return {
+    left,
+    async wait(some) {
+      const until = performance.now() + AGAIN_MS + some.length * 20;
+      for (let awaited = left(some); awaited.length > 0 && performance.now() < until; awaited = left(awaited))
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+    missing: () => samples.flatMap((sample) => missesOf(sample).map(([to]) => `${sample.channel} to ${to}`)),
+  };
 }
 
 const namesOf = (some: readonly Sample[]): readonly string[] => some.map(({ channel }) => channel);

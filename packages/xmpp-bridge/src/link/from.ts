@@ -12,6 +12,7 @@ export interface Answerer {
  * account was asked, for which the server answers in one of several names (RFC 6120 section 8.1.2.1).
  */
 export function isFromOf({ from, to, jid, domain }: Answerer): boolean {
+  if (from !== undefined && from === to) return true;
   const [bare = ""] = jid.split("/");
   const own = [bare, jid, domain].map(normal);
   if (from === undefined) return to === undefined || own.includes(normal(to));

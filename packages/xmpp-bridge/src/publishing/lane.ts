@@ -1,4 +1,4 @@
-import type { Outcome } from "@nomq/core";
+import { NomqError, type Outcome } from "@nomq/core";
 
 /** A message of one channel on its way to the server. */
 export interface LaneCall {
@@ -29,6 +29,9 @@ interface OpenCall extends LaneCall {
   readonly issue: Issue;
   end(outcome: Outcome): void;
 }
+
+/** Every call ends with this, also where nobody listens any more: an error of its own for each would cost more than the rest. */
+const ENDED: unknown = new NomqError("aborted", "the message has its outcome");
 
 /** Makes a lane; `rested` is called each time that it becomes idle. */
 export function createLane(rested: () => void): Lane {
@@ -62,7 +65,7 @@ export function createLane(rested: () => void): Lane {
       end(outcome) {
         if (!open.delete(call)) return;
         resolve(outcome);
-        controller.abort();
+        controller.abort(ENDED);
         rest();
       },
       settle: (outcome) => call.end(outcome),

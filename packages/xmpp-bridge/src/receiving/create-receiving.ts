@@ -1,7 +1,8 @@
-import { bareJid, type CancelTimer, isValidFilter, type Port } from "@nomq/core";
+import { bareJid, type CancelTimer, filterMatches, isValidFilter, type Port } from "@nomq/core";
 import type { Link, LinkState } from "../link/link.ts";
 import { createFinding, type Found } from "../nodes/finding.ts";
 import type { Asking } from "../nodes/listing.ts";
+import { channelOfNode } from "../nodes/node-name.ts";
 import { requestsTo } from "../nodes/pubsub-request.ts";
 import type { Element } from "../stream/element.ts";
 import { createEvents } from "./events.ts";
@@ -51,6 +52,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   const { attachment, gateway, link, port, pubsub, findEveryMs = 60_000 } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
+  const filters = options.subscribe.filter(isValidFilter);
   const tally = createTally();
   const problems = createProblems(port.log);
   const memories = createKeptMemories(port);
@@ -67,7 +69,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   });
   const events = createEvents({ ...options, asking, intake, sentItems, tally });
   const finding = createFinding({
-    ...{ link, pubsub, log: port.log, filters: options.subscribe.filter(isValidFilter) },
+    ...{ link, pubsub, log: port.log, filters },
     ...(options.mostNodes === undefined ? {} : { mostNodes: options.mostNodes }),
   });
   /** What was seen of nodes, also of those that are not read now. */
@@ -211,7 +213,9 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       endings.push(link.onState(onState), link.onStanza(onStanza));
       onState(link.state());
     },
-    sent: (item) => sentItems.sent(item),
+    sent(item) {
+      if (mayBeRead(item.node, filters)) sentItems.sent(item);
+    },
     problems: problems.now,
     counts: () => ({
       ...tally.now(),
@@ -228,4 +232,11 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       await memories[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Whether notifications of a node may come. Of a node named by a hash nobody knows here. */
+function mayBeRead(node: string, filters: readonly string[]): boolean {
+  const channel = channelOfNode(node);
+  if (channel === undefined || channel === "title") return filters.length > 0;
+  return filters.some((filter) => filterMatches(filter, channel));
 }

@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from "@nomq/core";
+import { createAcknowledging } from "./acknowledging.ts";
 import type { Connection } from "./connection.ts";
 import type { Element } from "./element.ts";
 import { type Negotiated, STREAM_MANAGEMENT } from "./negotiate.ts";
@@ -56,19 +57,11 @@ export function createSession(negotiated: Negotiated, connection: Connection, us
   const { management } = negotiated;
   let heardAt = clock.monotonic();
   let isAsked = false;
-  let isAcknowledging = false;
   let cancel: CancelTimer = () => undefined;
   const ask = (): string => `<r xmlns='${STREAM_MANAGEMENT}'/>`;
-  const acknowledge = (): void => {
-    isAcknowledging = false;
-    connection.write([`<a xmlns='${STREAM_MANAGEMENT}' h='${management?.received() ?? 0}'/>`]);
-  };
-  const acknowledgeSoon = (): void => {
-    // Once for all that one piece of the stream brought; never where the server takes nothing.
-    if (isAcknowledging || connection.unsent() > MOST_UNSENT) return;
-    isAcknowledging = true;
-    queueMicrotask(acknowledge);
-  };
+  const acknowledgement = (): string =>
+    `<a xmlns='${STREAM_MANAGEMENT}' h='${management?.received() ?? 0}'/>`;
+  const acknowledging = createAcknowledging(clock, () => connection.write([acknowledgement()]));
   const watch = (): void => {
     const silence = clock.monotonic() - heardAt;
     const limit = isAsked ? times.askAfterMs + times.deadAfterMs : times.askAfterMs;
@@ -91,13 +84,17 @@ export function createSession(negotiated: Negotiated, connection: Connection, us
     }
     const before = management.open();
     for (const stanza of stanzas) management.sent(stanza);
-    const isDue = Math.floor(before / ASK_EVERY) < Math.floor(management.open() / ASK_EVERY);
     if (
       management.open() > MOST_UNACKNOWLEDGED ||
       management.openCharacters() > MOST_UNACKNOWLEDGED_CHARACTERS
-    )
+    ) {
       connection.destroy(UNACKNOWLEDGED);
-    else connection.write(isDue ? [...stanzas, ask()] : stanzas);
+      return;
+    }
+    const texts = [...stanzas];
+    if (acknowledging.said()) texts.push(acknowledgement());
+    if (Math.floor(before / ASK_EVERY) < Math.floor(management.open() / ASK_EVERY)) texts.push(ask());
+    connection.write(texts);
   };
   return {
     management,
@@ -112,7 +109,8 @@ export function createSession(negotiated: Negotiated, connection: Connection, us
     },
     receive(element) {
       if (element.getNS() === STREAM_MANAGEMENT) {
-        if (element.getName() === "r") acknowledgeSoon();
+        // Never where the server takes nothing.
+        if (element.getName() === "r" && connection.unsent() <= MOST_UNSENT) acknowledging.asked();
         if (element.getName() === "a" && management?.acknowledge(element.attrs["h"]) === false)
           connection.destroy({ is: "unreadable", reason: "the server acknowledges what was not sent" });
         return;
@@ -126,10 +124,14 @@ export function createSession(negotiated: Negotiated, connection: Connection, us
       isAsked = false;
     },
     farewell() {
-      if (management !== undefined) acknowledge();
+      acknowledging.said();
+      if (management !== undefined) connection.write([acknowledgement()]);
       connection.closeStream();
     },
-    stop: () => cancel(),
+    stop() {
+      acknowledging.said();
+      cancel();
+    },
   };
 }
 

@@ -19,6 +19,26 @@ describe("while online", () => {
     expect(it.stanzas.map(({ name }) => name)).toEqual(["message", "message", "presence"]);
   });
 
+  test("XEP-0198: what is asked for is acknowledged with what is written next, or soon, and once", async () => {
+    await using server = await fakeServer();
+    const clock = createFakeClock();
+    await using it = linked(server.service, { clock });
+    const connection = await server.accept();
+    await connection.login({ andThen: "<message/>" });
+    await it.until("online");
+    connection.write(`<message/><r ${SM}/><message/><message/>`);
+    await expect.poll(() => it.stanzas.length).toBe(4);
+    expect(connection.received()).not.toContain("<a ");
+    void it.ping();
+    await connection.element("iq");
+    expect((await connection.element("a")).attrs["h"]).toBe("4");
+    connection.write(`<r ${SM}/><message/>`);
+    await expect.poll(() => it.stanzas.length).toBe(5);
+    await clock.advance(20);
+    expect((await connection.element("a")).attrs["h"]).toBe("5");
+    expect(connection.received().split("<a ")).toHaveLength(3);
+  });
+
   test("small stanzas do not wait for acknowledgements of TCP", async () => {
     using noDelay = vi.spyOn(Socket.prototype, "setNoDelay");
     await using server = await fakeServer();
