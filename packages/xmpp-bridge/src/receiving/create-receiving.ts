@@ -11,6 +11,7 @@ import { createInflow } from "./inflow.ts";
 import { createIntake } from "./intake.ts";
 import { type JoiningOptions, joinNode } from "./joining.ts";
 import { createKeptMemories } from "./kept-memories.ts";
+import { keptStateOf } from "./kept-state.ts";
 import type { NodeMemory } from "./node-memory.ts";
 import { readNotification } from "./notification.ts";
 import type { Place, Work } from "./place.ts";
@@ -56,6 +57,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   const tally = createTally();
   const problems = createProblems(port.log);
   const memories = createKeptMemories(port);
+  const stateOf = keptStateOf(port, attachment);
   const sentItems = createSentItems(port.clock);
   const gate = createGate(CAUGHT_UP_AT_ONCE);
   const asking: Asking = {
@@ -129,7 +131,9 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   /** The node is there no more: so is its state. */
   const leave = async (place: Place): Promise<void> => {
     const { current } = place.memory;
-    if (current !== undefined && !current.isOwn) await intake.clear(place);
+    await place.inflow.rest();
+    const isFromHere = (await stateOf(place.channel)) !== undefined;
+    if (isFromHere || (current !== undefined && !current.isOwn)) await intake.clear(place);
     await place.inflow.rest();
     places.end(place);
     known.delete(place.node);
@@ -144,7 +148,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     port.log[level](GAP, { node: node.slice(0, 300), gaps: tally.now().gaps });
   };
   const joining: JoiningOptions = {
-    ...{ asking, clock: port.clock, intake, signal, jid, missed },
+    ...{ asking, clock: port.clock, intake, signal, stateOf, jid, missed },
     kept: memories.written,
   };
   const look = async (isFirst = false): Promise<Found | undefined> => {

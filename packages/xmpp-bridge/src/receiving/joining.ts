@@ -1,8 +1,11 @@
 import type { Clock } from "@nomq/core";
 import type { Asking } from "../nodes/listing.ts";
+import { readItem } from "../payload/item.ts";
 import { type CaughtUp, type NoItems, readCurrent, readMissed } from "./catch-up.ts";
 import { pause } from "./inflow.ts";
 import type { Intake } from "./intake.ts";
+import type { KeptState } from "./kept-state.ts";
+import { withCurrent } from "./node-memory.ts";
 import type { NodeItem } from "./notification.ts";
 import { type Place, waitingIds } from "./place.ts";
 
@@ -16,6 +19,7 @@ export interface JoiningOptions {
   jid(): string;
   /** Resolves once all that is remembered would outlast a crash. */
   kept(): Promise<void>;
+  readonly stateOf: KeptState;
   /** Items between those seen last and those that are there are gone. */
   missed(node: string): void;
 }
@@ -92,14 +96,23 @@ async function takeMissed(
   { current, events }: CaughtUp,
   options: JoiningOptions,
 ): Promise<void> {
-  const { intake, missed } = options;
+  const { intake, missed, stateOf } = options;
   const had = place.memory.current;
+  const kept = await stateOf(place.channel);
   if (events.isGap) missed(place.node);
   // The state first: an event of the same time may be an answer to it.
-  if (current !== undefined) await takeIn(place, current, options);
-  else if (had !== undefined && !had.isOwn) await intake.clear(place);
+  if (current !== undefined) {
+    // Seen before, but not last: that was forgotten in a crash.
+    if (kept !== undefined && !isState(current, kept)) place.memory = withCurrent(place.memory, undefined);
+    await takeIn(place, current, options);
+  } else if (kept !== undefined || (had !== undefined && !had.isOwn)) await intake.clear(place);
   for (const item of events.items) await takeIn(place, item, options);
 }
+
+const isState = ({ payload }: NodeItem, kept: Uint8Array): boolean => {
+  const found = payload === undefined ? undefined : readItem(payload);
+  return found !== undefined && Buffer.compare(found.payload, kept) === 0;
+};
 
 const takeIn = (place: Place, item: NodeItem, { intake }: JoiningOptions): Promise<void> =>
   intake.item(place, item, { isHistory: true, mayRepeat: true });

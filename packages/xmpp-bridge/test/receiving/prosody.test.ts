@@ -140,6 +140,28 @@ describeWithPeers("nodes of a real Prosody become channels", ["prosody"], () => 
     await alice.done(create("t9/gone"));
   });
 
+  test.each([
+    { now: "is gone", seen: [], news: ["[]"] },
+    { now: "is what it was before", seen: ["on"], news: ["[on]"] },
+  ])("a state that came just before a crash and now $now is not kept", async ({ now, seen, news }) => {
+    const channel = `t10/${now.replaceAll(" ", "-")}`;
+    await alice.done(create(channel));
+    const store = createMemoryStore();
+    const options = { subscribe: [channel], store };
+    {
+      await using first = await receivingFrom(server.service, options);
+      await expect.poll(() => first.receiving.counts().subscribed).toBe(1);
+      for (const text of seen) await alice.done(publish(channel, "current", json(text)));
+      await expect.poll(() => first.texts()).toEqual(seen.map((text) => `[${text}]`));
+      // As the hub has it after the crash, and what is remembered of the node has not.
+      const draft = { channel, payload: Buffer.from("off"), qos: 1, retain: true } as const;
+      const from = { attachment: `xmpp:${PUBSUB}`, until: "stored" } as const;
+      await first.port.publish(draft, "jid:alice@localhost", from);
+    }
+    await using second = await receivingFrom(server.service, options);
+    await expect.poll(() => second.texts()).toEqual(news);
+  });
+
   test("only the service is heard", async () => {
     await alice.done(create("t6"));
     await using it = await receivingFrom(server.service, { subscribe: ["t6"] });
