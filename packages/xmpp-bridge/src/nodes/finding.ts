@@ -53,6 +53,9 @@ const AT_ONCE = 8;
 /** Nodes named by their hash that are asked for their titles in one round. */
 const MOST_ASKED = 1_000;
 
+/** Without wildcards no list is needed. */
+const NOTHING: Listing = { nodes: new Map() };
+
 /** Makes it; asks nobody yet. */
 export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }: FindingOptions): Finding {
   const requests = requestsTo(pubsub);
@@ -61,6 +64,8 @@ export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }
   const isWanted = (channel: string): boolean => filters.some((filter) => filterMatches(filter, channel));
   /** Channels of nodes named by a hash, as far as they have told their titles. */
   const resolved = new Map<string, string>();
+  /** Of the others those asked in the round that is under way: each has its turn before any has another. */
+  let turned: ReadonlySet<string> = new Set();
   let isCutSaid = false;
   /** The service did not tell our subscriptions in this session. */
   let isSilent = false;
@@ -73,11 +78,19 @@ export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }
     // A list may name a node by itself: only its own word tells that it has no title.
     return channel === undefined && channelOfNode(node) === "title" ? "title" : channel;
   };
+  const nextOf = (nodes: readonly string[]): readonly string[] => {
+    const left = nodes.filter((node) => !turned.has(node));
+    const next = left.slice(0, MOST_ASKED);
+    turned = left.length > MOST_ASKED ? new Set([...turned, ...next]) : new Set();
+    return next;
+  };
   const resolve = async (asking: Asking, nodes: readonly string[]): Promise<void> => {
-    await eachOf(nodes.slice(0, MOST_ASKED), { most: AT_ONCE }, async (node) => {
+    await eachOf(nextOf(nodes), { most: AT_ONCE }, async (node) => {
       const title = await titleOf(asking, node);
       const channel = title === undefined ? undefined : channelOfNode(node, title);
-      if (channel !== undefined && resolved.size < mostNodes) resolved.set(node, channel);
+      // What nobody asks for leaves room for what somebody does.
+      if (channel !== undefined && (resolved.size < mostNodes || isWanted(channel)))
+        resolved.set(node, channel);
     });
   };
   const release = async (
@@ -108,12 +121,14 @@ export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }
       };
       if (isFirst && patterns.length > 0) pages = await hasPages(asking);
       const [listing, subscriptions] = await Promise.all([
-        patterns.length === 0 ? { nodes: new Map<string, string | undefined>() } : listNodes(asking, pages),
+        patterns.length === 0 ? NOTHING : listNodes(asking, pages),
         isSilent ? undefined : listSubscriptions(asking),
       ]);
       isSilent = subscriptions === undefined;
       const own = (subscriptions ?? []).filter((each) => each.jid === jid);
       const all = new Map([...own.map(({ node }) => [node, undefined] as const), ...listing.nodes]);
+      if (listing.missing === undefined && patterns.length > 0)
+        for (const node of resolved.keys()) if (!all.has(node)) resolved.delete(node);
       const untitled = [...all]
         .filter(([node, title]) => channelOf(node, title) === "title")
         .map(([node]) => node);

@@ -6,6 +6,8 @@ import { nextPageOf, PAGES_FEATURE, type PubsubRequests } from "./pubsub-request
 /** More nodes of a service are not read. */
 const MOST_NODES = 100_000;
 const PAGE = 200;
+/** Services may make their pages shorter than asked for, but not as short as they like. */
+const MOST_PAGES = 2_000;
 
 /** Asks the service. */
 export interface Asking {
@@ -39,7 +41,7 @@ export async function hasPages({ ask, requests }: Asking): Promise<boolean> {
 export async function listNodes({ ask, requests }: Asking, pages: boolean): Promise<Listing> {
   const nodes = new Map<string, string | undefined>();
   let after: string | undefined;
-  do {
+  for (let pagesRead = 0; pagesRead < MOST_PAGES; pagesRead += 1) {
     const page = { most: PAGE, ...(after === undefined ? {} : { after }) };
     const answer = await ask(requests.list(pages ? page : undefined));
     if (answer.is !== "result")
@@ -51,7 +53,9 @@ export async function listNodes({ ask, requests }: Asking, pages: boolean): Prom
     }
     // A page without anything new is the last, whatever it says.
     after = query === undefined || nodes.size === before || !pages ? undefined : nextPageOf(query);
-  } while (after !== undefined && nodes.size < MOST_NODES);
+    if (after === undefined || nodes.size >= MOST_NODES) break;
+  }
+  if (after !== undefined || nodes.size >= MOST_NODES) return { nodes, missing: `cut-at-${nodes.size}` };
   return !pages && nodes.size === 100 ? { nodes, missing: "cut-at-100" } : { nodes };
 }
 

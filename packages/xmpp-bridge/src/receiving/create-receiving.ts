@@ -50,7 +50,7 @@ const GAP =
 
 /** Makes {@link Receiving}; does nothing before `start`. */
 export function createReceiving(options: ReceivingOptions): Receiving {
-  const { attachment, gateway, link, port, pubsub, findEveryMs = 60_000 } = options;
+  const { attachment, gateway, link, port, pubsub, findEveryMs = 60_000, mostNodes = 10_000 } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const filters = options.subscribe.filter(isValidFilter);
@@ -71,8 +71,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   });
   const events = createEvents({ ...options, asking, intake, sentItems, tally });
   const finding = createFinding({
-    ...{ link, pubsub, log: port.log, filters },
-    ...(options.mostNodes === undefined ? {} : { mostNodes: options.mostNodes }),
+    ...{ link, pubsub, log: port.log, filters, mostNodes },
   });
   /** What was seen of nodes, also of those that are not read now. */
   const known = new Map<string, NodeMemory>();
@@ -95,7 +94,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     const inflow = createInflow({ attachment, port, settled, signal, tally });
     const place: Place = {
       ...{ node, channel, inflow, memory, isNew, queue: [] },
-      ...{ isSubscribed: false, isBusy: false, catchUps: 0, isEnded: false },
+      ...{ isSubscribed: false, isBusy: false, catchUps: 0, bytes: 0, isEnded: false },
     };
     return place;
   };
@@ -159,6 +158,8 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     problems.tellAll(found.problems);
     looked = Promise.resolve(found);
     for (const [node, channel] of found.wanted) {
+      // Where more are wanted than may be, others at each look, those that were there first stay.
+      if (places.get(node) === undefined && places.size() >= mostNodes) continue;
       const place =
         places.get(node) ??
         places.add(known.get(node) ?? { node, channel, events: new Map() }, !known.has(node));

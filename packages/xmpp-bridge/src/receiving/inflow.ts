@@ -47,8 +47,10 @@ const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
 
 interface Open {
-  readonly memory: NodeMemory;
+  memory: NodeMemory;
   isDone: boolean;
+  /** No message: only something to be remembered. */
+  readonly isPassed: boolean;
   readonly done: Promise<void>;
 }
 
@@ -57,6 +59,8 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
   const open: Open[] = [];
   /** While the hub is too busy for one, none after it is begun. */
   let held: Promise<void> | undefined;
+  /** The hub has closed: what is open will never be settled, and nothing is begun any more. */
+  let isOver = false;
 
   const publish = async ({ draft, from, once }: Entering): Promise<Receipt | undefined> => {
     const options: PublishOptions = {
@@ -66,11 +70,13 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
       ...(once === undefined ? {} : { once }),
     };
     try {
-      return await port.publish(draft, from, options);
-    } catch (error) {
+      const receipt = await port.publish(draft, from, options);
       // A hub that has closed: nothing is remembered, so it comes again.
+      return receipt.at === "refused" && receipt.reason === "closed" ? undefined : receipt;
+    } catch (error) {
       if (error instanceof NomqError) return undefined;
-      throw error;
+      // One that the hub stumbles over is counted and left out: those behind it are not to blame.
+      return { id: "", channel: draft.channel, at: "refused", reason: "internal-error", outcomes: [] };
     }
   };
   const carry = async (message: Entering): Promise<boolean> => {
@@ -121,20 +127,27 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
   return {
     async enter(message) {
       while (held !== undefined) await held;
+      if (isOver) return;
       const entry: Open = {
         memory: message.memory,
         isDone: false,
+        isPassed: false,
         done: carry(message).then((isSettled) => {
           entry.isDone = isSettled;
+          isOver ||= !isSettled;
           shift();
         }),
       };
       open.push(entry);
-      while (open.length >= MOST_OPEN && open[0] !== undefined && !signal.aborted) await open[0].done;
+      while (open.length >= MOST_OPEN && open[0] !== undefined && !isOver && !signal.aborted)
+        await open[0].done;
     },
     pass(memory) {
-      if (open.length === 0) settled(memory);
-      else open.push({ memory, isDone: true, done: Promise.resolve() });
+      const last = open.at(-1);
+      if (last === undefined) settled(memory);
+      // Behind a message that is held up any number may pass: the last of them says what all say.
+      else if (last.isPassed) last.memory = memory;
+      else open.push({ memory, isDone: true, isPassed: true, done: Promise.resolve() });
     },
     async rest() {
       await Promise.all(open.map(({ done }) => done));

@@ -20,6 +20,8 @@ export interface Place {
   isNew: boolean;
   isSubscribed: boolean;
   readonly queue: Work[];
+  /** Of the events in it, about. */
+  bytes: number;
   isBusy: boolean;
   /** Catch-ups that wait or are under way: what comes meanwhile may be found twice. */
   catchUps: number;

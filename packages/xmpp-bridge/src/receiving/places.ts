@@ -2,10 +2,16 @@ import { AgedMap } from "@nomq/core";
 import type { NodeMemory } from "./node-memory.ts";
 import type { Place, Work } from "./place.ts";
 import type { Tally } from "./tally.ts";
+import { weightOf } from "./weight.ts";
 
 /** Notifications that wait on one node, and on all: then its history is read when the hub has caught up. */
 const MOST_WAITING_ON_ONE = 2_000;
 const MOST_WAITING = 50_000;
+/** The same in bytes: a publisher may make each as large as the server lets him. */
+const MOST_BYTES_ON_ONE = 8_388_608;
+const MOST_BYTES = 67_108_864;
+
+type Told = Extract<Work, { readonly is: "event" }>;
 
 /** What places need. */
 export interface PlacesOptions {
@@ -23,6 +29,7 @@ export interface Places {
   /** What waits there is for nothing. */
   end(place: Place): void;
   all(): Iterable<Place>;
+  size(): number;
   /** Queues it behind what waits. */
   push(place: Place, work: Work): void;
   /** Queued notifications. */
@@ -36,12 +43,35 @@ export function createPlaces({ make, signal, tally, work }: PlacesOptions): Plac
   const places = new AgedMap<string, Place>();
   const running = new Set<Promise<void>>();
   let waiting = 0;
+  let bytes = 0;
 
+  const came = (place: Place, { event }: Told): void => {
+    const weight = weightOf(event);
+    waiting += 1;
+    bytes += weight;
+    place.bytes += weight;
+  };
+  const went = (place: Place, { event }: Told): void => {
+    const weight = weightOf(event);
+    waiting -= 1;
+    bytes -= weight;
+    place.bytes -= weight;
+  };
+  const drop = (place: Place): number => {
+    const told = place.queue.filter((each) => each.is === "event");
+    for (const each of told) went(place, each);
+    return told.length;
+  };
+  const isFull = ({ bytes: own, queue }: Place): boolean =>
+    queue.length >= MOST_WAITING_ON_ONE ||
+    waiting >= MOST_WAITING ||
+    own >= MOST_BYTES_ON_ONE ||
+    bytes >= MOST_BYTES;
   const run = async (place: Place): Promise<void> => {
     while (!signal.aborted && !place.isEnded) {
       const next = place.queue.shift();
       if (next === undefined) break;
-      if (next.is === "event") waiting -= 1;
+      if (next.is === "event") went(place, next);
       await work(place, next);
       if (next.is === "catch-up") place.catchUps -= 1;
     }
@@ -58,9 +88,7 @@ export function createPlaces({ make, signal, tally, work }: PlacesOptions): Plac
     running.add(done);
   };
   const overflow = (place: Place): void => {
-    const dropped = place.queue.filter((each) => each.is === "event").length;
-    waiting -= dropped;
-    tally.add("overflowed", dropped + 1);
+    tally.add("overflowed", drop(place) + 1);
     place.catchUps -= place.queue.filter((each) => each.is === "catch-up").length;
     place.queue.splice(0, place.queue.length, { is: "catch-up" });
     place.catchUps += 1;
@@ -75,16 +103,16 @@ export function createPlaces({ make, signal, tally, work }: PlacesOptions): Plac
     },
     end(place) {
       place.isEnded = true;
-      waiting -= place.queue.filter((each) => each.is === "event").length;
+      drop(place);
       place.queue.length = 0;
       if (places.get(place.node) === place) places.delete(place.node);
     },
     all: () => places.values(),
+    size: () => places.size,
     push(place, next) {
-      if (next.is === "event" && (place.queue.length >= MOST_WAITING_ON_ONE || waiting >= MOST_WAITING))
-        overflow(place);
+      if (next.is === "event" && isFull(place)) overflow(place);
       else {
-        if (next.is === "event") waiting += 1;
+        if (next.is === "event") came(place, next);
         if (next.is === "catch-up") place.catchUps += 1;
         place.queue.push(next);
       }

@@ -40,6 +40,22 @@ test("pages are asked for one after the other (XEP-0059), and a service that rep
   expect(asked).toEqual(["first", "n199", "n249"]);
 });
 
+test("a service whose pages never end, each with a little that is new, is left, and that is said", async () => {
+  let asked = 0;
+  const ask = async (): Promise<IqAnswer> => {
+    asked += 1;
+    return page([`n${asked}`], `n${asked}`);
+  };
+  const listing = await listNodes({ requests, ask }, true);
+  expect(asked).toBe(2_000);
+  expect(listing.missing).toBe("cut-at-2000");
+});
+
+test("more nodes than are read are not taken for all", async () => {
+  const listing = await listNodes({ requests, ask: async () => page(numbered(100_001)) }, false);
+  expect(listing).toMatchObject({ missing: "cut-at-100000", nodes: { size: 100_000 } });
+});
+
 test("what a service refuses to list is said with its word", async () => {
   const ask = async (): Promise<IqAnswer> => ({ is: "error", type: "auth", condition: "forbidden" });
   expect(await listNodes({ requests, ask }, false)).toMatchObject({ missing: "forbidden" });

@@ -154,3 +154,24 @@ test("stopped in the middle of everything it leaves no timer", async () => {
   await it[Symbol.asyncDispose]();
   expect(it.clock.pending()).toBe(0);
 });
+
+test("large items that wait for a slow hub are bounded by what they hold, and read from the history later", async () => {
+  await using it = await scripted("n");
+  it.online(false);
+  await it.clock.advance(0);
+  it.hub = "hangs";
+  const large = "x".repeat(1_000_000);
+  for (let n = 1; n <= 60; n += 1) {
+    const value = `"${n}${large}"`;
+    it.nodes.get("n")?.set(`e${n}`, jsonXml(value));
+    it.tell("n", item(`e${n}`, value));
+    await it.clock.advance(0);
+  }
+  const { overflowed, waiting } = it.receiving.counts();
+  expect(waiting).toBeLessThan(10);
+  expect(overflowed).toBeGreaterThan(10);
+  it.release();
+  await it.clock.advance(1_000);
+  const seen = it.texts.map((text) => Number(/^"(\d+)x/.exec(text)?.[1]));
+  expect(seen.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 60 }, (_, at) => at + 1));
+});

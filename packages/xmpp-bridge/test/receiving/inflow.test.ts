@@ -1,4 +1,4 @@
-import type { Draft, Receipt } from "@nomq/core";
+import { type Draft, NomqError, type Receipt } from "@nomq/core";
 import { createFakeClock, settle } from "@nomq/core/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -64,6 +64,59 @@ test("through a hub that is busy at times every message enters once, and is reme
     ),
     { numRuns: process.env["NOMQ_LONG"] ? 2_000 : 40 },
   );
+});
+
+const inflowOf = (publish: () => Promise<Receipt>, settled: (memory: NodeMemory) => void) => {
+  const tally = createTally();
+  const inflow = createInflow({
+    port: { clock: createFakeClock(), publish, sessionLog: { record: () => undefined } },
+    ...{ attachment: "x", tally, signal: new AbortController().signal, settled },
+  });
+  return { inflow, tally };
+};
+
+test.each([
+  ["refuses all", () => Promise.resolve(receipt("refused", "closed"))],
+  ["rejects all", () => Promise.reject(new NomqError("closed", "the hub is closed"))],
+])("a hub that has closed and %s is asked no more, and nothing is remembered", async (_how, publish) => {
+  const settled: NodeMemory[] = [];
+  let calls = 0;
+  const counted = (): Promise<Receipt> => {
+    calls += 1;
+    return publish();
+  };
+  const { inflow } = inflowOf(counted, (memory) => void settled.push(memory));
+  for (let n = 0; n < 100; n += 1) await inflow.enter(message(n));
+  await inflow.rest();
+  expect(settled).toEqual([]);
+  expect(calls).toBeLessThanOrEqual(32);
+});
+
+test("a message that the hub stumbles over is counted, and those behind it enter", async () => {
+  let calls = 0;
+  const publish = (): Promise<Receipt> => {
+    calls += 1;
+    return calls === 1 ? Promise.reject(new TypeError("boom")) : Promise.resolve(receipt("stored"));
+  };
+  const { inflow, tally } = inflowOf(publish, () => undefined);
+  for (let n = 0; n < 3; n += 1) await inflow.enter(message(n));
+  await inflow.rest();
+  expect(tally.now()).toMatchObject({ published: 2, refused: { "internal-error": 1 } });
+});
+
+test("what passes behind a message that is held up is one memory, however much it is", async () => {
+  const held = Promise.withResolvers<Receipt>();
+  const settled: (string | undefined)[] = [];
+  const { inflow } = inflowOf(
+    () => held.promise,
+    ({ events }) => void settled.push([...events.keys()].at(-1)),
+  );
+  await inflow.enter(message(0));
+  for (let n = 1; n <= 10_000; n += 1) inflow.pass(withEvent(empty, `e${n}`, "p"));
+  held.resolve(receipt("stored"));
+  await inflow.rest();
+  await settle();
+  expect(settled).toEqual(["e0", "e10000"]);
 });
 
 test("what was under way when the gateway stopped is not remembered: it comes again", async () => {
