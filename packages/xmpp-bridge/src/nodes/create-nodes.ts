@@ -48,7 +48,7 @@ export function createNodes(options: NodesOptions): Nodes {
   const counts = { created: 0, configured: 0, rebuilt: 0, failed: 0 };
   let session = 0;
   let kind: "prosody" | "ejabberd" | "other" = "other";
-  let server: Omit<Server, "ask"> = { requests, defaults: undefined, learnt: { rung: 0 } };
+  let server: Omit<Server, "ask"> = { requests, defaults: undefined, learnt: nothingLearnt() };
 
   const entryOf = (channel: string): Known => {
     const found = known.get(channel);
@@ -148,7 +148,7 @@ export function createNodes(options: NodesOptions): Nodes {
       session += 1;
       const found = await askService({ link, requests }, asked);
       if (found.service.is === "there") kind = found.service.kind;
-      server = { requests, defaults: found.defaults ?? server.defaults, learnt: { rung: 0 } };
+      server = { requests, defaults: found.defaults ?? server.defaults, learnt: nothingLearnt() };
       return found.service;
     },
     ready(channel, keeping) {
@@ -179,5 +179,7 @@ export function createNodes(options: NodesOptions): Nodes {
     counts: () => ({ known: known.size, ...counts }),
   };
 }
+
+const nothingLearnt = (): Server["learnt"] => ({ rung: 0, made: new Map() });
 
 const wider = (one: Keeping, other: Keeping | undefined): Keeping => (other === "history" ? other : one);

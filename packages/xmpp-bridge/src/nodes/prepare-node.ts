@@ -10,6 +10,7 @@ import {
   type ServerForm,
   submission,
 } from "./config-form.ts";
+import { titleOfChannel } from "./node-name.ts";
 import type { Keeping } from "./nodes.ts";
 import type { PubsubRequests } from "./pubsub-request.ts";
 import { ESSENTIAL, type NodeWish, wantedConfig } from "./wanted-config.ts";
@@ -48,6 +49,8 @@ export interface Server {
     rung: number;
     /** A node's own form, where forms were refused: it says which fields there are. */
     form?: ServerForm;
+    /** What came of the first node made with a form, by that form. */
+    readonly made: Map<string, Prepared>;
   };
 }
 
@@ -80,8 +83,8 @@ const isDenied = (answer: IqAnswer): boolean => answer.is === "error" && DENIED.
 
 /** Makes a node or, where it is there, sets it up; reads back what came of it. */
 export async function prepareNode(server: Server, wish: Preparation): Promise<Prepared> {
-  const made = await createNode(server, wish);
-  if (made.is === "result") return await readBack(server, wish, "created");
+  const { made, form } = await createNode(server, wish);
+  if (made.is === "result") return await readBackMade(server, wish, form);
   // Prosody denies it to whoever may make none, whether the node is there or not.
   const mayBeThere = made.is === "error" && (made.condition === "conflict" || isDenied(made));
   return mayBeThere ? await checkNode(server, wish, "stop") : { is: "failed", answer: made };
@@ -137,13 +140,21 @@ const NOT_OURS: Refusal = {
   text: "xmpp.access names members, and the node is somebody else's",
 };
 
-async function createNode(server: Server, wish: Preparation): Promise<IqAnswer> {
+async function createNode(
+  server: Server,
+  wish: Preparation,
+): Promise<{ readonly made: IqAnswer; readonly form: string }> {
   const wanted = wantedConfig(wish.channel, wish);
   const { defaults, learnt, requests } = server;
   const fields = learnt.form ?? defaults;
   const config = fields === undefined ? wanted : offeredOf(wanted, fields);
   const forms = [...rungs(config).map((each) => submission(each)), undefined];
-  return await descend(server, forms, (form) => requests.create(wish.node, form));
+  let sent = "";
+  const made = await descend(server, forms, (form) => {
+    sent = String(form);
+    return requests.create(wish.node, form);
+  });
+  return { made, form: sent };
 }
 
 async function configureNode(server: Server, node: string, changes: NodeConfig): Promise<IqAnswer> {
@@ -172,6 +183,23 @@ async function descend<Form>(
       return answer;
   }
   return answer;
+}
+
+/**
+ * Prosody takes four times as long to tell a configuration as to take an item. A server that made one node of a form makes
+ * the next of it the same: looked at each time is only what has readers, publishers or a title of its own.
+ */
+async function readBackMade(server: Server, wish: Preparation, form: string): Promise<Prepared> {
+  const { members, publishers } = wish.access;
+  const isAlike = (members ?? publishers ?? titleOfChannel(wish.channel)) === undefined;
+  const { made } = server.learnt;
+  const before = made.get(form);
+  if (isAlike && before !== undefined) return before;
+  const fields = server.learnt.form;
+  const prepared = await readBack(server, wish, "created");
+  // Not where more was set than the form said.
+  if (isAlike && server.learnt.form === fields && prepared.is === "ready") made.set(form, prepared);
+  return prepared;
 }
 
 async function readBack(server: Server, wish: Preparation, did: "created" | "configured"): Promise<Prepared> {

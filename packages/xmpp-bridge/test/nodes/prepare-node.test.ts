@@ -15,7 +15,7 @@ import { createEjabberdService, type EjabberdService } from "./ejabberd-service.
 
 const requests = requestsTo("pubsub.test");
 const serverOf = (service: Pick<EjabberdService, "ask">): Server => ({
-  ...{ requests, ask: service.ask, defaults: undefined, learnt: { rung: 0 } },
+  ...{ requests, ask: service.ask, defaults: undefined, learnt: { rung: 0, made: new Map() } },
 });
 const wish = (channel: string, more: Partial<Preparation> = {}): Preparation => ({
   ...{ channel, node: channel, keeping: "state", history: 250, access: {} },
@@ -34,7 +34,7 @@ describe("on ejabberd, where an unknown field is fatal", () => {
 
   test("a field that no form of it takes costs each form once", async () => {
     const service = createEjabberdService({ lacks: ["notify_delete"] });
-    const server: Server = { ...serverOf(service), learnt: { rung: 0 } };
+    const server = serverOf(service);
     expect(await prepareNode(server, wish("a"))).toMatchObject({ is: "ready" });
     // Whole, without a number of items, and without a form.
     expect(service.asked.filter((asked) => asked === "set create")).toHaveLength(3);
@@ -85,6 +85,30 @@ describe("on ejabberd, where an unknown field is fatal", () => {
     expect(Object.fromEntries(service.nodes.get("a") ?? [])).toMatchObject({
       ...{ notify_delete: "1", max_items: "1", send_last_published_item: "on_sub" },
     });
+  });
+
+  test("of nodes that are made alike the first is read back; each that has readers or a title of its own is", async () => {
+    const service = createEjabberdService();
+    const server = serverOf(service);
+    const readBack = async (channel: string, more: Partial<Preparation> = {}): Promise<boolean> => {
+      const before = service.asked.length;
+      await prepareNode(server, wish(channel, more));
+      return service.asked.slice(before).includes("get configure");
+    };
+    expect([await readBack("a"), await readBack("b"), await readBack("c")]).toEqual([true, false, false]);
+    expect(service.nodes.get("c")).toEqual(service.nodes.get("a"));
+    const events = { keeping: "history" } as const;
+    expect([await readBack("d", events), await readBack("e", events)]).toEqual([true, false]);
+    expect(await prepareNode(server, wish("f", events))).toEqual({
+      ...{ is: "ready", did: "created", keeping: "history", items: 251 },
+    });
+    const members = { access: { members: ["bob@test"] } };
+    expect([await readBack("g", members), await readBack("h", members)]).toEqual([true, true]);
+    const long = `long/${"ä".repeat(150)}`;
+    expect([await readBack(`${long}1`), await readBack(`${long}2`)]).toEqual([true, true]);
+    // Another session may be another server's.
+    expect(await prepareNode(serverOf(service), wish("i"))).toMatchObject({ is: "ready" });
+    expect(service.asked.at(-1)).toBe("get configure");
   });
 
   test("what it refused once is not tried for the next node", async () => {
