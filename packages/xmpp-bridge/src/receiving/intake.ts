@@ -62,6 +62,14 @@ export function createIntake({ account, gateway, now, pubsub, sentItems, tally }
     await place.inflow.enter({ draft, from, memory: place.memory, as: "cleared" });
   };
 
+  const isOurs = (node: string, { id, publisher }: NodeItem, found: ReadItem): boolean => {
+    // Anybody may write our name into an item, but not our account on it.
+    const mayBeOwn = publisher === undefined || publisher === account();
+    // Used up in any case: the service may tell the same again.
+    const isTicketed = mayBeOwn && sentItems.take({ node, item: id, payload: found.payload });
+    return mayBeOwn && (isTicketed || found.gateway === gateway);
+  };
+
   return {
     clear: (place) => clear(place),
     async item(place, item, source) {
@@ -74,22 +82,12 @@ export function createIntake({ account, gateway, now, pubsub, sentItems, tally }
       const { id } = item;
       const print = printOf(found, item.publisher);
       const from = item.publisher === undefined ? service : principalOf(item.publisher);
-      // Anybody may write our name into an item, but not our account on it.
-      const mayBeOwn = item.publisher === undefined || item.publisher === account();
-      // Used up in any case: the service may tell the same again.
-      const isTicketed = mayBeOwn && sentItems.take({ node: place.node, item: id, payload: found.payload });
-      const isOwn = mayBeOwn && (isTicketed || isOurs(found, gateway));
+      const isOwn = isOurs(place.node, item, found);
       const isRepeat =
         (hasOrigin(found) || source.mayRepeat || source.isHistory) && isRepeated(place, id, print);
       const lifetime = lifetimeOf(found, { now: now(), stamp: source.stamp });
       remember(place, id, { print, isOwn });
-      const unsaid = isOwn
-        ? "echoes"
-        : isRepeat
-          ? "duplicates"
-          : lifetime.is === "over"
-            ? "expired"
-            : undefined;
+      const unsaid = unsaidFor({ isOwn, isRepeat, isOver: lifetime.is === "over" });
       if (unsaid !== undefined) {
         tally.add(unsaid);
         place.inflow.pass(place.memory);
@@ -118,9 +116,18 @@ export function createIntake({ account, gateway, now, pubsub, sentItems, tally }
   };
 }
 
-const principalOf = (jid: string): Principal => `jid:${jid}`;
+/** Why an item is no message. */
+function unsaidFor(what: {
+  readonly isOwn: boolean;
+  readonly isRepeat: boolean;
+  readonly isOver: boolean;
+}): "duplicates" | "echoes" | "expired" | undefined {
+  if (what.isOwn) return "echoes";
+  if (what.isRepeat) return "duplicates";
+  return what.isOver ? "expired" : undefined;
+}
 
-const isOurs = (found: ReadItem, gateway: string): boolean => found.gateway === gateway;
+const principalOf = (jid: string): Principal => `jid:${jid}`;
 
 const hasOrigin = ({ gateway, originId }: ReadItem): boolean =>
   gateway !== undefined && originId !== undefined;
