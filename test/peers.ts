@@ -37,3 +37,12 @@ export function describeWithPeers(name: string, needs: readonly string[], suite:
     describe.skip(lacking, suite);
   }
 }
+
+/**
+ * A suite over a real ejabberd, which is no peer of every test run: it takes half a minute to install. Without
+ * `NOMQ_EJABBERD` it is skipped under a name that says how to run it.
+ */
+export function describeWithEjabberd(name: string, suite: () => void): void {
+  if (process.env["NOMQ_EJABBERD"]) describe(name, suite);
+  else describe.skip(`${name} (with ejabberd and openssl installed: NOMQ_EJABBERD=1)`, suite);
+}

@@ -1,11 +1,13 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePorts } from "./free-ports.ts";
 import { type ProsodyPlace, type ProsodySetup, prosodyConfig } from "./prosody-config.ts";
+import { writeSelfSigned } from "./self-signed.ts";
 
 export type { ProsodySetup } from "./prosody-config.ts";
 
@@ -116,20 +118,7 @@ async function accepts(port: number): Promise<boolean> {
 
 async function makePlace(): Promise<ProsodyPlace> {
   const folder = mkdtempSync(join(tmpdir(), "nomq-prosody-"));
-  const servers = await Promise.all(
-    [0, 1, 2].map(async () => {
-      const server = createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("no port");
-    return address.port;
-  });
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  const [c2s = 0, directTls = 0, http = 0] = ports;
+  const [c2s = 0, directTls = 0, http = 0] = await freePorts(3);
   return { folder, c2s, directTls, http };
 }
 
@@ -153,11 +142,5 @@ function writeAccount(folder: string, jid: string, password: string): void {
 function writeCertificate(folder: string, name: string): void {
   const certs = join(folder, "certs");
   mkdirSync(certs);
-  const files = ["-keyout", join(certs, "localhost.key"), "-out", join(certs, "localhost.crt")];
-  const names = `subjectAltName=DNS:${name},DNS:*.${name}`;
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"];
-  const extensions = ["-addext", names, "-addext", "basicConstraints=critical,CA:TRUE"];
-  execFileSync("openssl", ["req", "-x509", ...key, "-subj", `/CN=${name}`, ...extensions, ...files], {
-    stdio: "ignore",
-  });
+  writeSelfSigned(name, { key: join(certs, "localhost.key"), certificate: join(certs, "localhost.crt") });
 }

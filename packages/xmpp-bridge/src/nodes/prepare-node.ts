@@ -87,7 +87,12 @@ export async function prepareNode(server: Server, wish: Preparation): Promise<Pr
   if (made.is === "result") return await readBackMade(server, wish, form);
   // Prosody denies it to whoever may make none, whether the node is there or not.
   const mayBeThere = made.is === "error" && (made.condition === "conflict" || isDenied(made));
-  return mayBeThere ? await checkNode(server, wish, "stop") : { is: "failed", answer: made };
+  if (!mayBeThere) return { is: "failed", answer: made };
+  const there = await checkNode(server, wish, "stop");
+  const isAbsent =
+    there.is === "failed" && there.answer.is === "error" && there.answer.condition === "item-not-found";
+  // ejabberd says so; who may not make it is told that, and is not sent to look again.
+  return isAbsent && isDenied(made) ? { is: "failed", answer: made } : there;
 }
 
 /** Looks at a node that was there before; `create`: makes it if it is gone. */

@@ -45,9 +45,11 @@ const FORM = "type 'http://jabber.org/protocol/pubsub#node_config'";
 export function createEjabberdService({
   lacks = [],
   mostItems = 1_000,
+  mayCreate = true,
 }: {
   readonly lacks?: readonly string[];
   readonly mostItems?: number;
+  readonly mayCreate?: boolean;
 } = {}): EjabberdService {
   const nodes = new Map<string, Map<string, string>>();
   const asked: string[] = [];
@@ -97,6 +99,7 @@ export function createEjabberdService({
     asked.push(`${iq.attrs["type"]} ${action.name}`);
     if (action.name === "default") return owner("default", {}, defaults());
     if (action.name === "create") {
+      if (!mayCreate) return error("auth", "forbidden", "You're not allowed to create nodes");
       if (config !== undefined) return error("cancel", "conflict");
       const made = defaults();
       const refused = take(configure?.getChild("x"), made);
@@ -104,7 +107,7 @@ export function createEjabberdService({
       nodes.set(node, made);
       return result();
     }
-    if (config === undefined) return error("cancel", "item-not-found");
+    if (config === undefined) return error("cancel", "item-not-found", "Node not found");
     if (action.name === "affiliations") return result();
     if (iq.attrs["type"] === "get") return owner("configure", { node }, config);
     return take(action.getChild("x"), config) ?? result();

@@ -46,6 +46,13 @@ describe("on ejabberd, where an unknown field is fatal", () => {
     expect(service.nodes.get("a")?.get("notify_retract")).toBe("0");
   });
 
+  test("who may not make a node is told so, where it says that there is none", async () => {
+    const service = createEjabberdService({ mayCreate: false });
+    expect(await prepareNode(serverOf(service), wish("a"))).toEqual({
+      ...{ is: "failed", answer: expect.objectContaining({ condition: "forbidden" }) },
+    });
+  });
+
   test("a title is set though no form has a field for it", async () => {
     const service = createEjabberdService();
     const server = serverOf(service);

@@ -2,31 +2,21 @@ import { createMemoryStore } from "@nomq/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithPeers } from "../../../../test/peers.ts";
 import { type Prosody, startProsody } from "../../../../test/real/prosody.ts";
-import { submission } from "../../src/nodes/config-form.ts";
-import { nodeOfChannel, titleOfChannel } from "../../src/nodes/node-name.ts";
 import { element } from "../../src/stream/build.ts";
 import { type Element, Namespace } from "../../src/stream/element.ts";
 import {
   type Client,
   client,
+  create,
   idOf,
   json,
   ours,
   PUBSUB,
   publish,
   receivingFrom,
-  requests,
   retract,
 } from "./real-world.ts";
 
-const create = (channel: string, items = 50): Element =>
-  requests.create(
-    nodeOfChannel(channel),
-    submission({
-      ...{ max_items: String(items), persist_items: "1", send_last_published_item: "on_sub" },
-      ...(titleOfChannel(channel) === undefined ? {} : { title: titleOfChannel(channel) ?? "" }),
-    }),
-  );
 const owner = (name: "purge" | "delete", node: string): Element =>
   element("iq", { type: "set", to: PUBSUB }, [
     element("pubsub", { xmlns: Namespace.pubsubOwner }, [element(name, { node })]),

@@ -10,7 +10,8 @@ import {
 } from "@nomq/core";
 import { createLink } from "../../src/link/create-link.ts";
 import type { IqAnswer, Link } from "../../src/link/link.ts";
-import { nodeOfChannel } from "../../src/nodes/node-name.ts";
+import { submission } from "../../src/nodes/config-form.ts";
+import { nodeOfChannel, titleOfChannel } from "../../src/nodes/node-name.ts";
 import { type PubsubRequests, requestsTo } from "../../src/nodes/pubsub-request.ts";
 import { itemPayload } from "../../src/payload/item.ts";
 import { createReceiving, type ReceivingOptions } from "../../src/receiving/create-receiving.ts";
@@ -117,6 +118,16 @@ export async function receivingFrom(
     },
   };
 }
+
+/** A request that makes a channel's node. */
+export const create = (channel: string, items = 50): Element =>
+  requests.create(
+    nodeOfChannel(channel),
+    submission({
+      ...{ max_items: String(items), persist_items: "1", send_last_published_item: "on_sub" },
+      ...(titleOfChannel(channel) === undefined ? {} : { title: titleOfChannel(channel) ?? "" }),
+    }),
+  );
 
 /** A request that publishes an item. */
 export const publish = (channel: string, id: string, payload: Element): Element =>
