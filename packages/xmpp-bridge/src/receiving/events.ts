@@ -40,14 +40,11 @@ export function createEvents({ asking, changed, intake, sentItems, tally }: Even
       place.inflow.pass(place.memory);
       return;
     }
-    // It too may have been evicted, and published again since.
+    // It too may have been evicted. What is there now was published since, and is told yet, in its turn.
     await place.inflow.rest();
     const now = await readCurrent(asking, place.node);
-    if (now === undefined) await intake.clear(place);
-    else if ("is" in now) {
-      // Nobody can tell: the word of the notification holds.
-      if (now.is === "error") await intake.clear(place);
-    } else await intake.item(place, now, { isHistory: true, mayRepeat: true });
+    // Where nobody can tell, the word of the notification holds.
+    if (now === undefined || ("is" in now && now.is === "error")) await intake.clear(place);
   };
   const emptied = async (place: Place): Promise<void> => {
     if (place.memory.current !== undefined) await intake.clear(place);

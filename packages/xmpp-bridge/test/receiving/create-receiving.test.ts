@@ -19,6 +19,18 @@ test("ejabberd tells of an evicted state as of a retracted one: the server is as
   expect(it.receiving.counts()).toMatchObject({ evicted: 1, cleared: 1 });
 });
 
+test("a state that was retracted and set again several times while the gateway was busy goes through them in order", async () => {
+  await using it = await scripted("n");
+  it.nodes.get("n")?.set("current", jsonXml("1"));
+  it.online(false);
+  await it.clock.advance(0);
+  it.nodes.get("n")?.set("current", jsonXml("3"));
+  it.tell("n", "<retract id='current'/>");
+  for (const value of ["2", "3"]) it.tell("n", item("current", value));
+  await it.clock.advance(0);
+  expect(it.texts).toEqual(["[1]", "[2]", "[3]"]);
+});
+
 test("a resumed session asks nothing; a new one reads what was missed before what is told", async () => {
   await using it = await scripted("n");
   it.online(false);
