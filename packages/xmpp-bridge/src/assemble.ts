@@ -67,7 +67,10 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
   };
   const nodes = createNodes({ link, pubsub, clock, log, history, access, rebuilt });
   const own = { link, port, pubsub, gateway };
-  const receiving = createReceiving({ ...own, subscribe, attachment: name, changed: nodes.forget });
+  const receiving = createReceiving({
+    ...{ ...own, subscribe, attachment: name, changed: nodes.forget },
+    evicted: rebuilt,
+  });
   await receiving.restore();
   const refusing = createProblemNodes(() => clock.now());
   const recent = createRecentStates(clock);

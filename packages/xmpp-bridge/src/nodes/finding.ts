@@ -22,6 +22,8 @@ export interface FindingOptions {
   readonly log: Log;
   /** Nodes subscribed at most. Default 10,000. */
   readonly mostNodes?: number;
+  /** Channels of nodes named by a hash, as earlier runs have found them: who does not tell a title now has it still. */
+  channelOf?(node: string): string | undefined;
 }
 
 /** What was found. */
@@ -57,7 +59,8 @@ const MOST_ASKED = 1_000;
 const NOTHING: Listing = { nodes: new Map() };
 
 /** Makes it; asks nobody yet. */
-export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }: FindingOptions): Finding {
+export function createFinding(options: FindingOptions): Finding {
+  const { link, pubsub, filters, log, mostNodes = 10_000 } = options;
   const requests = requestsTo(pubsub);
   const exact = filters.filter((filter) => !/[+#]/.test(filter));
   const patterns = filters.filter((filter) => /[+#]/.test(filter));
@@ -72,7 +75,7 @@ export function createFinding({ link, pubsub, filters, log, mostNodes = 10_000 }
   let pages = false;
 
   const channelOf = (node: string, title: string | undefined): string | "title" | undefined => {
-    const known = resolved.get(node);
+    const known = resolved.get(node) ?? options.channelOf?.(node);
     if (known !== undefined) return known;
     const channel = channelOfNode(node, title);
     // A list may name a node by itself: only its own word tells that it has no title.

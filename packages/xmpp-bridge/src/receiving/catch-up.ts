@@ -4,7 +4,7 @@ import { eachOf } from "../nodes/pool.ts";
 import { readItem } from "../payload/item.ts";
 import { type Element, Namespace } from "../stream/element.ts";
 import type { NodeMemory } from "./node-memory.ts";
-import { type Missed, missedOf, printOf } from "./node-memory.ts";
+import { isRemembered, type Missed, missedOf, printOf } from "./node-memory.ts";
 import { type NodeItem, readNodeItem } from "./notification.ts";
 import { CURRENT } from "./state-item.ts";
 
@@ -36,7 +36,7 @@ export async function readMissed(
   if (current !== undefined && "is" in current) return { is: "failed", answer: current };
   const events = page.filter(({ id }) => id !== CURRENT);
   const missed = compare(memory, events);
-  const isAll = isNew || page.length < PAGE || events.some(({ id }) => memory.events.has(id));
+  const isAll = isNew || page.length < PAGE || events.some(({ id }) => isRemembered(memory, id));
   if (isAll) return { is: "read", current, events: missed };
   const all = await readOlder(asking, node, { memory, page: missed.items });
   return "answer" in all ? { is: "failed", answer: all.answer } : { is: "read", current, events: all };
@@ -58,57 +58,67 @@ const compare = (memory: NodeMemory, items: readonly NodeItem[]): Missed<NodeIte
   return { isGap, items: missed.map(({ item }) => item) };
 };
 
-/** Everything new, where the youngest page is all news: the ids first, then the items that are not on the page. */
-async function readOlder(
+/** The ids of what a node keeps, as its service lists them. */
+export async function readItemIds(
   { ask, requests }: Asking,
   node: string,
-  { memory, page }: { readonly memory: NodeMemory; readonly page: readonly NodeItem[] },
-): Promise<Missed<NodeItem> | { readonly answer: NoItems }> {
+): Promise<{ readonly ids: string[]; readonly isCut: boolean } | { readonly answer: NoItems }> {
   const answer = await ask(requests.itemIds(node));
   if (answer.is !== "result") return { answer };
   const query = answer.stanza.getChild("query", Namespace.discoItems);
-  const ids = (query?.getChildren("item") ?? []).slice(0, MOST_ITEMS).map(({ attrs }) => attrs["name"] ?? "");
-  const found = new Map(page.map((item) => [item.id, item]));
-  const oldestFirst = isYoungestFirst(ids, [...found.keys()]) ? ids.reverse() : ids;
-  const listed = oldestFirst.filter((id) => id !== "" && id !== CURRENT).map((id) => ({ id }));
-  const missed = missedOf(memory, listed);
-  const failed = await readItems(
-    { ask, requests },
-    { node, ids: missed.items.map(({ id }) => id).filter((id) => !found.has(id)), found },
-  );
-  if (failed !== undefined) return { answer: failed };
-  const places = new Set(oldestFirst);
-  return {
-    isGap: missed.isGap,
-    // In the order of the ids: some may have come since the page was read, and what was on it may have been evicted.
-    items: [
-      ...page.filter(({ id }) => !places.has(id)),
-      ...missed.items.flatMap(({ id }) => found.get(id) ?? []),
-    ],
-  };
+  const items = query?.getChildren("item") ?? [];
+  const ids = items.slice(0, MOST_ITEMS).flatMap(({ attrs }) => attrs["name"] || []);
+  return { ids, isCut: items.length > MOST_ITEMS };
 }
 
-interface Wanted {
-  readonly node: string;
-  readonly ids: readonly string[];
-  /** Where they are put; what was evicted meanwhile is gone. */
-  readonly found: Map<string, NodeItem>;
+/** Everything new, where the youngest page is all news: the ids first, then the items that are not on the page. */
+async function readOlder(
+  asking: Asking,
+  node: string,
+  { memory, page }: { readonly memory: NodeMemory; readonly page: readonly NodeItem[] },
+): Promise<Missed<NodeItem> | { readonly answer: NoItems }> {
+  const there = await readItemIds(asking, node);
+  if ("answer" in there) return there;
+  const { ids, isCut } = there;
+  const onPage = new Map(page.map((item) => [item.id, item]));
+  const oldestFirst = isYoungestFirst(ids, [...onPage.keys()]) ? ids.reverse() : ids;
+  const missed = missedOf(
+    memory,
+    oldestFirst.filter((id) => id !== CURRENT).map((id) => ({ id })),
+  );
+  const wanted = missed.items.map(({ id }) => id);
+  const read = await readItems(
+    asking,
+    node,
+    wanted.filter((id) => !onPage.has(id)),
+  );
+  if ("answer" in read) return read;
+  const places = new Set(oldestFirst);
+  const items = wanted.flatMap((id) => onPage.get(id) ?? read.items.get(id) ?? []);
+  return {
+    // What was evicted between the answers is gone.
+    isGap: missed.isGap || isCut || items.length < wanted.length,
+    // In the order of the ids: some may have come since the page was read, and what was on it may have been evicted.
+    items: [...page.filter(({ id }) => !places.has(id)), ...items],
+  };
 }
 
 async function readItems(
   { ask, requests }: Asking,
-  { node, ids, found }: Wanted,
-): Promise<NoItems | undefined> {
+  node: string,
+  ids: readonly string[],
+): Promise<{ readonly items: ReadonlyMap<string, NodeItem> } | { readonly answer: NoItems }> {
+  const items = new Map<string, NodeItem>();
   let failed: NoItems | undefined;
   const pages = Array.from({ length: Math.ceil(ids.length / PAGE) }, (_, at) =>
     ids.slice(at * PAGE, (at + 1) * PAGE),
   );
   await eachOf(pages, { most: 2 }, async (page) => {
-    const items = await ask(requests.items(node, { ids: page }));
-    if (items.is === "result") for (const item of itemsIn(items.stanza)) found.set(item.id, item);
-    else if (items.is !== "error" || items.condition !== "item-not-found") failed = items;
+    const answer = await ask(requests.items(node, { ids: page }));
+    if (answer.is === "result") for (const item of itemsIn(answer.stanza)) items.set(item.id, item);
+    else if (answer.is !== "error" || answer.condition !== "item-not-found") failed = answer;
   });
-  return failed;
+  return failed === undefined ? { items } : { answer: failed };
 }
 
 /** Prosody lists ids the other way round than items: told by those that have been read, oldest first. */

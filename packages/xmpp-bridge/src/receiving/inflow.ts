@@ -8,6 +8,7 @@ import {
   type Receipt,
   recordAccessRefusal,
 } from "@nomq/core";
+import type { Mark } from "./marks.ts";
 import type { NodeMemory } from "./node-memory.ts";
 import type { Tally } from "./tally.ts";
 
@@ -16,6 +17,8 @@ export interface Entering {
   readonly draft: Draft;
   readonly from: Principal;
   readonly once?: string;
+  /** Written in the message's own commit: after a crash it tells that the item was taken in. */
+  readonly mark?: Mark;
   /** What is remembered of the node once the message is stored. */
   readonly memory: NodeMemory;
   /** What is counted when it is. */
@@ -28,8 +31,8 @@ export interface InflowOptions {
   readonly attachment: string;
   readonly tally: Tally;
   readonly signal: AbortSignal;
-  /** Everything up to here is stored, or has met its end. */
-  settled(memory: NodeMemory): void;
+  /** Everything up to here is stored, or has met its end; the marks are of no more use than this memory. */
+  settled(memory: NodeMemory, marks: readonly Pick<Mark, "key">[]): void;
 }
 
 /** The messages of one node, in their order: several are under way at once, for each waits for a commit of the store. */
@@ -37,7 +40,7 @@ export interface Inflow {
   /** Resolves when there is room for the next. Never rejects. */
   enter(message: Entering): Promise<void>;
   /** Remembers without a message, after those under way. */
-  pass(memory: NodeMemory): void;
+  pass(memory: NodeMemory, marks?: readonly Pick<Mark, "key">[]): void;
   /** Resolves when none is under way. */
   rest(): Promise<void>;
 }
@@ -48,6 +51,7 @@ const LONGEST_DELAY_MS = 5_000;
 
 interface Open {
   memory: NodeMemory;
+  marks: readonly Pick<Mark, "key">[];
   isDone: boolean;
   /** No message: only something to be remembered. */
   readonly isPassed: boolean;
@@ -59,15 +63,19 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
   const open: Open[] = [];
   /** While the hub is too busy for one, none after it is begun. */
   let held: Promise<void> | undefined;
+  /** Messages so far, and the youngest state among them that is stored: one before it comes too late. */
+  let entered = 0;
+  let lastState = 0;
   /** The hub has closed: what is open will never be settled, and nothing is begun any more. */
   let isOver = false;
 
-  const publish = async ({ draft, from, once }: Entering): Promise<Receipt | undefined> => {
+  const publish = async ({ draft, from, mark, once }: Entering): Promise<Receipt | undefined> => {
     const options: PublishOptions = {
       until: "stored",
       attachment,
       signal,
       ...(once === undefined ? {} : { once }),
+      ...(mark === undefined ? {} : { state: [mark] }),
     };
     try {
       const receipt = await port.publish(draft, from, options);
@@ -79,14 +87,17 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
       return { id: "", channel: draft.channel, at: "refused", reason: "internal-error", outcomes: [] };
     }
   };
-  const carry = async (message: Entering): Promise<boolean> => {
+  const carry = async (message: Entering, number: number): Promise<boolean> => {
     let release: (() => void) | undefined;
+    const isState = message.draft.retain === true;
     try {
       for (let delay = FIRST_DELAY_MS; !signal.aborted; delay = Math.min(2 * delay, LONGEST_DELAY_MS)) {
+        if (isState && number < lastState) return true;
         const receipt = await publish(message);
         if (receipt === undefined) return false;
         if (receipt.at !== "refused" || !isForNow(receipt.reason)) {
           count(message, receipt);
+          if (isState && receipt.at !== "refused") lastState = Math.max(lastState, number);
           return receipt.at !== "accepted" || message.draft.qos === 0 || !signal.aborted;
         }
         if (release === undefined) {
@@ -120,7 +131,7 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
   const shift = (): void => {
     for (let first = open[0]; first?.isDone === true; first = open[0]) {
       open.shift();
-      settled(first.memory);
+      settled(first.memory, first.marks);
     }
   };
 
@@ -128,11 +139,13 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
     async enter(message) {
       while (held !== undefined) await held;
       if (isOver) return;
+      entered += 1;
       const entry: Open = {
         memory: message.memory,
+        marks: message.mark === undefined ? [] : [message.mark],
         isDone: false,
         isPassed: false,
-        done: carry(message).then((isSettled) => {
+        done: carry(message, entered).then((isSettled) => {
           entry.isDone = isSettled;
           isOver ||= !isSettled;
           shift();
@@ -142,12 +155,12 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
       while (open.length >= MOST_OPEN && open[0] !== undefined && !isOver && !signal.aborted)
         await open[0].done;
     },
-    pass(memory) {
+    pass(memory, marks = []) {
       const last = open.at(-1);
-      if (last === undefined) settled(memory);
+      if (last === undefined) settled(memory, marks);
       // Behind a message that is held up any number may pass: the last of them says what all say.
-      else if (last.isPassed) last.memory = memory;
-      else open.push({ memory, isDone: true, isPassed: true, done: Promise.resolve() });
+      else if (last.isPassed) Object.assign(last, { memory, marks: [...last.marks, ...marks] });
+      else open.push({ memory, marks, isDone: true, isPassed: true, done: Promise.resolve() });
     },
     async rest() {
       await Promise.all(open.map(({ done }) => done));

@@ -2,8 +2,17 @@ import { createHash } from "node:crypto";
 import { bareJid, type Principal } from "@nomq/core";
 import { draftFromItem } from "../mapping.ts";
 import { type ReadItem, readItem } from "../payload/item.ts";
-import { lifetimeOf } from "./lifetime.ts";
-import { isSamePrint, printOf, withCurrent, withEvent } from "./node-memory.ts";
+import { type Lifetime, lifetimeOf } from "./lifetime.ts";
+import { CLEARED, markOf } from "./marks.ts";
+import {
+  isSamePrint,
+  isSeenAs,
+  type NodeMemory,
+  printOf,
+  withCurrent,
+  withEvent,
+  withState,
+} from "./node-memory.ts";
 import type { NodeItem } from "./notification.ts";
 import type { Place } from "./place.ts";
 import type { SentItems } from "./sent-items.ts";
@@ -32,7 +41,7 @@ export interface ItemSource {
   readonly stamp?: number | undefined;
 }
 
-/** Item ids that are longer are nobody's: the store would have to keep them. */
+/** Item ids that are longer are nobody's. */
 const MOST_ID = 1_024;
 
 /** Makes items messages. */
@@ -45,86 +54,119 @@ export interface Intake {
   skip(place: Place, item: NodeItem): void;
 }
 
-/** Makes it. */
-export function createIntake({ account, gateway, now, pubsub, sentItems, tally }: IntakeOptions): Intake {
-  const remember = (place: Place, id: string, { print, isOwn }: { print: string; isOwn: boolean }): void => {
-    place.memory =
-      id === CURRENT ? withCurrent(place.memory, { print, isOwn }) : withEvent(place.memory, id, print);
-  };
-  const isRepeated = ({ memory }: Place, id: string, print: string): boolean =>
-    isSamePrint(id === CURRENT ? memory.current?.print : memory.events.get(id), print);
-  const read = ({ id, payload }: NodeItem): ReadItem | undefined =>
-    payload === undefined || id === "" || id.length > MOST_ID ? undefined : readItem(payload);
-  const service = principalOf(bareJid(pubsub) ?? "");
-  const clear = async (place: Place, from = service): Promise<void> => {
-    place.memory = withCurrent(place.memory, undefined);
-    const draft = clearingDraft(place.channel);
-    await place.inflow.enter({ draft, from, memory: place.memory, as: "cleared" });
-  };
+/** An item that can be read, and what is to be said of it. */
+interface Judged {
+  readonly id: string;
+  readonly found: ReadItem;
+  readonly print: string;
+  readonly lifetime: Lifetime;
+  /** We have published it. */
+  readonly isOwn: boolean;
+  /** Why it becomes no message; undefined: it does. */
+  readonly unsaid: "duplicates" | "echoes" | "expired" | undefined;
+}
 
-  const isOurs = (node: string, { id, publisher }: NodeItem, found: ReadItem): boolean => {
-    // Anybody may write our name into an item, but not our account on it.
-    const mayBeOwn = publisher === undefined || publisher === account();
-    // Used up in any case: the service may tell the same again.
-    const isTicketed = mayBeOwn && sentItems.take({ node, item: id, payload: found.payload });
-    return mayBeOwn && (isTicketed || found.gateway === gateway);
+/** Makes it. */
+export function createIntake(options: IntakeOptions): Intake {
+  const { pubsub, tally } = options;
+  const service = principalOf(bareJid(pubsub) ?? "");
+  const clear = async (
+    place: Place,
+    { from = service, memory = withCurrent(place.memory, undefined) } = {},
+  ): Promise<void> => {
+    place.memory = memory;
+    const mark = markOf(place.node, CURRENT, memory.current?.print ?? CLEARED);
+    const draft = clearingDraft(place.channel);
+    await place.inflow.enter({ draft, from, memory, mark, as: "cleared" });
   };
 
   return {
     clear: (place) => clear(place),
     async item(place, item, source) {
       tally.add("received");
-      const found = read(item);
-      if (found === undefined) {
+      const judged = judge(place, item, { ...options, source });
+      if (judged === undefined) {
         tally.add("malformed");
         return;
       }
-      const { id } = item;
-      const print = printOf(found, item.publisher);
+      const { id, found, unsaid } = judged;
+      const had = place.memory.current;
       const from = item.publisher === undefined ? service : principalOf(item.publisher);
-      const isOwn = isOurs(place.node, item, found);
-      const isRepeat =
-        (hasOrigin(found) || source.mayRepeat || source.isHistory) && isRepeated(place, id, print);
-      const lifetime = lifetimeOf(found, { now: now(), stamp: source.stamp });
-      remember(place, id, { print, isOwn });
-      const unsaid = unsaidFor({ isOwn, isRepeat, isOver: lifetime.is === "over" });
-      if (unsaid !== undefined) {
-        tally.add(unsaid);
-        place.inflow.pass(place.memory);
-        return;
-      }
-      if (id === CURRENT && found.payload.byteLength === 0) {
-        await clear(place, from);
-        return;
-      }
-      const left = lifetime.is === "left" ? { expiresInMs: lifetime.ms } : {};
-      const once = onceOf(place.node, id, found);
-      await place.inflow.enter({
-        draft: draftFromItem({ channel: place.channel, id, item: found, ...left }),
-        from,
-        memory: place.memory,
-        as: source.isHistory ? "caughtUp" : "published",
-        ...(once === undefined ? {} : { once }),
-      });
+      place.memory = withItem(place.memory, judged);
+      if (unsaid !== undefined) tally.add(unsaid);
+      // What was set before it is no more the state than one that is over.
+      const isOver = unsaid === "expired" && had !== undefined;
+      if (id === CURRENT && (isOver || (unsaid === undefined && found.payload.byteLength === 0)))
+        await clear(place, { from, memory: place.memory });
+      else if (unsaid === undefined) await enter(place, judged, { from, ...source });
+      else place.inflow.pass(place.memory);
     },
     skip(place, item) {
-      const found = read(item);
+      const found = readable(item);
       if (found === undefined || item.id === CURRENT) return;
-      remember(place, item.id, { print: printOf(found, item.publisher), isOwn: false });
+      place.memory = withEvent(place.memory, item.id, printOf(found, item.publisher));
       place.inflow.pass(place.memory);
     },
   };
 }
 
-/** Why an item is no message. */
-function unsaidFor(what: {
-  readonly isOwn: boolean;
-  readonly isRepeat: boolean;
-  readonly isOver: boolean;
-}): "duplicates" | "echoes" | "expired" | undefined {
-  if (what.isOwn) return "echoes";
-  if (what.isRepeat) return "duplicates";
-  return what.isOver ? "expired" : undefined;
+const readable = ({ id, payload }: NodeItem): ReadItem | undefined =>
+  payload === undefined || id === "" || id.length > MOST_ID ? undefined : readItem(payload);
+
+function judge(
+  { memory, node }: Place,
+  item: NodeItem,
+  { account, gateway, now, sentItems, source }: IntakeOptions & { readonly source: ItemSource },
+): Judged | undefined {
+  const found = readable(item);
+  if (found === undefined) return undefined;
+  const { id } = item;
+  const print = printOf(found, item.publisher);
+  // Anybody may write our name into an item, but not our account on it.
+  const mayBeOwn = item.publisher === undefined || item.publisher === account();
+  // Used up in any case: the service may tell the same again.
+  const isTicketed = mayBeOwn && sentItems.take({ node, item: id, payload: found.payload });
+  const isOwn = mayBeOwn && (isTicketed || found.gateway === gateway);
+  const isKnown = isSeen(memory, id, print);
+  const mayRepeat = source.mayRepeat || source.isHistory;
+  const lifetime = lifetimeOf(found, { now: now(), stamp: source.stamp });
+  const judged = { id, found, print, lifetime, isOwn };
+  if (isKnown && mayRepeat) return { ...judged, unsaid: "duplicates" };
+  if (isOwn) return { ...judged, unsaid: "echoes" };
+  if (isKnown && hasOrigin(found)) return { ...judged, unsaid: "duplicates" };
+  return { ...judged, unsaid: lifetime.is === "over" ? "expired" : undefined };
+}
+
+const isSeen = (memory: NodeMemory, id: string, print: string): boolean =>
+  id === CURRENT ? isSamePrint(memory.current?.print, print) : isSeenAs(memory, id, print);
+
+function withItem(memory: NodeMemory, { id, isOwn, print, unsaid }: Judged): NodeMemory {
+  if (id !== CURRENT) return withEvent(memory, id, print);
+  // When it was set is known since it was first seen.
+  return unsaid === "duplicates" ? memory : withState(memory, print, isOwn);
+}
+
+/**
+ * A gateway's event has a name of its own, which the hub keeps for a day: it comes once, whoever sends it again. Others,
+ * and states, may honestly come back as they were: a mark tells of them until the memory of the node does.
+ */
+async function enter(
+  { channel, inflow, memory, node }: Place,
+  { found, id, lifetime, print }: Judged,
+  { from, isHistory }: { readonly from: Principal; readonly isHistory: boolean },
+): Promise<void> {
+  const draft = draftFromItem({
+    ...{ channel, id, item: found },
+    ...(lifetime.is === "left" ? { expiresInMs: lifetime.ms } : {}),
+  });
+  const once = id === CURRENT ? undefined : onceOf(node, id, found);
+  // What leaves nothing in the store is not worth a write of its own.
+  const isMarked = once === undefined && (draft.qos !== 0 || draft.retain === true);
+  await inflow.enter({
+    ...{ draft, from, memory, as: isHistory ? "caughtUp" : "published" },
+    ...(once === undefined ? {} : { once }),
+    ...(isMarked ? { mark: markOf(node, id, print) } : {}),
+  });
 }
 
 const principalOf = (jid: string): Principal => `jid:${jid}`;
@@ -135,10 +177,7 @@ const hasOrigin = ({ gateway, originId }: ReadItem): boolean =>
 /** Names that a store can keep as they are. */
 const MOST_ONCE = 300;
 
-/**
- * Names a gateway's message, under whatever id it lies: a state always lies under the same, and is published again before
- * it is evicted. Foreign items have no such name: the same state may honestly come back.
- */
+/** Names a gateway's event, under whatever id it lies. */
 function onceOf(node: string, id: string, { gateway, originId, qos }: ReadItem): string | undefined {
   if (gateway === undefined || originId === undefined || qos === 0) return undefined;
   const name = `xmpp/${node}/${id}/${gateway}/${originId}`;

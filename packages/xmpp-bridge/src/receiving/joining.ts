@@ -1,27 +1,33 @@
 import type { Clock } from "@nomq/core";
 import type { Asking } from "../nodes/listing.ts";
 import { readItem } from "../payload/item.ts";
-import { type CaughtUp, type NoItems, readCurrent, readMissed } from "./catch-up.ts";
+import { type CaughtUp, type NoItems, readMissed } from "./catch-up.ts";
+import { type GoneStateUse, ownStateGone } from "./gone-state.ts";
 import { pause } from "./inflow.ts";
 import type { Intake } from "./intake.ts";
 import type { KeptState } from "./kept-state.ts";
-import { withCurrent } from "./node-memory.ts";
+import { marksOf } from "./marks.ts";
+import { withCurrent, withoutMarks } from "./node-memory.ts";
 import type { NodeItem } from "./notification.ts";
-import { type Place, waitingIds } from "./place.ts";
+import { type Place, waitingIds, willEnd } from "./place.ts";
 
 /** What subscribing and catching up need. */
 export interface JoiningOptions {
   readonly asking: Asking;
   readonly clock: Clock;
   readonly intake: Intake;
+  readonly gateway: string;
   readonly signal: AbortSignal;
+  latest: GoneStateUse["latest"];
+  readonly stateOf: KeptState;
   /** Our full JID. */
   jid(): string;
-  /** Resolves once all that is remembered would outlast a crash. */
-  kept(): Promise<void>;
-  readonly stateOf: KeptState;
-  /** Items between those seen last and those that are there are gone. */
+  /** Resolves when what was remembered of nodes so far lasts. */
+  written(): Promise<void>;
+  /** Its history was too short for what was missed. */
   missed(node: string): void;
+  /** Events of others have pushed out a state of ours. */
+  evicted(channel: string): void;
 }
 
 /** How it ended. */
@@ -53,60 +59,73 @@ export async function joinNode(place: Place, options: JoiningOptions): Promise<J
 }
 
 /**
- * The first time: what the node held before is not for us, but its state is. It is read before we subscribe, so that the
- * event some servers send with the subscription is known to be old.
+ * The first time: what the node held before is not for us, but its state is. What it held is remembered, over any crash,
+ * before we subscribe: whatever comes after that is ours, told or not.
  */
 async function joinNew(place: Place, options: JoiningOptions): Promise<NoItems | undefined> {
-  const { asking, intake } = options;
+  const { asking, intake, signal } = options;
   const { memory, node } = place;
-  const found = await readMissed(asking, { node, memory, isNew: true });
-  if (found.is === "failed" && !keepsNone(found.answer)) return found.answer;
-  const waiting = waitingIds(place);
-  if (found.is === "read")
-    for (const item of found.events.items) if (!waiting.has(item.id)) intake.skip(place, item);
-  // What comes from now on must not be taken for old after a crash.
+  if (!place.isBorn) {
+    const found = await readMissed(asking, { node, memory, isNew: true });
+    if (found.is === "failed" && !keepsNone(found.answer)) return found.answer;
+    const waiting = waitingIds(place);
+    if (found.is === "read")
+      for (const item of found.events.items) if (!waiting.has(item.id)) intake.skip(place, item);
+  }
   place.inflow.pass(place.memory);
-  await options.kept();
-  const wasSubscribed = place.isSubscribed;
-  const refused = await subscribe(place, options);
-  if (refused !== undefined) return refused;
-  const current = wasSubscribed
-    ? found.is === "read"
-      ? found.current
-      : undefined
-    : await readCurrent(asking, node);
-  if (current !== undefined && "is" in current && !keepsNone(current)) return current;
+  if (!(await lasts(options.written(), signal))) return NOT_NOW;
   place.isNew = false;
-  if (current !== undefined && !("is" in current)) await takeIn(place, current, options);
-  return undefined;
+  return rejoin(place, options);
+}
+
+/** The store could not write, or we are stopping. */
+const NOT_NOW: NoItems = { is: "unanswered" };
+
+/** Resolves when that is written; false where it cannot be, or the signal aborts. */
+function lasts(written: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stop = (): void => end(false);
+    const end = (isDone: boolean): void => {
+      signal.removeEventListener("abort", stop);
+      resolve(isDone);
+    };
+    signal.addEventListener("abort", stop);
+    written.then(() => end(true), stop);
+  });
 }
 
 async function rejoin(place: Place, options: JoiningOptions): Promise<NoItems | undefined> {
+  const isSameNode = place.isSubscribed;
   const refused = await subscribe(place, options);
   if (refused !== undefined) return refused;
   const { memory, node } = place;
   const found = await readMissed(options.asking, { node, memory, isNew: false });
-  if (found.is === "read") await takeMissed(place, found, options);
-  else if (!keepsNone(found.answer)) return found.answer;
-  return undefined;
+  // Deleted before this was read: what was read is another node's, of the same name.
+  if (willEnd(place)) return undefined;
+  if (found.is === "read") return takeMissed(place, found, { ...options, isSameNode });
+  return keepsNone(found.answer) ? undefined : found.answer;
 }
 
 async function takeMissed(
   place: Place,
   { current, events }: CaughtUp,
-  options: JoiningOptions,
-): Promise<void> {
-  const { intake, missed, stateOf } = options;
-  const had = place.memory.current;
-  const kept = await stateOf(place.channel);
-  if (events.isGap) missed(place.node);
+  options: JoiningOptions & Pick<GoneStateUse, "isSameNode">,
+): Promise<NoItems | undefined> {
+  const kept = await options.stateOf(place.channel);
+  // Seen before, but not last: that was forgotten in a crash.
+  if (current !== undefined && kept !== undefined && !isState(current, kept))
+    place.memory = withCurrent(place.memory, undefined);
   // The state first: an event of the same time may be an answer to it.
-  if (current !== undefined) {
-    // Seen before, but not last: that was forgotten in a crash.
-    if (kept !== undefined && !isState(current, kept)) place.memory = withCurrent(place.memory, undefined);
-    await takeIn(place, current, options);
-  } else if (kept !== undefined || (had !== undefined && !had.isOwn)) await intake.clear(place);
+  const failed =
+    current === undefined ? await stateGone(place, kept, options) : await takeIn(place, current, options);
+  if (failed !== undefined) return failed;
+  if (events.isGap) options.missed(place.node);
   for (const item of events.items) await takeIn(place, item, options);
+  const { marked } = place.memory;
+  if (marked === undefined) return undefined;
+  place.memory = withoutMarks(place.memory);
+  place.inflow.pass(place.memory, marksOf(place.node, marked.keys()));
+  return undefined;
 }
 
 const isState = ({ payload }: NodeItem, kept: Uint8Array): boolean => {
@@ -114,8 +133,30 @@ const isState = ({ payload }: NodeItem, kept: Uint8Array): boolean => {
   return found !== undefined && Buffer.compare(found.payload, kept) === 0;
 };
 
-const takeIn = (place: Place, item: NodeItem, { intake }: JoiningOptions): Promise<void> =>
-  intake.item(place, item, { isHistory: true, mayRepeat: true });
+/** The node has no state; `kept`: the hub has one from there. */
+async function stateGone(
+  place: Place,
+  kept: Uint8Array | undefined,
+  options: JoiningOptions & Pick<GoneStateUse, "isSameNode">,
+): Promise<NoItems | undefined> {
+  const { current } = place.memory;
+  if (current === undefined && kept === undefined) return undefined;
+  const isOwn = kept === undefined && current?.isOwn === true;
+  const gone = isOwn ? await ownStateGone(place, options) : ({ is: "retracted" } as const);
+  if (gone.is === "failed") return keepsNone(gone.answer) ? undefined : gone.answer;
+  if (gone.is === "retracted") {
+    await options.intake.clear(place);
+    return undefined;
+  }
+  place.memory = withCurrent(place.memory, undefined);
+  place.inflow.pass(place.memory);
+  if (gone.is === "evicted") options.evicted(place.channel);
+  return undefined;
+}
+
+async function takeIn(place: Place, item: NodeItem, { intake }: JoiningOptions): Promise<undefined> {
+  await intake.item(place, item, { isHistory: true, mayRepeat: true });
+}
 
 async function subscribe(place: Place, { asking, jid }: JoiningOptions): Promise<NoItems | undefined> {
   if (place.isSubscribed) return undefined;

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { isValidChannel } from "@nomq/core";
 import type { ReadItem } from "../payload/item.ts";
+import { shortOf } from "./marks.ts";
 
 /** The youngest events remembered of a node: so many may be retracted one by one before the place is lost. */
 export const MOST_REMEMBERED = 64;
 
-/** Longer item ids are not remembered: servers allow any. */
+/** Longer item ids are remembered by their hash: servers allow any. */
 const MOST_ID = 256;
 
 /** What was last seen on a node. */
@@ -13,13 +14,27 @@ export interface NodeMemory {
   readonly node: string;
   readonly channel: string;
   /** The state: what it was, and whether we had put it there. */
-  readonly current?: { readonly print: string; readonly isOwn: boolean };
+  readonly current?: SeenState;
   /** Events by item id, oldest first. */
   readonly events: ReadonlyMap<string, string>;
+  /** Taken in before a crash and not among the events: the print, by what the mark says of the id. Not written. */
+  readonly marked?: ReadonlyMap<string, string>;
+}
+
+/** The state of a node as it was seen. */
+export interface SeenState {
+  readonly print: string;
+  /** Whether we had put it there. */
+  readonly isOwn: boolean;
+  /** The youngest event at that time. */
+  readonly after?: string;
 }
 
 /** What tells an item from another under the same id: who first sent it, else what it holds. */
-export function printOf(read: ReadItem, publisher?: string): string {
+export function printOf(
+  read: Pick<ReadItem, "contentType" | "gateway" | "originId" | "payload">,
+  publisher?: string,
+): string {
   const hash = createHash("sha256");
   if (read.gateway !== undefined && read.originId !== undefined)
     hash.update(`${read.gateway}\0${read.originId}`);
@@ -38,17 +53,44 @@ export function isSamePrint(one: string | undefined, other: string | undefined):
 
 /** The memory with an event that was seen, as the youngest. */
 export function withEvent(memory: NodeMemory, id: string, print: string): NodeMemory {
-  if (id.length > MOST_ID) return memory;
+  const key = keyOfId(id);
   const events = new Map(memory.events);
-  events.delete(id);
-  events.set(id, print);
+  events.delete(key);
+  events.set(key, print);
   const [oldest] = events.keys();
   if (events.size > MOST_REMEMBERED && oldest !== undefined) events.delete(oldest);
   return { ...memory, events };
 }
 
+const keyOfId = (id: string): string => (id.length > MOST_ID ? `#${shortOf(id)}` : id);
+
+/** Whether the event was seen as it is now. */
+export const isSeenAs = (memory: NodeMemory, id: string, print: string): boolean =>
+  isSamePrint(memory.events.get(keyOfId(id)), print) || isSamePrint(memory.marked?.get(shortOf(id)), print);
+
+/** Whether the event is among those remembered. */
+export const isRemembered = (memory: NodeMemory, id: string): boolean => memory.events.has(keyOfId(id));
+
+/** Which of those events was seen last; undefined: none of them is remembered. */
+export function youngestEvent(memory: NodeMemory, ids: readonly string[]): string | undefined {
+  const keys = new Map(ids.map((id) => [keyOfId(id), id]));
+  const found = [...memory.events.keys()].findLast((key) => keys.has(key));
+  return found === undefined ? undefined : keys.get(found);
+}
+
+/** The memory with the state as it is now, after the events seen so far. */
+export function withState(memory: NodeMemory, print: string, isOwn: boolean): NodeMemory {
+  const after = [...memory.events.keys()].at(-1);
+  return withCurrent(memory, { print, isOwn, ...(after === undefined ? {} : { after }) });
+}
+
+/** The memory without what was marked: it has been caught up with. */
+export function withoutMarks({ marked: _, ...memory }: NodeMemory): NodeMemory {
+  return memory;
+}
+
 /** The memory with another state; undefined: none. */
-export function withCurrent(memory: NodeMemory, current: NodeMemory["current"]): NodeMemory {
+export function withCurrent(memory: NodeMemory, current: SeenState | undefined): NodeMemory {
   const { current: _, ...rest } = memory;
   return current === undefined ? rest : { ...rest, current };
 }
@@ -70,14 +112,14 @@ export interface Missed<Item> {
 /** Compares what a node keeps with what was seen of it. Items that only changed under an id seen before are new, too. */
 export function missedOf<Item extends Listed>(memory: NodeMemory, listed: readonly Item[]): Missed<Item> {
   const isSeen = ({ id, print }: Item): boolean => {
-    const seen = memory.events.get(id);
+    const seen = memory.events.get(keyOfId(id));
     return seen !== undefined && (print === undefined || isSamePrint(print, seen));
   };
   const last = listed.findLastIndex(isSeen);
-  const isChanged = (item: Item): boolean => memory.events.has(item.id) && !isSeen(item);
+  const isChanged = (item: Item): boolean => isRemembered(memory, item.id) && !isSeen(item);
   return {
     items: listed.filter((item, at) => at > last || isChanged(item)),
-    isGap: memory.events.size > 0 && listed.length > 0 && !listed.some(({ id }) => memory.events.has(id)),
+    isGap: memory.events.size > 0 && listed.length > 0 && !listed.some(({ id }) => isRemembered(memory, id)),
   };
 }
 
@@ -104,10 +146,11 @@ export function readMemory(bytes: Uint8Array): NodeMemory | undefined {
 const isPair = (value: unknown): value is [string, string] =>
   Array.isArray(value) && value.length === 2 && value.every((each) => typeof each === "string");
 
-const isCurrent = (value: unknown): value is { readonly print: string; readonly isOwn: boolean } =>
+const isCurrent = (value: unknown): value is SeenState =>
   typeof value === "object" &&
   value !== null &&
   "print" in value &&
   typeof value.print === "string" &&
   "isOwn" in value &&
-  typeof value.isOwn === "boolean";
+  typeof value.isOwn === "boolean" &&
+  (!("after" in value) || typeof value.after === "string");

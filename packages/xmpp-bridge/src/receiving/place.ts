@@ -18,6 +18,8 @@ export interface Place {
   memory: NodeMemory;
   /** Nothing was ever seen of it: its history is from before our time. */
   isNew: boolean;
+  /** It was made after we had looked for nodes: nothing on it is from before our time. */
+  isBorn: boolean;
   isSubscribed: boolean;
   readonly queue: Work[];
   /** Of the events in it, about. */
@@ -34,3 +36,7 @@ export function waitingIds({ queue }: Place): ReadonlySet<string> {
   for (const work of queue) if (work.is === "event" && work.event.is === "item") ids.add(work.event.item.id);
   return ids;
 }
+
+/** Whether its deletion waits. */
+export const willEnd = ({ queue }: Place): boolean =>
+  queue.some((work) => work.is === "event" && work.event.is === "delete");

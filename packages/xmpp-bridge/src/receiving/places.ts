@@ -17,7 +17,7 @@ type Told = Extract<Work, { readonly is: "event" }>;
 export interface PlacesOptions {
   readonly tally: Tally;
   readonly signal: AbortSignal;
-  make(memory: NodeMemory, isNew: boolean): Place;
+  make(memory: NodeMemory): Place;
   /** Does one thing. Never rejects. */
   work(place: Place, work: Work): Promise<void>;
 }
@@ -25,7 +25,7 @@ export interface PlacesOptions {
 /** The nodes that we read, each with its own order. */
 export interface Places {
   get(node: string): Place | undefined;
-  add(memory: NodeMemory, isNew: boolean): Place;
+  add(memory: NodeMemory): Place;
   /** What waits there is for nothing. */
   end(place: Place): void;
   all(): Iterable<Place>;
@@ -96,8 +96,8 @@ export function createPlaces({ make, signal, tally, work }: PlacesOptions): Plac
 
   return {
     get: (node) => places.get(node),
-    add(memory, isNew) {
-      const place = make(memory, isNew);
+    add(memory) {
+      const place = make(memory);
       places.set(place.node, place);
       return place;
     },

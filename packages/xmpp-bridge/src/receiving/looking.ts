@@ -1,0 +1,72 @@
+import type { CancelTimer, Clock } from "@nomq/core";
+import type { Finding, Found } from "../nodes/finding.ts";
+
+/** What looking for nodes needs. */
+export interface LookingOptions {
+  readonly finding: Finding;
+  readonly clock: Pick<Clock, "after">;
+  readonly everyMs: number;
+  readonly signal: AbortSignal;
+  /** Acts on what was found, `before` on what the look before found in this run. */
+  found(found: Found, before: Found | undefined): void;
+}
+
+/** Looks for nodes at the begin of each session, and again and again. */
+export interface Looking {
+  /** A new session has begun, under this full JID. */
+  begin(jid: string): void;
+  /** What was last found in this session; waits for its first look. Undefined: nothing. */
+  last(): Promise<Found | undefined>;
+  /** Our full JID; of the last session while there is none. */
+  jid(): string;
+  /** Ends what is under way; the signal has aborted. */
+  end(): Promise<void>;
+}
+
+/** Makes it; looks at nothing yet. */
+export function createLooking({ clock, everyMs, finding, found, signal }: LookingOptions): Looking {
+  let looked: Promise<Found | undefined> = Promise.resolve(undefined);
+  let before: Found | undefined;
+  let looking: Promise<void> = Promise.resolve();
+  let session = 0;
+  let own = "";
+  let cancel: CancelTimer = () => undefined;
+
+  const look = async (isFirst = false): Promise<Found | undefined> => {
+    const current = session;
+    if (own === "" || signal.aborted) return undefined;
+    const now = await finding.look(own, { signal, isFirst });
+    if (current !== session || signal.aborted) return undefined;
+    looked = Promise.resolve(now);
+    const last = before;
+    before = now;
+    found(now, last);
+    return now;
+  };
+  const again = (): void => {
+    cancel();
+    cancel = clock.after(everyMs, () => {
+      looking = looking.then(async () => void (await look())).finally(again);
+    });
+  };
+
+  return {
+    begin(jid) {
+      session += 1;
+      own = jid;
+      const first = Promise.withResolvers<Found | undefined>();
+      looked = first.promise;
+      looking = looking
+        .then(async () => first.resolve(await look(true)))
+        .finally(() => first.resolve(undefined));
+      again();
+    },
+    last: () => looked,
+    jid: () => own,
+    async end() {
+      cancel();
+      await looking;
+      cancel();
+    },
+  };
+}

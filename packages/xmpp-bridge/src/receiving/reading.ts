@@ -1,0 +1,185 @@
+import { bareJid, filterMatches, isValidFilter } from "@nomq/core";
+import { createFinding, type Found } from "../nodes/finding.ts";
+import type { Asking } from "../nodes/listing.ts";
+import { requestsTo } from "../nodes/pubsub-request.ts";
+import type { ReceivingOptions } from "./create-receiving.ts";
+import { createEvents, type Events } from "./events.ts";
+import { createGate } from "./gate.ts";
+import { createInflow } from "./inflow.ts";
+import { createIntake, type Intake } from "./intake.ts";
+import { joinNode } from "./joining.ts";
+import type { KeptMemories } from "./kept-memories.ts";
+import { type KeptState, keptStateOf } from "./kept-state.ts";
+import { createLooking, type Looking } from "./looking.ts";
+import type { NodeMemory } from "./node-memory.ts";
+import type { Place, Work } from "./place.ts";
+import { createPlaces, type Places } from "./places.ts";
+import type { Problems } from "./problems.ts";
+import { createSeenNodes, type SeenNodes } from "./seen-nodes.ts";
+import type { SentItems } from "./sent-items.ts";
+import type { Tally } from "./tally.ts";
+
+/** What reading nodes needs. */
+export interface ReadingOptions extends ReceivingOptions {
+  readonly signal: AbortSignal;
+  readonly tally: Tally;
+  readonly problems: Problems;
+  readonly memories: KeptMemories;
+  readonly sentItems: SentItems;
+}
+
+/** Finds the nodes of the filters, subscribes to them and takes in what lies and comes there. */
+export interface Reading {
+  readonly events: Events;
+  readonly looking: Looking;
+  readonly places: Places;
+  /** Reads what earlier runs remembered. */
+  restore(): Promise<void>;
+}
+
+const MOST_NODES = 10_000;
+/** Nodes that are caught up with at a time: most of the window is for publishing. */
+const CAUGHT_UP_AT_ONCE = 8;
+
+/** What a reading is made of. */
+interface Parts extends ReadingOptions {
+  readonly asking: Asking;
+  readonly intake: Intake;
+  readonly seen: SeenNodes;
+  readonly places: Places;
+  readonly looking: Looking;
+  readonly stateOf: KeptState;
+}
+
+/** Makes it; asks nobody yet. */
+export function createReading(options: ReadingOptions): Reading {
+  const { link, memories, port, pubsub, signal } = options;
+  const asking: Asking = {
+    requests: requestsTo(pubsub),
+    ask: (iq, timeoutMs) => link.request(iq, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+  };
+  const seen = createSeenNodes(memories);
+  const intake = createIntake({
+    ...options,
+    account: () => bareJid(looking.jid()),
+    now: () => port.clock.now(),
+  });
+  const events = createEvents({ ...options, asking, intake });
+  const gate = createGate(CAUGHT_UP_AT_ONCE);
+  const work = async (place: Place, next: Work): Promise<void> => {
+    try {
+      if (next.is === "catch-up") await gate.run(() => join(parts, place));
+      else if (next.is === "gone") await leave(parts, place);
+      else if ((await events.take(place, next.event, next.mayRepeat)) === "gone") await leave(parts, place);
+    } catch (error) {
+      port.log.error("an XMPP notification could not be taken in", {
+        ...{ node: place.node.slice(0, 300), error: String(error) },
+      });
+    }
+  };
+  const places = createPlaces({ ...options, make: (memory) => makePlace(options, seen, memory), work });
+  const looking = createLooking({
+    ...{ finding: findingOf(options, seen), clock: port.clock, signal },
+    everyMs: options.findEveryMs ?? 60_000,
+    found: (now, before) => arrange(parts, now, before),
+  });
+  const stateOf = keptStateOf(port, options.attachment);
+  const parts: Parts = { ...options, stateOf, asking, intake, seen, places, looking };
+  return {
+    ...{ events, looking, places },
+    async restore() {
+      for (const memory of await seen.restore()) places.add(memory).isNew = false;
+    },
+  };
+}
+
+const findingOf = (
+  { link, mostNodes = MOST_NODES, port, pubsub, subscribe }: ReadingOptions,
+  seen: SeenNodes,
+): ReturnType<typeof createFinding> =>
+  createFinding({
+    ...{ link, pubsub, log: port.log, filters: subscribe.filter(isValidFilter) },
+    channelOf: (node) => seen.get(node)?.channel,
+    mostNodes,
+  });
+
+function makePlace(options: ReadingOptions, seen: SeenNodes, memory: NodeMemory): Place {
+  const { node, channel } = memory;
+  return {
+    ...{ node, channel, memory, queue: [] },
+    inflow: createInflow({ ...options, settled: seen.settled }),
+    ...{
+      isNew: true,
+      isBorn: false,
+      isSubscribed: false,
+      isBusy: false,
+      catchUps: 0,
+      bytes: 0,
+      isEnded: false,
+    },
+  };
+}
+
+/** Lets every node that was found be caught up with, and those that are gone be left. */
+function arrange(parts: Parts, found: Found, before: Found | undefined): void {
+  const { mostNodes = MOST_NODES, places, problems, seen } = parts;
+  problems.tellAll(found.problems);
+  for (const [node, channel] of found.wanted) {
+    // Where more are wanted than may be, others at each look, those that were there first stay.
+    if (places.get(node) === undefined && places.size() >= mostNodes) continue;
+    const known = seen.get(node);
+    const place = places.get(node) ?? places.add(known ?? { node, channel, events: new Map() });
+    if (known !== undefined) place.isNew = false;
+    // When all nodes were listed it was not among them.
+    if (place.isNew && before?.isComplete === true && !before.wanted.has(node)) place.isBorn = true;
+    const isThere = found.subscribed?.has(node) ?? place.isSubscribed;
+    if (place.isSubscribed && isThere) continue;
+    place.isSubscribed = isThere;
+    if (place.catchUps === 0) places.push(place, { is: "catch-up" });
+  }
+  if (found.isComplete)
+    for (const place of places.all()) if (!found.wanted.has(place.node)) places.push(place, { is: "gone" });
+}
+
+async function join(parts: Parts, place: Place): Promise<void> {
+  const { intake, looking, memories, places, port, problems, signal, tally } = parts;
+  const found = await looking.last();
+  if (signal.aborted) return;
+  if (found !== undefined && !found.wanted.has(place.node)) {
+    if (found.isComplete) await leave(parts, place);
+    return;
+  }
+  await place.inflow.rest();
+  const joined = await joinNode(place, {
+    stateOf: parts.stateOf,
+    ...{ asking: parts.asking, clock: port.clock, gateway: parts.gateway, intake, signal },
+    jid: looking.jid,
+    latest: (channel) => port.latest(channel, "*"),
+    written: memories.written,
+    missed(node) {
+      tally.add("gaps");
+      problems.missed(node);
+    },
+    evicted: (channel) => parts.evicted?.(channel),
+  });
+  problems.tell(place.node, joined.is === "refused" ? joined.reason : undefined);
+  if (joined.is === "gone") await leave(parts, place);
+  else if (joined.is === "joined") place.inflow.pass(place.memory);
+  else if (!place.isSubscribed) places.end(place);
+}
+
+/** The node is there no more, or not asked for: so is its state. */
+async function leave(parts: Parts, place: Place): Promise<void> {
+  const { intake, places, seen, signal, stateOf, subscribe } = parts;
+  const { channel, node } = place;
+  const { current } = place.memory;
+  await place.inflow.rest();
+  const isFromHere = (await stateOf(channel)) !== undefined;
+  if (isFromHere || (current !== undefined && !current.isOwn)) await intake.clear(place);
+  await place.inflow.rest();
+  // What is not stored is still to be done, by the next run.
+  if (signal.aborted) return;
+  places.end(place);
+  if (subscribe.some((filter) => filterMatches(filter, channel))) seen.gone(node, channel);
+  else seen.forget(node);
+}
