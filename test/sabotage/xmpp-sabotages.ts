@@ -67,8 +67,8 @@ export const XMPP: readonly Sabotage[] = [
     name: "xmpp-believe-a-name",
     breaks: "an item with the gateway's name that is of another account is judged as that account's",
     file: `${SRC}/receiving/intake.ts`,
-    find: "publisher === undefined || publisher === account();\n",
-    replace: 'publisher === undefined || account() !== "";\n',
+    find: "item.publisher === undefined || item.publisher === account();\n",
+    replace: 'item.publisher === undefined || account() !== "";\n',
     suites: [xmpp("receiving/publishers.test.ts")],
   },
   {
