@@ -1,4 +1,3 @@
-import type { MappingLoss } from "@nomq/core";
 import type { LinkCounts } from "./link/link.ts";
 import type { NodeCounts } from "./nodes/nodes.ts";
 import type { ReceivingCounts } from "./receiving/receiving.ts";
@@ -30,8 +29,6 @@ export interface XmppCounts {
   readonly publishing: PublishingCounts;
   /** Messages in that were refused, by reason. */
   readonly messagesRefused: Readonly<Record<string, number>>;
-  /** What XMPP did not carry of messages, from whom (docs/mapping.md). */
-  readonly lost: readonly MappingLoss[];
   /** Absent before `attach`. */
   readonly link?: LinkCounts;
   readonly nodes?: NodeCounts;

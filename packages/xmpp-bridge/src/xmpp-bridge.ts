@@ -120,7 +120,6 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
     counts: () => ({
       publishing: { ...counters.read(), expiring: counted?.expiries.size ?? 0 },
       messagesRefused: counted?.receiving.counts().refused ?? {},
-      lost: [],
       ...(counted && {
         link: counted.link.counts(),
         nodes: counted.nodes.counts(),

@@ -66,8 +66,9 @@ const MESSAGES: readonly Metric<Facts>[] = [
     type: "counter",
     help: "Properties of messages that could not be kept between two protocols",
     labels: ["from", "to", "property"],
-    read: ({ nomq, mqtt, coap, xmpp }) =>
-      [nomq, mqtt, coap, xmpp]
+    // An item of XMPP carries all that a message has.
+    read: ({ nomq, mqtt, coap }) =>
+      [nomq, mqtt, coap]
         .flatMap((side) => side?.lost ?? [])
         .map(({ from, to, property, count }) => [[from, to, property], count]),
   },

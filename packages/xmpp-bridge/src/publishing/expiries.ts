@@ -1,4 +1,4 @@
-import { type CancelTimer, type Clock, Heap, type StateChange } from "@nomq/core";
+import { type CancelTimer, type Clock, createWriteBehind, Heap, type StateChange } from "@nomq/core";
 
 /** An item of a node. */
 export interface NodeItem {
@@ -11,13 +11,18 @@ export type Retracted = "gone" | "again" | "given-up";
 
 /**
  * Items that expire: no server takes them back, so we do, also after a restart. What is planned is written into the
- * hub's state with the outcome of its message.
+ * hub's state before an event is sent: killed behind that, we would not be handed it again once it has expired. A state's
+ * end the hub sees to itself: it is written with the outcome of its message.
  */
 export interface Expiries {
   /** What an earlier run wrote down, in the wall time of then; true where the key is one of these. */
   restore(key: Uint8Array, value: Uint8Array, clockSetBy: number): boolean;
   /** Plans an item's end, or, undefined, that it has none; answers how to undo that. */
   plan(of: NodeItem, expiresInMs: number | undefined): () => void;
+  /** Plans an item's end before it is sent; resolves when that is written down, or cannot be. */
+  note(of: NodeItem, expiresInMs: number): Promise<void>;
+  /** An item that was noted will not be there. */
+  drop(of: NodeItem): void;
   /** What to write down of the item as it is planned now; empty where nothing has to be. */
   changes(of: NodeItem): readonly StateChange[];
   /** From now on items are taken back, until {@link pause}. */
@@ -41,6 +46,8 @@ const AGAIN_MS = 10_000;
 /** Retractions under way at once. */
 const AT_ONCE = 8;
 const MOST = 100_000;
+/** As exact as what is written down has to be. */
+const SAME_MS = 1_000;
 
 interface Plan extends NodeItem {
   readonly key: string;
@@ -53,8 +60,16 @@ export function createExpiries(use: ExpiriesUse): Expiries {
   const { clock } = use;
   const plans = new Map<string, Plan>();
   const byDue = new Heap<Plan>((one, other) => one.due < other.due);
-  /** Keys that the store has, or may have. */
-  const written = new Set<string>();
+  /** Keys that the store has, or may have, with the wall time of their ends. */
+  const written = new Map<string, number>();
+  let noted: StateChange[] = [];
+  const notes = createWriteBehind({
+    write() {
+      const batch = noted;
+      noted = [];
+      return use.remember(batch);
+    },
+  });
   let isPaused = true;
   let underWay = 0;
   let timer: { readonly due: number; readonly cancel: CancelTimer } | undefined;
@@ -111,14 +126,30 @@ export function createExpiries(use: ExpiriesUse): Expiries {
     }
   };
 
-  return {
+  const expiries: Expiries = {
     restore(key, value, clockSetBy) {
       const known = readKey(key);
       if (known === undefined) return false;
       const left = Number(Buffer.from(value).toString()) + clockSetBy - clock.now();
-      written.add(known.key);
+      written.set(known.key, clock.now() + left);
       put({ ...known, due: clock.monotonic() + (Number.isFinite(left) ? left : 0) });
       return true;
+    },
+    async note({ node, item }, expiresInMs) {
+      const key = keyOf(node, item);
+      if (plans.has(key) && written.has(key)) return;
+      put({ key, node, item, due: clock.monotonic() + expiresInMs });
+      noted.push(...expiries.changes({ node, item }));
+      notes.begin();
+      // Where the store cannot, the item is worth more than its end.
+      await notes.written()?.catch(() => undefined);
+    },
+    drop({ node, item }) {
+      const key = keyOf(node, item);
+      plans.delete(key);
+      if (!written.delete(key)) return;
+      noted.push({ key: Buffer.from(key) });
+      notes.begin();
     },
     plan({ node, item }, expiresInMs) {
       const key = keyOf(node, item);
@@ -136,8 +167,9 @@ export function createExpiries(use: ExpiriesUse): Expiries {
       const key = keyOf(node, item);
       const plan = plans.get(key);
       if (plan === undefined) return written.delete(key) ? [{ key: Buffer.from(key) }] : [];
-      written.add(key);
       const at = Math.ceil(clock.now() + plan.due - clock.monotonic());
+      if (Math.abs(at - (written.get(key) ?? Number.NEGATIVE_INFINITY)) < SAME_MS) return [];
+      written.set(key, at);
       return [{ key: Buffer.from(key), value: Buffer.from(String(at)) }];
     },
     resume() {
@@ -152,6 +184,7 @@ export function createExpiries(use: ExpiriesUse): Expiries {
       return plans.size;
     },
   };
+  return expiries;
 }
 
 const keyOf = (node: string, item: string): string => `expiry ${item} ${node}`;

@@ -1,5 +1,7 @@
 import type { Delivery, Message, Outcome } from "@nomq/core";
+import { nodeOfChannel } from "../nodes/node-name.ts";
 import type { Keeping } from "../nodes/nodes.ts";
+import type { NodeItem } from "./expiries.ts";
 import { createLane, type Issue, type Lane } from "./lane.ts";
 import { createRequests } from "./requests.ts";
 import { createEndings, type PublisherUse, type Sending } from "./sending.ts";
@@ -61,6 +63,7 @@ export function createPublisher(use: PublisherUse): Publisher {
     } else if (cause !== "live" && retain) await correct(sending, node);
     else {
       if (!retain && known.isStateDue(channel, node)) await requests.renewState(sending, node);
+      await sending.noted;
       if (call.isOpen) requests.publish(sending, node);
     }
   };
@@ -73,29 +76,42 @@ export function createPublisher(use: PublisherUse): Publisher {
     }
     const keeping = keepingFor(message);
     const node = nodes.ready(channel, keeping);
-    if (node !== undefined && (retain ? cause === "live" : !known.isStateDue(channel, node))) {
+    const isNoted = sending.noted === undefined;
+    if (node !== undefined && (retain ? cause === "live" : isNoted && !known.isStateDue(channel, node))) {
       requests.publish(sending, node);
       return undefined;
     }
     return prepareAndPublish(sending, keeping).catch((error: unknown) => ends.again(sending, String(error)));
   };
 
+  /** An event that expires is not sent before its end is written down. At QoS 0 nothing waits for the store. */
+  const noteEnd = (message: Message, expiresInMs: number): Promise<void> | undefined =>
+    expiresInMs > 0 && !message.retain && message.qos > 0
+      ? expiries.note(eventOf(message), expiresInMs)
+      : undefined;
+
   return {
     failAll,
     deliver(message, delivery) {
       const lane = laneOf(message.channel);
       const { signal, expiresInMs = 0 } = delivery;
+      const noted = noteEnd(message, expiresInMs);
       const abort = (): void => lane.fail("aborted");
       if (signal.aborted) abort();
-      const begin: Issue = (call) => issue({ ...delivery, message, call, lane });
+      const begin: Issue = (call) => issue({ ...delivery, message, call, lane, noted });
       const outcome = lane.call(begin);
       signal.addEventListener("abort", abort, { once: true });
       // What has expired is not sent late, as after a long outage.
       const cancel = expiresInMs > 0 ? port.clock.after(expiresInMs, () => lane.fail("expired")) : undefined;
-      return outcome.finally(() => {
+      return outcome.then((end) => {
         signal.removeEventListener("abort", abort);
         cancel?.();
+        if (noted !== undefined && end.is === "refused") expiries.drop(eventOf(message));
+        return end;
       });
     },
   };
 }
+
+/** Events have the message's id. */
+const eventOf = ({ channel, id }: Message): NodeItem => ({ node: nodeOfChannel(channel), item: id });

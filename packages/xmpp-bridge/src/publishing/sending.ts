@@ -47,6 +47,8 @@ export interface Sending extends Delivery {
   readonly message: Message;
   readonly call: LaneCall;
   readonly lane: Lane;
+  /** Resolves when its end is written down; undefined: nothing has to be. */
+  readonly noted: Promise<void> | undefined;
 }
 
 /** How messages end. */

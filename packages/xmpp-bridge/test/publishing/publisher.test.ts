@@ -1,6 +1,8 @@
+import { createMemoryStore } from "@nomq/core";
+import { createFakeClock, createFaultyStore } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { startPublishing } from "./publishing-world.ts";
-import type { Fate, ToyItem } from "./toy-service.ts";
+import { createToyService, type Fate, type ToyItem } from "./toy-service.ts";
 
 const texts = (items: readonly ToyItem[] | undefined): string[] =>
   (items ?? []).map(({ id, text }) => (id === "current" ? `current: ${text}` : text));
@@ -247,6 +249,38 @@ describe("expiry", () => {
     expect(world.toy.asked.at(-1)).toBe(`publish a ${id}`);
     await world.clock.advance(1);
     expect(world.told).toEqual([`expired a ${id}`]);
+  });
+
+  test.each(["in", "out"] as const)(
+    "an event whose gateway is killed before it hears of it is taken back all the same (the open commit is %s)",
+    async (last) => {
+      const clock = createFakeClock();
+      const toy = createToyService();
+      const store = createFaultyStore(createMemoryStore({ clock }));
+      const killed = await startPublishing({ clock, toy, store });
+      toy.fate = fates("done-unanswered");
+      const { id } = await killed.publish({ channel: "a", text: "1", qos: 1, ttlMs: 5_000 });
+      await clock.advance(0);
+      expect(toy.items.get("a")).toHaveLength(1);
+      const left = store.crash(last);
+      killed.expiries.pause();
+      await clock.advance(10_000);
+      await using world = await startPublishing({ clock, toy, store: left });
+      await world.rest();
+      expect(world.told).toEqual([`expired a ${id}`]);
+    },
+  );
+
+  test("what is refused is not taken back, and nothing is left written of it", async () => {
+    await using world = await startPublishing();
+    world.toy.fate = fates("forbidden");
+    await world.publish({ channel: "a", text: "1", qos: 1, ttlMs: 5_000 });
+    await world.rest();
+    await world.clock.advance(60_000);
+    expect(world.told).toEqual(["refused a forbidden"]);
+    const written: string[] = [];
+    for await (const [key] of world.port.state()) written.push(Buffer.from(key).toString());
+    expect(written).toEqual([]);
   });
 
   test("what expires while nobody answers is not sent again", async () => {
