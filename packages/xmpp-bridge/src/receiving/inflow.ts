@@ -56,13 +56,16 @@ interface Open {
   /** No message: only something to be remembered. */
   readonly isPassed: boolean;
   readonly done: Promise<void>;
+  /** Resolves when it and all before it are done. */
+  readonly all: Promise<void>;
 }
 
 /** Makes one. */
 export function createInflow({ attachment, port, settled, signal, tally }: InflowOptions): Inflow {
   const open: Open[] = [];
-  /** While the hub is too busy for one, none after it is begun. */
-  let held: Promise<void> | undefined;
+  /** Messages that the hub was too busy for: while there is one, none after it is begun. */
+  let held = 0;
+  let resumed = Promise.withResolvers<void>();
   /** Messages so far, and the youngest state among them that is stored: one before it comes too late. */
   let entered = 0;
   let lastState = 0;
@@ -87,11 +90,14 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
       return { id: "", channel: draft.channel, at: "refused", reason: "internal-error", outcomes: [] };
     }
   };
-  const carry = async (message: Entering, number: number): Promise<boolean> => {
-    let release: (() => void) | undefined;
+  /** `before` resolves when all messages before this one have met their end. */
+  const carry = async (message: Entering, number: number, before: Promise<void>): Promise<boolean> => {
+    let isHeld = false;
+    let isFirst = false;
+    void before.then(() => (isFirst = true));
     const isState = message.draft.retain === true;
     try {
-      for (let delay = FIRST_DELAY_MS; !signal.aborted; delay = Math.min(2 * delay, LONGEST_DELAY_MS)) {
+      for (let delay = FIRST_DELAY_MS; !signal.aborted && !isOver; ) {
         if (isState && number < lastState) return true;
         const receipt = await publish(message);
         if (receipt === undefined) return false;
@@ -100,18 +106,21 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
           if (isState && receipt.at !== "refused") lastState = Math.max(lastState, number);
           return receipt.at !== "accepted" || message.draft.qos === 0 || !signal.aborted;
         }
-        if (release === undefined) {
-          const hold = Promise.withResolvers<void>();
-          held = hold.promise;
-          release = hold.resolve;
+        if (!isHeld) held += 1;
+        isHeld = true;
+        // Those refused together are offered again in their order, each when the one before it is taken.
+        if (!isFirst) await before;
+        else {
+          await pause(port.clock, delay, signal);
+          delay = Math.min(2 * delay, LONGEST_DELAY_MS);
         }
-        await pause(port.clock, delay, signal);
       }
       return false;
     } finally {
-      if (release !== undefined) {
-        held = undefined;
-        release();
+      if (isHeld) held -= 1;
+      if (isHeld && held === 0) {
+        resumed.resolve();
+        resumed = Promise.withResolvers<void>();
       }
     }
   };
@@ -137,19 +146,22 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
 
   return {
     async enter(message) {
-      while (held !== undefined) await held;
+      while (held > 0) await resumed.promise;
       if (isOver) return;
       entered += 1;
+      const before = open.at(-1)?.all ?? Promise.resolve();
+      const done = carry(message, entered, before).then((isSettled) => {
+        entry.isDone = isSettled;
+        isOver ||= !isSettled;
+        shift();
+      });
       const entry: Open = {
         memory: message.memory,
         marks: message.mark === undefined ? [] : [message.mark],
         isDone: false,
         isPassed: false,
-        done: carry(message, entered).then((isSettled) => {
-          entry.isDone = isSettled;
-          isOver ||= !isSettled;
-          shift();
-        }),
+        done,
+        all: Promise.all([before, done]).then(() => undefined),
       };
       open.push(entry);
       while (open.length >= MOST_OPEN && open[0] !== undefined && !isOver && !signal.aborted)
@@ -160,7 +172,7 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
       if (last === undefined) settled(memory, marks);
       // Behind a message that is held up any number may pass: the last of them says what all say.
       else if (last.isPassed) Object.assign(last, { memory, marks: [...last.marks, ...marks] });
-      else open.push({ memory, marks, isDone: true, isPassed: true, done: Promise.resolve() });
+      else open.push({ memory, marks, isDone: true, isPassed: true, done: Promise.resolve(), all: last.all });
     },
     async rest() {
       await Promise.all(open.map(({ done }) => done));

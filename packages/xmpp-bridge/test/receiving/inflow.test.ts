@@ -2,7 +2,7 @@ import { type Draft, NomqError, type Receipt } from "@nomq/core";
 import { createFakeClock, settle } from "@nomq/core/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createInflow, type Entering } from "../../src/receiving/inflow.ts";
+import { createInflow, type Entering, pause } from "../../src/receiving/inflow.ts";
 import { type NodeMemory, withEvent } from "../../src/receiving/node-memory.ts";
 import { createTally } from "../../src/receiving/tally.ts";
 
@@ -64,6 +64,34 @@ test("through a hub that is busy at times every message enters once, and is reme
     ),
     { numRuns: process.env["NOMQ_LONG"] ? 2_000 : 40 },
   );
+});
+
+test("what a full disk refused together enters in its order once there is room, what came meanwhile behind it", async () => {
+  const clock = createFakeClock();
+  let asked = 0;
+  const entered: string[] = [];
+  const publish = async ({ payload }: Draft): Promise<Receipt> => {
+    asked += 1;
+    // The second waits for a commit that fails.
+    if (asked === 2) await pause(clock, 150, new AbortController().signal);
+    if (clock.monotonic() - began < 200) return receipt("refused", "store-full");
+    entered.push(Buffer.from(payload).toString());
+    return receipt("stored");
+  };
+  const inflow = createInflow({
+    port: { clock, publish, sessionLog: { record: () => undefined } },
+    ...{ attachment: "x", tally: createTally(), signal: new AbortController().signal },
+    settled: () => undefined,
+  });
+  const began = clock.monotonic();
+  // Both are under way before the first refusal is known.
+  const entering = [inflow.enter(message(0)), inflow.enter(message(1))];
+  await clock.advance(160);
+  entering.push(inflow.enter(message(2)));
+  for (let turn = 0; turn < 20; turn += 1) await clock.advance(50);
+  await Promise.all(entering);
+  await inflow.rest();
+  expect(entered).toEqual(["0", "1", "2"]);
 });
 
 const inflowOf = (publish: () => Promise<Receipt>, settled: (memory: NodeMemory) => void) => {
