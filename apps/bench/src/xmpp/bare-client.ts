@@ -2,7 +2,10 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import type { Loop } from "../closed-loop.ts";
 
-/** A client that writes what it is given and counts what it sees, and does nothing else: the least that is possible. */
+/**
+ * A client that writes what it is given and counts what it sees, and does nothing else: the least that is possible on a
+ * stream like the bridge's, where each side acknowledges stanzas (XEP-0198), the client with what it writes next.
+ */
 export interface BareClient extends AsyncDisposable {
   readonly jid: string;
   /** Publishes what `stanza` makes of an index; arrivals are answers. */
@@ -17,6 +20,12 @@ const HEADER =
   "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
 const ANSWER = "<iq ";
 const ITEM = "<item ";
+const MANAGEMENT = "urn:xmpp:sm:3";
+const STANZA = /<(?:iq|message|presence) /g;
+const ASKED = /<r[ />]/;
+/** As the bridge asks the server. */
+const ASK_EVERY = 32;
+const ACKNOWLEDGE_WITHIN_MS = 20;
 
 /** Logs in as gw@localhost of a test server, without TLS. */
 export async function openBareClient(port: number, resource: string): Promise<BareClient> {
@@ -34,6 +43,8 @@ export async function openBareClient(port: number, resource: string): Promise<Ba
   const bind = `<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>${resource}</resource></bind></iq>`;
   await say(socket, bind, /<\/jid>/);
   await say(socket, "<presence/>", /<presence/);
+  await say(socket, `<enable xmlns='${MANAGEMENT}' resume='true'/>`, /<enabled/);
+  const management = manage(socket);
   const answers = { tell: (_count: number): void => undefined };
   const items = { tell: (_count: number): void => undefined };
   socket.on("data", (data: string) => {
@@ -43,13 +54,17 @@ export async function openBareClient(port: number, resource: string): Promise<Ba
     heard.text = text.slice(whole);
     const seen = text.slice(0, whole);
     if (seen.includes("type='error'")) socket.destroy(new Error(seen.slice(0, 1_000)));
+    management.heard(seen);
+    // What one piece sets off goes out as one: the bridge writes so too.
+    socket.cork();
     tellOf(seen, ANSWER, answers.tell);
     tellOf(seen, ITEM, items.tell);
+    socket.uncork();
   });
   return {
     jid: `gw@localhost/${resource}`,
     publishing: (stanza) => ({
-      send: (index) => void socket.write(stanza(index)),
+      send: (index) => management.write(stanza(index)),
       onArrivals: (tell) => {
         answers.tell = tell;
       },
@@ -59,9 +74,47 @@ export async function openBareClient(port: number, resource: string): Promise<Ba
     },
     ask: (stanza) => say(socket, stanza, /<iq [^>]*type='result'/),
     async [Symbol.asyncDispose]() {
+      management.stop();
       const closed = once(socket, "close");
       socket.destroy();
       await closed;
+    },
+  };
+}
+
+interface Management {
+  heard(text: string): void;
+  write(stanza: string): void;
+  stop(): void;
+}
+
+/** Counts what comes, and says so when it was asked to: with the next stanza, or soon. */
+function manage(socket: Socket): Management {
+  let received = 0;
+  let sent = 0;
+  let due: NodeJS.Timeout | undefined;
+  const acknowledgement = (): string => `<a xmlns='${MANAGEMENT}' h='${received}'/>`;
+  const stop = (): void => {
+    clearTimeout(due);
+    due = undefined;
+  };
+  const late = (): void => {
+    due = undefined;
+    socket.write(acknowledgement());
+  };
+  return {
+    stop,
+    heard(text) {
+      received += text.match(STANZA)?.length ?? 0;
+      if (ASKED.test(text)) due ??= setTimeout(late, ACKNOWLEDGE_WITHIN_MS);
+    },
+    write(stanza) {
+      sent += 1;
+      const parts = [stanza];
+      if (due !== undefined) parts.push(acknowledgement());
+      if (sent % ASK_EVERY === 0) parts.push(`<r xmlns='${MANAGEMENT}'/>`);
+      stop();
+      socket.write(parts.join(""));
     },
   };
 }

@@ -59,7 +59,7 @@ async function publish(
   port: Port,
   message: { readonly channel: string; readonly payload: Uint8Array },
 ): Promise<void> {
-  const { id } = await port.publish({ ...message, qos: 1, retain: false }, "anonymous");
-  for await (const { outcomes } of port.follow(id)) if (outcomes[0]?.is === "delivered") return;
-  throw new Error(`${id} was not delivered`);
+  const draft = { ...message, qos: 1 as const, retain: false };
+  const { id, outcomes } = await port.publish(draft, "anonymous", { until: "delivered" });
+  if (outcomes[0]?.is !== "delivered") throw new Error(`${id} was not delivered`);
 }

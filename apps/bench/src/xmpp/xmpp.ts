@@ -6,8 +6,10 @@ import { median } from "../ratio.ts";
 import { openBareClient } from "./bare-client.ts";
 import { type Subject, startSubject } from "./subject.ts";
 
-const ROUNDS = 7;
-const PER_ROUND = 1_000;
+/** Short and many: on a machine that does something else too, the middle of many ratios says more than a few long ones. */
+const ROUNDS = 25;
+const READER_ROUNDS = 9;
+const PER_ROUND = 400;
 const WINDOWS = [1, 8, 32] as const;
 const NODE = "bench/events";
 const PUBSUB = "pubsub.localhost";
@@ -19,11 +21,12 @@ const PAYLOAD = Buffer.alloc(64, "x");
 interface Compared {
   readonly name: string;
   readonly target?: number;
-  readonly subject: () => Promise<number>;
-  readonly bare: () => Promise<number>;
+  readonly rounds: number;
+  readonly subject: () => Promise<Measured>;
+  readonly bare: () => Promise<Measured>;
 }
 
-/** Publishes and notifications a second against a bare loop that writes the same stanzas to the same server. */
+/** Publishes and notifications a second, and what each costs this process, against a bare loop that writes the same stanzas to the same server. */
 export async function benchXmpp(): Promise<boolean> {
   await using prosody = await startProsody({ memory: true });
   await using publisher = await startSubject(
@@ -37,10 +40,10 @@ export async function benchXmpp(): Promise<boolean> {
   const writing = bare.publishing(stanzas());
   const comparisons = WINDOWS.map(
     (window): Compared => ({
-      name: `publishes, window ${window}`,
+      ...{ name: `publishes, window ${window}`, rounds: ROUNDS },
       ...(window === 32 ? { target: TARGET } : {}),
-      subject: () => runClosedLoop(publisher.publishing, { from: 0, to: PER_ROUND, window }),
-      bare: () => runClosedLoop(writing, { from: 0, to: PER_ROUND, window }),
+      subject: () => measured(() => runClosedLoop(publisher.publishing, { from: 0, to: PER_ROUND, window })),
+      bare: () => measured(() => runClosedLoop(writing, { from: 0, to: PER_ROUND, window })),
     }),
   );
   let isWell = true;
@@ -67,42 +70,63 @@ async function compareReaders(
     await Promise.all([all, runClosedLoop(writing, { from: 0, to: PER_ROUND, window: 32 })]);
     return (PER_ROUND / (performance.now() - begun)) * 1_000;
   };
-  const subject = async (): Promise<number> => {
+  const subject = async (): Promise<Measured> => {
     await using it: Subject = await startSubject(
       service,
       { subscribe: ["bench/#"] },
       { channel: NODE, payload: PAYLOAD },
     );
-    return await reading(it.onMessages);
+    return await measured(() => reading(it.onMessages));
   };
-  const bareReader = async (): Promise<number> => {
+  const bareReader = async (): Promise<Measured> => {
     await using it = await openBareClient(port, "reader");
     await it.ask(subscription("subscribe", it.jid));
-    const rate = await reading(it.onItems);
+    const rate = await measured(() => reading(it.onItems));
     await it.ask(subscription("unsubscribe", it.jid));
     return rate;
   };
-  return await compare({ name, target, subject, bare: bareReader });
+  return await compare({ name, target, rounds: READER_ROUNDS, subject, bare: bareReader });
 }
 
-async function compare({ name, target, subject, bare }: Compared): Promise<boolean> {
+interface Measured {
+  readonly rate: number;
+  /** Of this process, microseconds for each. */
+  readonly processor: number;
+}
+
+async function measured(run: () => Promise<number>): Promise<Measured> {
+  const before = process.cpuUsage();
+  const rate = await run();
+  const { user, system } = process.cpuUsage(before);
+  return { rate, processor: (user + system) / PER_ROUND };
+}
+
+async function compare({ name, target, rounds: count, subject, bare }: Compared): Promise<boolean> {
   await subject();
   await bare();
-  const rounds: { subject: number; bare: number }[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) {
+  const rounds: { readonly subject: Measured; readonly bare: Measured }[] = [];
+  for (let round = 0; round < count; round += 1) {
     // Each goes first in half of the rounds.
     if (round % 2 === 0) rounds.push({ subject: await subject(), bare: await bare() });
     else rounds.push({ bare: await bare(), subject: await subject() });
   }
-  const ratio = median(rounds.map((round) => round.subject / round.bare));
+  const middle = (value: (round: { subject: Measured; bare: Measured }) => number): number =>
+    median(rounds.map(value));
+  const ratio = middle((round) => round.subject.rate / round.bare.rate);
   const isWell = target === undefined || ratio >= target;
   const verdict = target === undefined ? "no target" : `target ≥ ${target}×: ${isWell ? "ok" : "MISSED"}`;
+  const processor = (of: "subject" | "bare"): string => middle((round) => round[of].processor).toFixed(0);
   console.log(
-    `${name.padEnd(24)} ${Math.round(median(rounds.map((round) => round.subject)))}/s, ` +
-      `${ratio.toFixed(2)}× of a bare loop (${Math.round(median(rounds.map((round) => round.bare)))}/s); ${verdict}`,
+    `${name.padEnd(24)} ${Math.round(middle((round) => round.subject.rate))}/s, ` +
+      `${ratio.toFixed(2)}× of a bare loop (${Math.round(middle((round) => round.bare.rate))}/s), ` +
+      `processor time here ${processor("subject")} and ${processor("bare")} µs each; ${verdict}`,
   );
   return isWell;
 }
+
+/** As long as the bridge's own. */
+const GATEWAY = "0123456789abcdef";
+const IQ_ID = "000000000000";
 
 /** The stanzas that the bridge writes, with ids of their own. */
 function stanzas(): () => string {
@@ -112,10 +136,10 @@ function stanzas(): () => string {
     made += 1;
     const id = made.toString(16).padStart(32, "0");
     const message = { ...draft, id, seq: made, publishedAt: 0, origin: "bench" };
-    const payload = itemPayload(message, { gateway: "bare" });
+    const payload = itemPayload(message, { gateway: GATEWAY });
     if (payload === "too-large") throw new Error(payload);
     const iq = publishIq({ pubsub: PUBSUB, node: NODE, item: id }, payload);
-    iq.attrs["id"] = String(made);
+    iq.attrs["id"] = `${IQ_ID}${made.toString(36)}`;
     return iq.toString();
   };
 }
