@@ -30,7 +30,7 @@ export interface FakeConnection {
   isDeaf: boolean;
   /** All that came, as text. */
   received(): string;
-  /** The next element of the client, or `open` where it opens a stream. */
+  /** The next element of the client but its presence, or `open` where it opens a stream. */
   next(): Promise<Element | "open">;
   /** The next element, which must be of this name. */
   element(name: string): Promise<Element>;
@@ -96,7 +96,8 @@ function fakeConnection(socket: Socket): FakeConnection {
     received += text;
     if (text.startsWith("<?xml")) {
       parser = new Parser();
-      parser.on("element", say);
+      // Each new session begins with it.
+      parser.on("element", (each: Element) => each.name === "presence" || say(each));
       parser.on("error", () => undefined);
       say("open");
     }

@@ -235,7 +235,7 @@ const RECEIVING: readonly Metric<Facts>[] = [
   {
     name: "nomq_xmpp_notifications_ignored_total",
     type: "counter",
-    help: "Notifications that are no news: not from the service, of other nodes, evictions, configurations",
+    help: "Notifications that are no news: not from the service, stored while the gateway was away (their items are read), of other nodes, evictions, configurations",
     labels: ["reason"],
     read: maybe(({ receiving }) => receiving, ignoredIn),
   },
@@ -246,9 +246,10 @@ function outcomesIn(receiving: Receiving): readonly Sample[] {
   return byReason({ published, cleared, echo: echoes, duplicate: duplicates, expired, malformed });
 }
 
-function ignoredIn({ otherSource, unwanted, evicted, configurations }: Receiving): readonly Sample[] {
+function ignoredIn({ otherSource, stored, unwanted, evicted, configurations }: Receiving): readonly Sample[] {
   return byReason({
     "other-source": otherSource,
+    stored,
     unwanted,
     evicted,
     configuration: configurations,

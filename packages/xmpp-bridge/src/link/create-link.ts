@@ -9,7 +9,7 @@ import { isFromOf } from "./from.ts";
 import { createHearers } from "./hearers.ts";
 import type { Link, LinkState } from "./link.ts";
 import { LINK_TIMES, type LinkOptions } from "./options.ts";
-import { createAnswering, pingOf } from "./own-iqs.ts";
+import { createAnswering, PRESENCE, pingOf } from "./own-iqs.ts";
 import { patienceAfter } from "./patience.ts";
 import { createRequestDesk } from "./request-desk.ts";
 import { type LinkEffect, type LinkInput, type Phase, step } from "./transition.ts";
@@ -79,6 +79,8 @@ export function createLink(options: LinkOptions): Link {
     session.jid = jid;
     counts[resumed ? "resumptions" : "sessions"] += 1;
     go({ is: "online" });
+    // Servers keep messages for an account that is not available, for ever: they are to hand them over.
+    if (!resumed) stream?.send([PRESENCE]);
     counts.replayed += desk.up(resumed);
     tell({ is: "online", jid, resumed, since: clock.now() });
     desk.pump();

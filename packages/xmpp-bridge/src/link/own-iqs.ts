@@ -60,3 +60,6 @@ function answerOf(iq: Element): string {
     element("error", { type: "cancel" }, [condition]),
   ]).toString();
 }
+
+/** We are there, and take what was kept for us (RFC 6121 section 4.2, XEP-0160). */
+export const PRESENCE: string = element("presence").toString();

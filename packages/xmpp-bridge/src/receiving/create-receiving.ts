@@ -42,10 +42,14 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   const sentItems = createSentItems(port.clock);
   const reading = createReading({ ...options, signal, tally, problems, memories, sentItems });
   const { events, looking, places } = reading;
+  /** The session that was begun last and never resumed: nothing of it can have been kept by a server. */
+  let unbroken: { readonly domain: string } | undefined;
   const endings: (() => void)[] = [];
 
   const onState = (state: LinkState): void => {
-    if (state.is !== "online" || state.resumed) return;
+    if (state.is !== "online") return;
+    unbroken = state.resumed ? undefined : { domain: domainOf(state.jid) };
+    if (state.resumed) return;
     // Before anything of this session is told: what comes waits behind what was missed.
     for (const place of places.all()) {
       place.isSubscribed = false;
@@ -58,6 +62,11 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     const told = readNotification(stanza, options.pubsub);
     if (told.is === "other-source") tally.add("otherSource");
     if (told.is !== "events") return;
+    // What the account's server kept is from before the session: it is read from the nodes, where it has its order.
+    if (unbroken !== undefined && told.keptBy === unbroken.domain) {
+      tally.add("stored", told.events.length);
+      return;
+    }
     for (const event of told.events) {
       const place = places.get(event.node);
       if (event.is === "delete" || event.is === "configuration") events.configured(event.node);
@@ -89,3 +98,5 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     },
   };
 }
+
+const domainOf = (jid: string): string => /^(?:[^@/]*@)?([^/]*)/.exec(jid)?.[1]?.toLowerCase() ?? "";

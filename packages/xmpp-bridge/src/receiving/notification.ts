@@ -21,7 +21,12 @@ export type NodeEvent =
 
 /** What a message is to us. */
 export type Notification =
-  | { readonly is: "events"; readonly events: readonly NodeEvent[] }
+  | {
+      readonly is: "events";
+      readonly events: readonly NodeEvent[];
+      /** Who kept the message before it came here, in lower case; absent: nobody said so. */
+      readonly keptBy?: string;
+    }
   /** Somebody else plays the service: servers hand on such messages with their true sender. */
   | { readonly is: "other-source" }
   | { readonly is: "nothing" };
@@ -33,7 +38,9 @@ export function readNotification(message: Element, service: string): Notificatio
   if (event === undefined) return { is: "nothing" };
   if (message.attrs["from"]?.toLowerCase() !== service.toLowerCase()) return { is: "other-source" };
   const stamp = stampIn(message);
-  return { is: "events", events: event.getChildElements().flatMap((each) => eventsIn(each, stamp)) };
+  const events = event.getChildElements().flatMap((each) => eventsIn(each, stamp));
+  const keptBy = message.getChild("delay", Namespace.delay)?.attrs["from"]?.toLowerCase();
+  return { is: "events", events, ...(keptBy === undefined ? {} : { keptBy }) };
 }
 
 function eventsIn(child: Element, stamp: number | undefined): readonly NodeEvent[] {

@@ -38,6 +38,8 @@ export interface ReceivingCounts {
   readonly expired: number;
   /** Notifications from somebody else than the service. */
   readonly otherSource: number;
+  /** Kept by the account's server while we were away: what they told of is read from the nodes. */
+  readonly stored: number;
   /** Of nodes that are not subscribed. */
   readonly unwanted: number;
   /** Items without or with several payload elements, or with one that cannot be read. */

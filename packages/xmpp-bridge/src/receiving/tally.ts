@@ -24,6 +24,7 @@ export function createTally(): Tally {
     duplicates: 0,
     expired: 0,
     otherSource: 0,
+    stored: 0,
     unwanted: 0,
     malformed: 0,
     gaps: 0,

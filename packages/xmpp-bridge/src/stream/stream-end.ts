@@ -98,6 +98,9 @@ export function saslEnd(failure: Element): StreamEnd {
   };
 }
 
+/** What OpenSSL says where the other end knows not the name asked for, speaks no TLS, or none of ours. */
+const TLS_REFUSED = /^ERR_SSL_.*(?:UNRECOGNIZED_NAME|WRONG_VERSION_NUMBER|PROTOCOL|HANDSHAKE_FAILURE)/;
+
 /** The end that an error of a socket is. */
 export function socketEnd(error: unknown, connected: boolean): StreamEnd {
   const code = codeOf(error);
@@ -105,6 +108,10 @@ export function socketEnd(error: unknown, connected: boolean): StreamEnd {
   if (certificate) {
     const reason = `the server's certificate is not trusted: ${code}`;
     return { is: "refused", reason, condition: "certificate", fatal: true };
+  }
+  if (TLS_REFUSED.test(code)) {
+    const reason = `TLS does not come about: ${code}`;
+    return { is: "refused", reason, condition: "tls", fatal: true };
   }
   return connected
     ? { is: "closed", reason: `the connection broke: ${code}` }

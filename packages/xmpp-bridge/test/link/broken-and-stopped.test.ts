@@ -22,9 +22,9 @@ describe("after a connection that broke", () => {
     await next.open(`<sm ${SM}/>`);
     const resume = await next.element("resume");
     expect(resume.attrs).toMatchObject({ previd: "session-1", h: "1" });
-    // The first arrived, and its answer comes with the resumption; the second did not.
+    // The presence and the first arrived, and its answer comes with the resumption; the second did not.
     next.write(
-      `<resumed ${SM} previd='session-1' h='1'/><iq type='result' id='${ids[0]}' from='localhost'/>`,
+      `<resumed ${SM} previd='session-1' h='2'/><iq type='result' id='${ids[0]}' from='localhost'/>`,
     );
     const iq = await next.element("iq");
     expect(iq.attrs["id"]).toBe(ids[1]);

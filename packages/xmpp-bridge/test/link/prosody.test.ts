@@ -75,6 +75,16 @@ describeWithPeers("with a real Prosody", ["prosody", "openssl"], () => {
     });
   });
 
+  test("a server that knows not the name asked for, and a port without TLS, are fatal and said", async () => {
+    await using named = linked(shared.tlsService, { tls: { ca: shared.ca, servername: "elsewhere.test" } });
+    await using clear = linked(shared.service.replace("xmpp:", "xmpps:"), { tls: { ca: shared.ca } });
+    for (const it of [named, clear])
+      expect(await it.until("waiting")).toMatchObject({
+        fatal: true,
+        reason: expect.stringMatching(/^TLS does not come about: ERR_SSL_/),
+      });
+  });
+
   test("a wrong password, an unknown name and an unknown domain are fatal and said", async () => {
     await using wrong = linked(shared.service, { password: "no" });
     await using unknown = linked(shared.service, { username: "nobody" });

@@ -5,6 +5,15 @@ import { fakeServer, SM } from "../fake-server.ts";
 import { advanceUntil, linked } from "./linked.ts";
 
 describe("while online", () => {
+  test("RFC 6121 section 4.2: each new session says that we are there, so that nothing is kept for us for ever", async () => {
+    await using server = await fakeServer();
+    await using it = linked(server.service);
+    const connection = await server.accept();
+    await connection.login();
+    await it.until("online");
+    await expect.poll(() => connection.received()).toMatch(/<enable [^>]*\/><presence\/>$/);
+  });
+
   test("XEP-0198: answers and messages count, those right behind <enabled/> too", async () => {
     await using server = await fakeServer();
     await using it = linked(server.service);

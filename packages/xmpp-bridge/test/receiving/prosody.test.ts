@@ -195,6 +195,30 @@ describeWithPeers("nodes of a real Prosody become channels", ["prosody"], () => 
     expect(third.receiving.counts()).toMatchObject({ caughtUp: 40, gaps: 1 });
   });
 
+  test("what the server kept for the account meanwhile is taken from it, and is no second message", async () => {
+    const store = createMemoryStore();
+    const form = submission({ max_items: "5", persist_items: "1", notification_type: "normal" });
+    await alice.done(requests.create("t10", form));
+    {
+      await using first = await receivingFrom(server.service, { subscribe: ["t10"], store });
+      await expect.poll(() => first.receiving.counts().subscribed).toBe(1);
+    }
+    // Servers keep messages of this type for accounts that are away (XEP-0160).
+    for (let n = 1; n <= 8; n += 1) await alice.done(publish("t10", `e${n}`, json(String(n))));
+    await using second = await receivingFrom(server.service, { subscribe: ["t10"], store });
+    await expect.poll(() => second.texts()).toEqual(["4", "5", "6", "7", "8"]);
+    await expect.poll(() => second.receiving.counts().stored).toBe(8);
+    await alice.done(publish("t10", "e9", json("9")));
+    await expect.poll(() => second.texts()).toEqual(["4", "5", "6", "7", "8", "9"]);
+    // Nothing is left for whoever comes next.
+    await using next = await client(server.service, "gw", "next");
+    const told: Element[] = [];
+    next.link.onStanza((stanza) => told.push(stanza));
+    void next.link.request(element("presence"), { timeoutMs: 50 });
+    await next.ask(element("iq", { type: "get" }, [element("ping", { xmlns: Namespace.ping })]));
+    expect(told.filter(({ name }) => name === "message")).toEqual([]);
+  });
+
   test("a server killed again and again while somebody publishes: every event comes, once", async () => {
     await using killed = await startProsody({ admins: ["gw@localhost", "alice@localhost"] });
     await using somebody = await client(killed.service);

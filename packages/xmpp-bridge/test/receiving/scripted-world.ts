@@ -35,7 +35,7 @@ export interface Scripted extends AsyncDisposable {
   /** While set, the hub answers nothing. */
   hub: "answers" | "hangs";
   online(resumed: boolean): void;
-  tell(node: string, inside: string, attributes?: string): void;
+  tell(node: string, inside: string, attributes?: string, beside?: string): void;
   release(): void;
 }
 
@@ -119,9 +119,9 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
       state = { is: "online", jid: "gw@h/r", resumed, since: 0 };
       for (const hearer of [...stateHearers]) hearer(state);
     },
-    tell(node, inside, attributes = "") {
+    tell(node, inside, attributes = "", beside = "") {
       const stanza = parsed(
-        `<message from='pubsub.h'${attributes}><event xmlns='${EVENT}'><items node='${node}'>${inside}</items></event></message>`,
+        `<message from='pubsub.h'${attributes}><event xmlns='${EVENT}'><items node='${node}'>${inside}</items></event>${beside}</message>`,
       );
       for (const hearer of [...stanzaHearers]) hearer(stanza);
     },
