@@ -10,7 +10,7 @@ import { Namespace } from "../src/stream/element.ts";
 import { startBridge } from "./bridge-world.ts";
 import { linked } from "./link/linked.ts";
 import { connectClient, type PubsubClient, type SeenItem } from "./pubsub-client.ts";
-import { client, create, idOf, json, ours, publish, receivingFrom } from "./receiving/real-world.ts";
+import { client, create, idOf, json, ours, publish, receivingFrom, requests } from "./receiving/real-world.ts";
 
 const texts = (items: readonly SeenItem[] | undefined): string[] | undefined =>
   items?.map(({ id, text }) => (id === "current" ? `current: ${text}` : text));
@@ -117,6 +117,28 @@ describeWithEjabberd("channels on a real ejabberd", () => {
       expect(await world.outcome({ channel: "large", text: all, qos: 1, retain: true })).toBe("delivered");
       expect((await alice.items("large"))?.[0]?.text === all).toBe(true);
     }
+  });
+
+  test("what it sends to who becomes present, and had kept for the account, is no second message", async () => {
+    const store = createMemoryStore();
+    await using somebody = await client(server.service);
+    // As a node is unless it is set up: the youngest item goes to subscribers that become present.
+    for (const node of ["p1", "p2"]) await somebody.done(requests.create(node));
+    {
+      await using it = await receivingFrom(server.service, { subscribe: ["p1", "p2"], store });
+      await expect.poll(() => it.receiving.counts().subscribed).toBe(2);
+      for (const node of ["p1", "p2"]) await somebody.done(publish(node, "e0", json("0")));
+      await expect.poll(() => it.texts()).toEqual(["0", "0"]);
+    }
+    await somebody.done(publish("p1", "e1", json("1")));
+    await using it = await receivingFrom(server.service, { subscribe: ["p1", "p2"], store });
+    await expect.poll(() => it.texts("p1")).toEqual(["1"]);
+    for (let n = 2; n < 20; n += 1) {
+      await somebody.done(publish("p1", `e${n}`, json(String(n))));
+      await expect.poll(() => it.texts("p1").at(-1)).toBe(String(n));
+    }
+    expect(it.texts("p1")).toEqual(Array.from({ length: 19 }, (_, at) => String(at + 1)));
+    expect(it.texts("p2")).toEqual([]);
   });
 
   test("what was missed while the gateway was down comes once, oldest first; what is gone is a gap", async () => {
