@@ -10,7 +10,16 @@ import { Namespace } from "../src/stream/element.ts";
 import { startBridge } from "./bridge-world.ts";
 import { linked } from "./link/linked.ts";
 import { connectClient, type PubsubClient, type SeenItem } from "./pubsub-client.ts";
-import { client, create, idOf, json, ours, publish, receivingFrom, requests } from "./receiving/real-world.ts";
+import {
+  client,
+  create,
+  idOf,
+  json,
+  ours,
+  publish,
+  receivingFrom,
+  requests,
+} from "./receiving/real-world.ts";
 
 const texts = (items: readonly SeenItem[] | undefined): string[] | undefined =>
   items?.map(({ id, text }) => (id === "current" ? `current: ${text}` : text));

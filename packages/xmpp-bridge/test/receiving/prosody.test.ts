@@ -2,6 +2,7 @@ import { createMemoryStore } from "@nomq/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithPeers } from "../../../../test/peers.ts";
 import { type Prosody, startProsody } from "../../../../test/real/prosody.ts";
+import { submission } from "../../src/nodes/config-form.ts";
 import { element } from "../../src/stream/build.ts";
 import { type Element, Namespace } from "../../src/stream/element.ts";
 import {
@@ -14,6 +15,7 @@ import {
   PUBSUB,
   publish,
   receivingFrom,
+  requests,
   retract,
 } from "./real-world.ts";
 
