@@ -22,7 +22,9 @@ const PAGE = "docs/xmpp.md";
 const block = (language: string): string => blocksIn(PAGE, language)[0]?.text ?? "";
 const commands = blocksIn(PAGE, "console")
   .flatMap(({ text }) => text.trimEnd().split("\n"))
-  .map((line) => line.replace(/^\$ /, ""));
+  .map((line) => line.replace(/^\$ /, ""))
+  // Those of ejabberd are for where one is installed.
+  .filter((line) => /^(?:openssl|prosodyctl) /.test(line));
 // Debian's own: its modules are not seen by others.
 const PYTHON = "/usr/bin/python3";
 
