@@ -50,13 +50,14 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     if (state.is !== "online") return;
     unbroken = state.resumed ? undefined : { domain: domainOf(state.jid) };
     if (state.resumed) return;
+    problems.begin();
+    // Before nodes are caught up with: that waits for what is found in this session.
+    looking.begin(state.jid);
     // Before anything of this session is told: what comes waits behind what was missed.
     for (const place of places.all()) {
       place.isSubscribed = false;
       places.push(place, { is: "catch-up" });
     }
-    problems.begin();
-    looking.begin(state.jid);
   };
   const onStanza = (stanza: Element): void => {
     const told = readNotification(stanza, options.pubsub);

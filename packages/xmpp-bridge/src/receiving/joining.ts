@@ -112,9 +112,9 @@ async function takeMissed(
   options: JoiningOptions & Pick<GoneStateUse, "isSameNode">,
 ): Promise<NoItems | undefined> {
   const kept = await options.stateOf(place.channel);
-  // Seen before, but not last: that was forgotten in a crash.
+  // If it was seen before it was not seen last: that was forgotten in a crash.
   if (current !== undefined && kept !== undefined && !isState(current, kept))
-    place.memory = withCurrent(place.memory, undefined);
+    place.memory = withCurrent(place.memory, { print: "", isOwn: false });
   // The state first: an event of the same time may be an answer to it.
   const failed =
     current === undefined ? await stateGone(place, kept, options) : await takeIn(place, current, options);

@@ -26,6 +26,8 @@ export interface RestartWorld extends AsyncDisposable {
   /** Items that a node keeps. */
   history: number;
   readonly nodes: ReadonlyMap<string, ToyNode>;
+  /** Channels whose states were told to have been pushed out. */
+  readonly evicted: readonly string[];
   create(node: string): void;
   delete(node: string): void;
   publish(node: string, id: string, xml: string): void;
@@ -66,6 +68,7 @@ export async function restartWorld(...names: readonly string[]): Promise<Restart
   let store = createFaultyStore(createMemoryStore({ clock }));
   const nodes = new Map<string, ToyNode>();
   const heard = new Map<string, Message>();
+  const evicted: string[] = [];
   let life: Life;
 
   const tell = (inside: string): void => {
@@ -77,13 +80,13 @@ export async function restartWorld(...names: readonly string[]): Promise<Restart
     tell(`<items node='${node}'><item id='${id}'>${xml}</item></items>`);
   const answer = toyAnswers(nodes, tellItem);
   const start = async (): Promise<void> => {
-    life = await startLife({ clock, store, answer, heard });
+    life = await startLife({ clock, store, answer, heard, evicted });
   };
   for (const name of names) nodes.set(name, { items: new Map(), isSubscribed: false });
   await start();
 
   const world: RestartWorld = {
-    ...{ clock, nodes, history: 1_000, start },
+    ...{ clock, nodes, evicted, history: 1_000, start },
     get store() {
       return store;
     },
@@ -208,12 +211,14 @@ function toyAnswers(
 async function startLife({
   answer,
   clock,
+  evicted,
   heard,
   store,
 }: {
   readonly answer: Answers;
   readonly clock: FakeClock;
   readonly heard: Map<string, Message>;
+  readonly evicted: string[];
   readonly store: FaultyStore;
 }): Promise<Life> {
   const hub = createHub({ store, clock });
@@ -248,6 +253,7 @@ async function startLife({
   } as unknown as Link;
   const receiving = createReceiving({
     ...{ link, port, attachment: "x", pubsub: "pubsub.h", subscribe: ["#"], gateway: "g" },
+    evicted: (channel) => void evicted.push(channel),
   });
   const life: Life = {
     ...{ hub, receiving, isAlive: true, isOnline: false },
@@ -266,6 +272,6 @@ async function startLife({
 }
 
 /** What a gateway writes: an item with a name of its own. */
-export const gatewayXml = (text: string, gateway = "other"): string =>
-  `<text xmlns='urn:nomq:xmpp:0' oid='${text}' gw='${gateway}' qos='2'>${text}</text>`;
+export const gatewayXml = (text: string, gateway = "other", id: string = text): string =>
+  `<text xmlns='urn:nomq:xmpp:0' oid='${id}' gw='${gateway}' qos='2'>${text}</text>`;
 export const foreignXml: (text: string) => string = jsonXml;

@@ -117,3 +117,152 @@ describe("a gateway that is killed at any moment", () => {
     );
   });
 });
+
+describe("what a node held when we came to it", () => {
+  test("is old once it is remembered, and news before that: a kill changes neither", async () => {
+    for (const turns of Array.from({ length: 20 }, (_, n) => n)) {
+      await using it = await restartWorld("n");
+      it.publish("n", "old", foreignXml("0"));
+      it.online();
+      await it.turns(turns);
+      it.crash("out");
+      const wasSubscribed = it.nodes.get("n")?.isSubscribed === true;
+      it.publish("n", "new", foreignXml("1"));
+      await it.start();
+      it.online();
+      await it.rest();
+      expect(it.texts("n").filter((text) => text === "0")).toEqual([]);
+      if (wasSubscribed) expect(it.texts("n")).toEqual(["1"]);
+    }
+  });
+
+  test("a node that cannot be remembered is not subscribed until it can", async () => {
+    await using it = await restartWorld("n");
+    it.store.fail();
+    it.online();
+    await it.clock.advance(1_000);
+    expect(it.nodes.get("n")?.isSubscribed).toBe(false);
+    it.store.heal();
+    await it.clock.advance(15_000);
+    expect(it.nodes.get("n")?.isSubscribed).toBe(true);
+    it.publish("n", "e", foreignXml("1"));
+    await it.rest();
+    expect(it.texts("n")).toEqual(["1"]);
+  });
+
+  test("a node made while we run has nothing that is old, however late it is found", async () => {
+    await using it = await restartWorld("n");
+    it.online();
+    await it.rest();
+    it.create("later");
+    for (const n of ["1", "2"]) it.publish("later", `e${n}`, foreignXml(n));
+    await it.rest();
+    expect(it.texts("later")).toEqual(["1", "2"]);
+  });
+
+  test("a node deleted and made again is new, over a kill too", async () => {
+    await using it = await restartWorld("n");
+    it.online();
+    await it.rest();
+    it.publish("n", "e1", foreignXml("1"));
+    it.publish("n", "current", foreignXml("2"));
+    await it.clock.advance(1_000);
+    it.delete("n");
+    await it.clock.advance(1_000);
+    expect(await it.latest("n")).toBeUndefined();
+    it.create("n");
+    it.publish("n", "e1", foreignXml("1"));
+    it.publish("n", "e2", foreignXml("3"));
+    it.crash("in");
+    await it.start();
+    it.online();
+    await it.rest();
+    expect(it.texts("n")).toEqual(["1", "[2]", "[]", "1", "3"]);
+    expect(it.receiving.counts().gaps).toBe(0);
+  });
+});
+
+describe("a state of ours that a node has no more", () => {
+  /** The gateway's own state lies on the node, and it has seen that. */
+  async function owned(...before: readonly string[]): Promise<RestartWorld> {
+    const it = await restartWorld("n");
+    it.online();
+    await it.rest();
+    for (const text of before) it.publish("n", `e${text}`, foreignXml(text));
+    const value = await it.set("n", "mine");
+    it.publish("n", "current", gatewayXml("mine", "g", value?.id));
+    await it.clock.advance(1_000);
+    it.offline();
+    return it;
+  }
+
+  test("is none any more where somebody took it back while we were away", async () => {
+    for (const before of [[], ["1"]]) {
+      await using it = await owned(...before);
+      it.retract("n", "current");
+      it.publish("n", "e2", foreignXml("2"));
+      if (before.length === 0) it.retract("n", "e2");
+      it.online();
+      await it.rest();
+      expect(await it.latest("n")).toBeUndefined();
+    }
+  });
+
+  test("belongs there where events of others have pushed it out: it is published again", async () => {
+    await using it = await owned("1");
+    it.history = 3;
+    for (const n of ["2", "3", "4"]) it.publish("n", `e${n}`, foreignXml(n));
+    expect(it.nodes.get("n")?.items.has("current")).toBe(false);
+    it.online();
+    await it.rest();
+    expect(await it.latest("n")).toBe("mine");
+    expect(it.evicted).toEqual(["n"]);
+  });
+
+  test("is what the hub says where that has another by now, or the node is another", async () => {
+    await using it = await owned();
+    it.retract("n", "current");
+    await it.set("n", "newer");
+    it.online();
+    await it.rest();
+    expect(await it.latest("n")).toBe("newer");
+    await using lost = await owned();
+    lost.delete("n");
+    lost.create("n");
+    lost.online();
+    await lost.rest();
+    expect(await lost.latest("n")).toBe("mine");
+  });
+});
+
+test("a state that came to its end at the server clears the one before it", async () => {
+  await using it = await restartWorld("n");
+  it.online();
+  await it.rest();
+  it.publish("n", "current", foreignXml("1"));
+  await it.clock.advance(1_000);
+  it.offline();
+  it.publish("n", "current", `<text xmlns='urn:nomq:xmpp:0' exp='${it.clock.now() - 1}'>2</text>`);
+  it.online();
+  await it.rest();
+  expect(await it.latest("n")).toBeUndefined();
+  expect(it.receiving.counts()).toMatchObject({ expired: 1, cleared: 1 });
+});
+
+test("items with ids of any length come once, whatever becomes of the session", async () => {
+  await using it = await restartWorld("n");
+  it.online();
+  await it.rest();
+  const id = "x".repeat(1_000);
+  it.publish("n", `${id}1`, foreignXml("1"));
+  for (let session = 0; session < 3; session += 1) {
+    it.offline();
+    it.online();
+    await it.rest();
+  }
+  it.crash("in");
+  await it.start();
+  it.online();
+  await it.rest();
+  expect(it.texts("n")).toEqual(["1"]);
+});
