@@ -39,7 +39,8 @@ const LIFETIME_MS = 200_000;
 
 interface Open {
   readonly packet: CoapPacket;
-  readonly done: (answer: CoapPacket) => void;
+  /** Who asked; whoever asks again with the same token goes on with the request in both names. */
+  readonly done: ReadonlySet<(answer: CoapPacket) => void>;
   timer?: ReturnType<typeof setTimeout>;
 }
 
@@ -87,14 +88,16 @@ class Line implements CoapLine {
       const key = draft.token.toString("hex");
       const begin = (): void => {
         const packet: CoapPacket = { type: "CON", messageId: this.freeMessageId(), payload, ...draft };
-        const one: Open = { packet, done };
+        const one: Open = { packet, done: new Set([...(this.#end(key)?.done ?? []), done]) };
         this.#open.set(key, one);
         const begunAt = performance.now();
         const repeat = (): void => {
           if (performance.now() - begunAt > LIFETIME_MS) {
-            this.#open.delete(key);
             if (mayRenew) begin();
-            else fail(new CoapSilence(`no answer to ${packet.code} ${packet.messageId}`));
+            else {
+              this.#open.delete(key);
+              fail(new CoapSilence(`no answer to ${packet.code} ${packet.messageId}`));
+            }
             return;
           }
           this.send(packet);
@@ -106,16 +109,23 @@ class Line implements CoapLine {
     });
   }
 
+  /** Sends a request no more. */
+  #end(key: string): Open | undefined {
+    const one = this.#open.get(key);
+    clearTimeout(one?.timer);
+    this.#open.delete(key);
+    return one;
+  }
+
   #take(packet: CoapPacket, port: number): void {
     const { type, code, messageId, token } = packet;
     const one = this.#open.get(token.toString("hex"));
     const isAnswer =
       one !== undefined && /^[245]/.test(code) && (type !== "ACK" || messageId === one.packet.messageId);
     if (isAnswer) {
-      clearTimeout(one.timer);
-      this.#open.delete(token.toString("hex"));
+      this.#end(token.toString("hex"));
       if (type === "CON") this.sendTo(port, emptyOf("ACK", packet));
-      one.done(packet);
+      for (const done of one.done) done(packet);
       return;
     }
     const back = this.#options.take(packet, port);
