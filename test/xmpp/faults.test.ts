@@ -4,19 +4,23 @@ import { readItem } from "../../packages/xmpp-bridge/src/payload/item.ts";
 import { describeWithPeers } from "../peers.ts";
 import type { Book, Letter } from "../trust/book.ts";
 import { unbalanced } from "../trust/checks.ts";
+import { openDwindling } from "../trust/dwindling.ts";
 import { draws, isLong, seedsOf } from "../trust/seed.ts";
 import { cause } from "./fault-causes.ts";
-import { DOWN, type FaultStage, openFaultStage, UP, until } from "./fault-stage.ts";
+import { DOWN, type FaultStage, type Health, openFaultStage, UP, until } from "./fault-stage.ts";
 
 /** Different faults, and for how long they go on. */
 const FAULTS = isLong ? { least: Number.POSITIVE_INFINITY, forMs: 30_000 } : { least: 5, forMs: 0 };
 /** Messages on each channel: of four each way, at least 500. */
 const LEAST = isLong ? 125 : 15;
-/** What a node keeps: outages beyond its history are another test's. */
-const MOST = 240;
+/** Less than a node keeps: outages beyond its history are another test's. */
+const MOST = 160;
 const PACE_MS = isLong ? 300 : 80;
 /** A message is not sent before the fourth before it has been answered; over NoMQ, which keeps no order among those under way, before the last. */
 const windowOf = (channel: string): number => (channel.includes("nomq") ? 1 : 4);
+
+/** Milliseconds in which nothing more arrives: a server on a busy machine writes slowly, but it writes. */
+const PATIENCE_MS = 60_000;
 
 /** Who gets what: at the XMPP server, over NoMQ and over MQTT. */
 const RECEIVERS = { bob: UP, node: DOWN, sub5: DOWN } as const;
@@ -49,6 +53,12 @@ const lacking = (book: Book): readonly string[] =>
     ),
   );
 
+/** Resolves when it is none; rejects when it has not become less for a long time. */
+async function dwindled(book: Book, left: () => number, missing: () => string): Promise<void> {
+  const open = openDwindling();
+  await book.until(() => open.note(left()) === 0, { missing, within: PATIENCE_MS, since: () => open.lessAt });
+}
+
 /** Publishes everywhere while things go wrong; resolves when all of it has arrived, with what went wrong. */
 async function goThrough(stage: FaultStage, seed: number): Promise<readonly string[]> {
   const { book } = stage;
@@ -59,14 +69,11 @@ async function goThrough(stage: FaultStage, seed: number): Promise<readonly stri
   const how = { random: draws(seed, "faults"), ...FAULTS, long: isLong };
   await cause(stage, { ...how, say: (text) => caused.push(text) });
   isOver = true;
-  await book.until(() => book.sent.every(({ is }) => is === "acked"), {
-    missing: () => `acknowledgements after ${caused.join(", ")}`,
-  });
+  const unacked = (): number => book.sent.filter(({ is }) => is !== "acked").length;
+  await dwindled(book, unacked, () => `${unacked()} acknowledgements after ${caused.join(", ")}`);
   await published;
-  await book.until(() => lacking(book).length === 0, {
-    missing: () =>
-      `after ${caused.join(", ")}: ${lacking(book).length}: ${lacking(book).slice(0, 20).join("; ")}`,
-  });
+  const missing = (): string => `${lacking(book).slice(0, 20).join("; ")} after ${caused.join(", ")}`;
+  await dwindled(book, () => lacking(book).length, missing);
   return caused;
 }
 
@@ -94,6 +101,9 @@ async function keptOn({ bob }: FaultStage, node: string): Promise<readonly strin
   );
 }
 
+const isWell = ({ state, reason = "" }: Health["bridges"][string] = { state: "absent" }): boolean =>
+  state === "ready" || reason.startsWith("rate-limited");
+
 describeWithPeers("XMPP with faults", ["prosody", "openssl"], () => {
   test.each(seedsOf(isLong ? [1, 2, 3] : [1]))(
     "through cuts, stalls, silence, resets, refusals, and a server and a gateway that die, nothing is lost, doubled or out of order (seed %i)",
@@ -118,7 +128,8 @@ describeWithPeers("XMPP with faults", ["prosody", "openssl"], () => {
         for (const channel of UP)
           expect([...new Set(await keptOn(stage, channel))]).toEqual(sentOn(book, channel));
 
-        await until(async () => (await stage.health()).bridges["xmpp"]?.state === "ready");
+        // A busy machine may be taken for a server with a limited rate.
+        await until(async () => isWell((await stage.health()).bridges["xmpp"]));
         const { publishing, receiving, messagesRefused, link } = (await stage.health()).xmpp;
         expect({ refused: publishing.refused, messagesRefused }).toEqual({
           refused: {},

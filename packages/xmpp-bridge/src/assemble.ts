@@ -94,6 +94,14 @@ function teller(
   use: AssembleUse,
 ): PublisherEvents {
   const { counters, changed, noService } = use;
+  const refuse = (channel: string, reason: string): void => {
+    const node = nodeOfChannel(channel);
+    // What is wrong with one message says nothing of its node.
+    const isOfNode = !reason.startsWith("poison") && reason !== "too-large";
+    if (isOfNode && refusing.refused(node, reason))
+      log.warn("the XMPP service refuses what is published on a node", { node: node.slice(0, 300), reason });
+    changed();
+  };
   return {
     noService,
     taken({ channel, retain }) {
@@ -103,10 +111,7 @@ function teller(
     },
     refused(channel, reason) {
       counters.add("refused", reason);
-      // What is wrong with one message says nothing of its node.
-      if (!reason.startsWith("poison") && reason !== "too-large")
-        refusing.refused(nodeOfChannel(channel), reason);
-      changed();
+      refuse(channel, reason);
     },
     poison: ({ id, channel, origin }: Message, reason) =>
       log.error("the XMPP stream died of a message, twice: it is not sent again", {
@@ -114,7 +119,10 @@ function teller(
         channel: channel.slice(0, 300),
       }),
     again: (reason) => counters.add("again", reason),
-    unheard: (reason) => counters.add("unheard", reason),
+    unheard(channel, reason, isRefused) {
+      counters.add("unheard", reason);
+      if (isRefused) refuse(channel, reason);
+    },
     unchanged: () => counters.count("unchanged"),
     renewed: () => counters.count("renewed"),
   };

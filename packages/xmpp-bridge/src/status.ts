@@ -28,13 +28,19 @@ export function statusOf(parts: StatusParts): StatusNow {
     case "asking":
       return { state: "reconnecting", reason: `asking ${pubsub}` };
     case "absent":
-      return { state: "degraded", reason: `pubsub service ${pubsub}: ${state.reason}` };
+      return { state: "degraded", reason: `pubsub service ${pubsub}: ${absence(state.reason)}` };
     case "there": {
       const [reason] = problems(parts);
       return reason === undefined ? { state: "ready" } : { state: "degraded", reason };
     }
   }
 }
+
+/** Servers answer for a host that they do not know in many words: `not-allowed` is one. */
+export const absence = (reason: string): string =>
+  reason === "no-pubsub-there"
+    ? "no-pubsub-there (it answers, and is no pubsub service: correct xmpp.pubsub)"
+    : `${reason} (nobody there serves pubsub to this account: correct xmpp.pubsub, or start it)`;
 
 function offline(service: string, link: Exclude<LinkState, { readonly is: "online" }>): StatusNow {
   switch (link.is) {

@@ -76,7 +76,7 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
     const parts = await assemble(port, { settings, counters, changed: say, noService });
     const { link, nodes } = parts;
     const watch = createServiceWatch({ link, nodes, clock: port.clock, changed: moved, returned });
-    attached = { ...parts, watch, record: createServiceRecords(port.sessionLog, settings) };
+    attached = { ...parts, watch, record: createServiceRecords(port, settings) };
     counted = attached;
     stopping = undefined;
   };

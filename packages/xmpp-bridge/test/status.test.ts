@@ -25,7 +25,7 @@ test.each<[string, Partial<StatusParts>, string, string | undefined]>([
     "no pubsub service is there",
     { state: { is: "absent", reason: "remote-server-not-found" } },
     "degraded",
-    "pubsub service pubsub.example.org: remote-server-not-found",
+    "pubsub service pubsub.example.org: remote-server-not-found (nobody there serves pubsub to this account: correct xmpp.pubsub, or start it)",
   ],
   [
     "nodes are forbidden",

@@ -3,6 +3,7 @@ import { connectAsync } from "mqtt";
 import { expect, test } from "vitest";
 import { describeWithPeers } from "../../../../test/peers.ts";
 import { type Prosody, type ProsodySetup, startProsody } from "../../../../test/real/prosody.ts";
+import { requestsTo } from "../../../xmpp-bridge/src/nodes/pubsub-request.ts";
 import { itemPayload } from "../../../xmpp-bridge/src/payload/item.ts";
 import type { Element } from "../../../xmpp-bridge/src/stream/element.ts";
 import { connectClient } from "../../../xmpp-bridge/test/pubsub-client.ts";
@@ -200,6 +201,49 @@ describeWithPeers("what is wrong stands in /healthz", ["prosody", "openssl"], ()
   test("no pubsub service", async () => {
     await using prosody = await startProsody({ pubsub: false });
     await reasonOf(xmpp(prosody), (text) => /^degraded: pubsub service pubsub\.localhost: /.test(text));
+  });
+
+  test.each(["nowhere.localhost", "localhost"])("a pubsub service that is none: %s", async (pubsub) => {
+    await using prosody = await startProsody({ memory: true });
+    await reasonOf(
+      xmpp(prosody, { pubsub }),
+      (text) =>
+        text.startsWith(`degraded: pubsub service ${pubsub}: `) && text.includes("correct xmpp.pubsub"),
+    );
+  });
+
+  test("a certificate that nobody vouches for, and one of another name", async () => {
+    await using prosody = await startProsody({ memory: true, tls: true, certificateFor: "elsewhere" });
+    using folder = testFolder();
+    const ca = folder.file("ca.pem", prosody.ca);
+    for (const [tls, code] of [
+      [{ required: true }, "DEPTH_ZERO_SELF_SIGNED_CERT"],
+      [{ required: true, ca }, "ERR_TLS_CERT_ALTNAME_INVALID"],
+    ] as const)
+      await reasonOf(
+        xmpp(prosody, { tls }),
+        (text) =>
+          text.endsWith(`the server's certificate is not trusted: ${code}`) && text.startsWith("degraded: "),
+      );
+  });
+
+  test("a node of somebody else's that takes nothing from us, until its owner lets us, also at QoS 0", async () => {
+    await using prosody = await startProsody({ memory: true, admins: ["alice@localhost"] });
+    await using alice = await connectClient(prosody, "alice");
+    await alice.create("house/temp");
+    await using it = await served(`${BARE}${xmpp(prosody)}`);
+    const state = (): unknown => it.gateway.health().bridges["xmpp"];
+    await expect.poll(state).toMatchObject({ state: "ready" });
+    for (const qos of [1, 0] as const) {
+      await it.client.publish({ channel: "house/temp", payload: "21", qos });
+      await expect.poll(state).toMatchObject({ state: "degraded", reason: 'node "house/temp": forbidden' });
+    }
+    await expect.poll(() => it.gateway.health().xmpp?.publishing.unheard).toEqual({ forbidden: 1 });
+    expect(state()).toMatchObject({ state: "degraded" });
+    const publisher = { jid: "gw@localhost", affiliation: "publisher" } as const;
+    await alice.ask(requestsTo(prosody.pubsub).affiliate("house/temp", [publisher]));
+    await it.client.publish({ channel: "house/temp", payload: "22", qos: 1 });
+    await expect.poll(state).toMatchObject({ state: "ready" });
   });
 
   test("no STARTTLS where TLS is required", async () => {

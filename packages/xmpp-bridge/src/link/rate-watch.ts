@@ -12,7 +12,7 @@ export interface RateWatch {
   /** The connection broke: what was counted says nothing any more, and limits may have been lifted meanwhile. */
   reset(): void;
   /** The rate of this connection, where it was too slow. */
-  found(): SlowAnswers | undefined;
+  found(now: number): SlowAnswers | undefined;
 }
 
 /** So long it must go on, milliseconds: servers let bursts through. */
@@ -21,38 +21,48 @@ const SUSTAINED_MS = 10_000;
 /** Servers without a limit answer some hundred times a second and more; packaged limits let 23 and 45 through. */
 const SLOW_PER_SECOND = 80;
 
+/** So long after it was last busy, milliseconds, nobody waits for a server any more. */
+const FORGOTTEN_MS = 60_000;
+
 /** Watches one link, over all of its sessions. */
 export function createRateWatch(): RateWatch {
   let since: number | undefined;
   let answers = 0;
   let total = 0;
-  let found: SlowAnswers | undefined;
+  let slow: SlowAnswers | undefined;
+  let isTold = false;
+  let busyAt = Number.NEGATIVE_INFINITY;
+  const begin = (at: number | undefined): void => {
+    since = at;
+    answers = 0;
+    total = 0;
+  };
   return {
     answered(now, bytes, busy) {
-      if (found !== undefined) return undefined;
+      if (busy) busyAt = now;
       if (!busy || since === undefined) {
-        since = busy ? now : undefined;
-        answers = 0;
-        total = 0;
+        begin(busy ? now : undefined);
         return undefined;
       }
       answers += 1;
       total += bytes;
       const seconds = (now - since) / 1000;
       if (seconds * 1000 < SUSTAINED_MS) return undefined;
-      if (answers / seconds < SLOW_PER_SECOND) {
-        found = {
-          answersPerSecond: Math.round(answers / seconds),
-          bytesPerSecond: Math.round(total / seconds),
-        };
-      }
-      since = undefined;
-      return found;
+      const perSecond = {
+        answersPerSecond: Math.round(answers / seconds),
+        bytesPerSecond: Math.round(total / seconds),
+      };
+      slow = answers / seconds < SLOW_PER_SECOND ? perSecond : undefined;
+      begin(now);
+      const isNews = slow !== undefined && !isTold;
+      isTold ||= isNews;
+      return isNews ? slow : undefined;
     },
-    reset: () => {
-      since = undefined;
-      found = undefined;
+    reset() {
+      begin(undefined);
+      slow = undefined;
+      isTold = false;
     },
-    found: () => found,
+    found: (now) => (now - busyAt < FORGOTTEN_MS ? slow : undefined),
   };
 }

@@ -138,7 +138,7 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
     },
     counts: () => {
       const { unanswered, poisoned, open, waiting } = requests.counts;
-      const slow = rate.found();
+      const slow = rate.found(clock.monotonic());
       return { unanswered, poisoned, open, waiting, ...(slow === undefined ? {} : { slow }) };
     },
   };

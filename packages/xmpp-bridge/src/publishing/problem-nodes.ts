@@ -3,7 +3,8 @@ import type { NodeProblem } from "../nodes/nodes.ts";
 
 /** Nodes whose items the service refuses, until it takes one. */
 export interface ProblemNodes {
-  refused(node: string, reason: string): void;
+  /** Whether that is news; beyond as many as are listed nothing is. */
+  refused(node: string, reason: string): boolean;
   /** Whether that has mended it. */
   taken(node: string): boolean;
   list(): readonly NodeProblem[];
@@ -16,10 +17,12 @@ export function createProblemNodes(now: () => number): ProblemNodes {
   const nodes = new AgedMap<string, NodeProblem>();
   return {
     refused(node, reason) {
-      if (nodes.get(node)?.reason === reason) return;
+      if (nodes.get(node)?.reason === reason) return false;
       const oldest = nodes.oldest();
-      if (nodes.size >= MOST && oldest !== undefined) nodes.delete(oldest);
+      const isFull = nodes.size >= MOST;
+      if (isFull && oldest !== undefined) nodes.delete(oldest);
       nodes.set(node, { node, reason, since: now() });
+      return !isFull;
     },
     taken: (node) => nodes.delete(node),
     list: () => [...nodes.values()],

@@ -36,9 +36,10 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
     void link.request(iq).then((answer) => {
       unawaited -= 1;
       const verdict = verdictOf(answer);
-      if (verdict.is !== "done") ends.unheard(sending, verdict);
+      if (verdict.is === "done") tell.taken(sending.message);
+      else ends.unheard(sending, verdict);
     });
-    ends.taken(sending, item);
+    ends.done(sending, item);
   };
   const publishAwaited = (sending: Sending, iq: Element, item: NodeItem & { undo: () => void }): void => {
     const { call, message } = sending;

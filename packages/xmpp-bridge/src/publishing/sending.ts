@@ -17,8 +17,8 @@ export interface PublisherEvents {
   refused(channel: string, reason: string): void;
   /** The stream died of an item, twice. */
   poison(message: Message, reason: string): void;
-  /** A message that nobody waits for (QoS 0) was not taken. */
-  unheard(reason: string): void;
+  /** A message that nobody waits for (QoS 0) was not taken; refused: nor would another be. */
+  unheard(channel: string, reason: string, isRefused: boolean): void;
   /** A message comes again, for this reason. */
   again(reason: string): void;
   /** State was not sent again: it lies there already. */
@@ -55,6 +55,8 @@ export interface Sending extends Delivery {
 export interface Endings {
   /** The service has it; what must be known of its expiry is written down in the same commit. */
   taken(sending: Sending, item: NodeItem): void;
+  /** As far as the hub is concerned: whether the service has it shows later, or never. */
+  done(sending: Sending, item: NodeItem): void;
   /** What to do about a request that was not done. */
   failed(sending: Sending, verdict: Exclude<Verdict, { readonly is: "done" }>): void;
   /** It comes again, and with it all that is open in its lane. */
@@ -87,12 +89,16 @@ export function createEndings(use: PublisherUse, failAll: (reason: string) => vo
     tell.refused(message.channel, reason);
     call.settle({ is: "refused", reason });
   };
+  const done = ({ call }: Sending, item: NodeItem): void => {
+    const state = expiries.changes(item);
+    call.settle(state.length === 0 ? { is: "delivered" } : { is: "delivered", state });
+  };
   return {
     again,
-    taken({ message, call }, item) {
-      tell.taken(message);
-      const state = expiries.changes(item);
-      call.settle(state.length === 0 ? { is: "delivered" } : { is: "delivered", state });
+    done,
+    taken(sending, item) {
+      tell.taken(sending.message);
+      done(sending, item);
     },
     failed(sending, verdict) {
       const { message, attempt } = sending;
@@ -114,7 +120,11 @@ export function createEndings(use: PublisherUse, failAll: (reason: string) => vo
       }
     },
     unheard({ message }, verdict) {
-      tell.unheard("reason" in verdict ? verdict.reason : "item-not-found");
+      tell.unheard(
+        message.channel,
+        "reason" in verdict ? verdict.reason : "item-not-found",
+        verdict.is === "refused",
+      );
       if (verdict.is === "missing") forget(message.channel);
       if (verdict.is === "no-service") noService(verdict.reason);
     },

@@ -164,7 +164,7 @@ describe("outcomes", () => {
     world.toy.fate = () => "forbidden";
     world.toy.answer();
     await world.clock.advance(0);
-    expect(world.told).toEqual(["unheard forbidden"]);
+    expect(world.told).toEqual(["unheard a forbidden, refused"]);
   });
 
   test("at QoS 0 at most 32 are under way of which nobody waits for the answer", async () => {

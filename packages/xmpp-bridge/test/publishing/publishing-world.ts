@@ -58,7 +58,8 @@ export async function startPublishing(setup: WorldSetup = {}): Promise<Publishin
       taken: () => undefined,
       refused: (channel, reason) => tell(`refused ${channel} ${reason}`),
       poison: ({ channel }, reason) => tell(`poison ${channel} ${reason}`),
-      unheard: (reason) => tell(`unheard ${reason}`),
+      unheard: (channel, reason, isRefused) =>
+        tell(`unheard ${channel} ${reason}${isRefused ? ", refused" : ""}`),
       again: () => undefined,
       unchanged: () => tell("unchanged"),
       renewed: () => tell("renewed"),
