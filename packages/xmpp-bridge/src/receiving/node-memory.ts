@@ -116,10 +116,13 @@ export function missedOf<Item extends Listed>(memory: NodeMemory, listed: readon
     return seen !== undefined && (print === undefined || isSamePrint(print, seen));
   };
   const last = listed.findLastIndex(isSeen);
+  const isKnown = ({ id }: Item): boolean =>
+    isRemembered(memory, id) || memory.marked?.has(shortOf(id)) === true;
+  const hasSeen = memory.events.size > 0 || (memory.marked?.size ?? 0) > 0;
   const isChanged = (item: Item): boolean => isRemembered(memory, item.id) && !isSeen(item);
   return {
     items: listed.filter((item, at) => at > last || isChanged(item)),
-    isGap: memory.events.size > 0 && listed.length > 0 && !listed.some(({ id }) => isRemembered(memory, id)),
+    isGap: hasSeen && listed.length > 0 && !listed.some(isKnown),
   };
 }
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { shortOf } from "../../src/receiving/marks.ts";
 import {
   MOST_REMEMBERED,
   missedOf,
@@ -50,6 +51,17 @@ describe("what was missed of a node", () => {
       ),
       { numRuns },
     );
+  });
+
+  test("what only marks tell of, after a kill, is something seen: all of it gone is a gap, any of it there is none", () => {
+    const marked = (ids: readonly string[]): NodeMemory["marked"] =>
+      new Map(ids.map((id) => [shortOf(id), `p${id}`]));
+    const first: NodeMemory = { ...empty, marked: marked(["e0", "e1"]) };
+    expect(missedOf(first, listed(["e5", "e6"])).isGap).toBe(true);
+    expect(missedOf(first, listed(["e1", "e2"])).isGap).toBe(false);
+    const later: NodeMemory = { ...seen(["e0"]), marked: marked(["e1"]) };
+    expect(missedOf(later, listed(["e1", "e2"])).isGap).toBe(false);
+    expect(missedOf(later, listed(["e2", "e3"])).isGap).toBe(true);
   });
 
   test("an item that was overwritten is new, wherever the server puts it", () => {
