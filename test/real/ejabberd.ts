@@ -55,6 +55,7 @@ process.once("exit", () => {
 /** Says that everything is there: what ejabberd logs says so before its users are. */
 const READY = "nomq-ejabberd-ready";
 
+/** It ends with its standard input: whoever started it and was killed leaves nothing behind. */
 async function launch({ folder }: EjabberdPlace, { users = USERS }: EjabberdSetup): Promise<ChildProcess> {
   const spool = join(folder, "spool");
   mkdirSync(spool, { recursive: true });
@@ -62,12 +63,13 @@ async function launch({ folder }: EjabberdPlace, { users = USERS }: EjabberdSetu
     const [user = "", host = ""] = jid.split("@");
     return `ejabberd_auth:try_register(${binary(user)}, ${binary(host)}, ${binary(password)})`;
   });
-  const boot = `case application:ensure_all_started(ejabberd) of
+  const boot = `spawn(fun() -> io:get_line(""), halt(0, [{flush, false}]) end),
+    case application:ensure_all_started(ejabberd) of
     {ok, _} -> ${[...registered, `io:format("${READY}~n")`].join(", ")};
     Other -> io:format("~p~n", [Other]), halt(1) end.`;
-  const flags = ["-noinput", "+S", "2:2", "+sbwt", "none", "-mnesia", "dir", `"${spool}"`];
+  const flags = ["-noshell", "+S", "2:2", "+sbwt", "none", "-mnesia", "dir", `"${spool}"`];
   const child = spawn("erl", [...flags, "-ejabberd", "log_rotate_count", "0", "-eval", boot], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     cwd: folder,
     env: {
       ...process.env,
