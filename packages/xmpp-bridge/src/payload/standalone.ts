@@ -1,4 +1,5 @@
-import type { Element } from "../stream/element.ts";
+import { type Element, Namespace } from "../stream/element.ts";
+import { LEFT_OUT } from "../stream/kept-text.ts";
 
 /** Deeper is hostile: writing an element takes a stack frame for each level. */
 const MOST_LEVELS = 256;
@@ -30,7 +31,7 @@ export function standalone(payload: Element): string | undefined {
   }
 }
 
-/** Every prefix used by the element, its attributes and what is in it; undefined: too deep. */
+/** Every prefix used by the element, its attributes and what is in it; undefined: too deep, or not all there. */
 function prefixesIn(top: Element): ReadonlySet<string> | undefined {
   const prefixes = new Set<string>();
   const learn = (name: string): void => {
@@ -41,6 +42,7 @@ function prefixesIn(top: Element): ReadonlySet<string> | undefined {
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth === MOST_LEVELS) return undefined;
     for (const each of level) {
+      if (each.name === LEFT_OUT && each.getNS() === Namespace.nomq) return undefined;
       learn(each.name);
       for (const name of Object.keys(each.attrs)) learn(name);
     }

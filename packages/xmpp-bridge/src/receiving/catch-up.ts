@@ -19,8 +19,8 @@ export interface CaughtUp {
   readonly events: Missed<NodeItem>;
 }
 
-/** Read first, and at a time: sixteen of the largest make 3 MB of stanza, all of a history might end the stream. */
-const PAGE = 16;
+/** Read first, and at a time: ten of the largest, every letter of them escaped, are no more than a stanza may have. */
+const PAGE = 10;
 /** More of a history is not read. */
 const MOST_ITEMS = 10_000;
 

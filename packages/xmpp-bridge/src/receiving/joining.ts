@@ -2,6 +2,7 @@ import type { Clock } from "@nomq/core";
 import type { Asking } from "../nodes/listing.ts";
 import { readItem } from "../payload/item.ts";
 import { type CaughtUp, type NoItems, readMissed } from "./catch-up.ts";
+import type { Gate } from "./gate.ts";
 import { type GoneStateUse, ownStateGone } from "./gone-state.ts";
 import { pause } from "./inflow.ts";
 import type { Intake } from "./intake.ts";
@@ -20,6 +21,10 @@ export interface JoiningOptions {
   readonly signal: AbortSignal;
   latest: GoneStateUse["latest"];
   readonly stateOf: KeptState;
+  /** Each attempt goes through it: who waits for the next one keeps no place. */
+  readonly gate: Gate;
+  /** An attempt came to nothing, not for the first time. */
+  troubled(node: string, reason: string): void;
   /** Our full JID. */
   jid(): string;
   /** Resolves when what was remembered of nodes so far lasts. */
@@ -43,9 +48,9 @@ const LONGEST_DELAY_MS = 15_000;
 
 /** Subscribes to a node where that is needed, and takes in what was missed of it. What is told meanwhile waits. */
 export async function joinNode(place: Place, options: JoiningOptions): Promise<Joined> {
-  const { clock, signal } = options;
+  const { clock, gate, signal } = options;
   for (let delay = FIRST_DELAY_MS; !signal.aborted; delay = Math.min(2 * delay, LONGEST_DELAY_MS)) {
-    const answer = await (place.isNew ? joinNew(place, options) : rejoin(place, options));
+    const answer = await gate.run(() => (place.isNew ? joinNew(place, options) : rejoin(place, options)));
     if (answer === undefined) return { is: "joined" };
     if (answer.is === "aborted") return { is: "stopped" };
     if (answer.is === "poison") return { is: "refused", reason: answer.reason };
@@ -53,6 +58,8 @@ export async function joinNode(place: Place, options: JoiningOptions): Promise<J
       if (answer.condition === "item-not-found") return { is: "gone" };
       return { is: "refused", reason: answer.condition };
     }
+    if (delay > FIRST_DELAY_MS)
+      options.troubled(place.node, answer.is === "error" ? answer.condition : answer.is);
     await pause(clock, delay, signal);
   }
   return { is: "stopped" };

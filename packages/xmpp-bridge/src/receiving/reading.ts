@@ -4,7 +4,7 @@ import type { Asking } from "../nodes/listing.ts";
 import { requestsTo } from "../nodes/pubsub-request.ts";
 import type { ReceivingOptions } from "./create-receiving.ts";
 import { createEvents, type Events } from "./events.ts";
-import { createGate } from "./gate.ts";
+import { createGate, type Gate } from "./gate.ts";
 import { createInflow } from "./inflow.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { joinNode } from "./joining.ts";
@@ -49,6 +49,7 @@ interface Parts extends ReadingOptions {
   readonly places: Places;
   readonly looking: Looking;
   readonly stateOf: KeptState;
+  readonly gate: Gate;
 }
 
 /** Makes it; asks nobody yet. */
@@ -65,10 +66,9 @@ export function createReading(options: ReadingOptions): Reading {
     now: () => port.clock.now(),
   });
   const events = createEvents({ ...options, asking, intake });
-  const gate = createGate(CAUGHT_UP_AT_ONCE);
   const work = async (place: Place, next: Work): Promise<void> => {
     try {
-      if (next.is === "catch-up") await gate.run(() => join(parts, place));
+      if (next.is === "catch-up") await join(parts, place);
       else if (next.is === "gone") await leave(parts, place);
       else if ((await events.take(place, next.event, next.mayRepeat)) === "gone") await leave(parts, place);
     } catch (error) {
@@ -84,7 +84,8 @@ export function createReading(options: ReadingOptions): Reading {
     found: (now, before) => arrange(parts, now, before),
   });
   const stateOf = keptStateOf(port, options.attachment);
-  const parts: Parts = { ...options, stateOf, asking, intake, seen, places, looking };
+  const gate = createGate(CAUGHT_UP_AT_ONCE);
+  const parts: Parts = { ...options, stateOf, asking, gate, intake, seen, places, looking };
   return {
     ...{ events, looking, places },
     async restore() {
@@ -151,7 +152,7 @@ async function join(parts: Parts, place: Place): Promise<void> {
   }
   await place.inflow.rest();
   const joined = await joinNode(place, {
-    stateOf: parts.stateOf,
+    ...{ stateOf: parts.stateOf, gate: parts.gate, troubled: problems.tell },
     ...{ asking: parts.asking, clock: port.clock, gateway: parts.gateway, intake, signal },
     jid: looking.jid,
     latest: (channel) => port.latest(channel, "*"),

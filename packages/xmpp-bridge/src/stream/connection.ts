@@ -1,6 +1,7 @@
 import type { Element } from "./element.ts";
-import { createIncoming, type Incoming, type IncomingLimits } from "./incoming.ts";
+import { createIncoming, type Incoming } from "./incoming.ts";
 import { IncomingError } from "./incoming-error.ts";
+import type { IncomingLimits } from "./kept-text.ts";
 import { type StreamEnd, socketEnd, streamErrorEnd } from "./stream-end.ts";
 import { createClient, createTlsSocket, type Socket, type TlsOptions, type XmppClient } from "./xmpp-js.ts";
 

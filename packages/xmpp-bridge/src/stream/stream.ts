@@ -1,7 +1,7 @@
 import { type CancelTimer, codeOf } from "@nomq/core";
 import { type Connection, createConnection } from "./connection.ts";
 import type { Element } from "./element.ts";
-import type { IncomingLimits } from "./incoming.ts";
+import type { IncomingLimits } from "./kept-text.ts";
 import { type Identity, negotiate } from "./negotiate.ts";
 import { createSession, type Session, type SessionUse } from "./session.ts";
 import { type StreamEnd, StreamFailure } from "./stream-end.ts";

@@ -1,27 +1,14 @@
 import { IncomingError } from "./incoming-error.ts";
+import { createKept, type IncomingLimits, type Scanned } from "./kept-text.ts";
 
-/** Deeper elements are hostile: what walks them takes a stack frame for each level. */
-const MOST_LEVELS = 128;
-/** Attributes of one element. */
-const MOST_ATTRIBUTES = 1_000;
-/** Elements, attributes and sections of one stanza, each of which becomes an object of many times its length. */
-const MOST_PARTS = 500_000;
 /** Longest XML declaration. */
 const MOST_DECLARATION = 200;
-
-/** How far a chunk of a stream was read. */
-export interface Scanned {
-  /** Behind the last whole tag of this chunk; 0: none ends in it. */
-  readonly cut: number;
-  /** Behind the last element that ended on the top level; undefined: none did. */
-  readonly ended: number | undefined;
-}
-
 /**
  * Reads the tags of one stream ahead of its parser, in one pass however chunks are cut. The parser is lax, and looks for
  * the end of what it is in from every character of it: it gets whole tags only, and none that it would read otherwise
  * than they are written. Throws an {@link IncomingError} where RFC 6120 sections 11.1 and 11.3 forbid what comes: comments,
  * processing instructions, document types, XML that is not well-formed; and for more of it than a stanza may have.
+ * Anybody may publish items: what is too deep, too wide or too long in one is left out of it, and ends no stream.
  */
 export interface TagScan {
   scan(text: string): Scanned;
@@ -58,61 +45,47 @@ const DECLARATION = /^xml[\t\n\r ][^<>?]*\?$/;
 const NO_CHARACTER = /(?![\t\n\r\u007f-\u009f])[\p{Cc}\ufffe\uffff]/u;
 
 /** Begins before a stream; `top`: the level that stanzas stand on, 1 inside of a stream element, 0 where none is around. */
-export function createTagScan(top: 0 | 1): TagScan {
+export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
   let state: State = "text";
   let level = 0;
   let attributes = 0;
-  let parts = 0;
   let quote = "";
   /** Of the mark of a section, or of its end. */
   let matched = 0;
   let declaration = "";
   let isDeclared = false;
-  let cut = 0;
-  let ended: number | undefined;
+  let endName = "";
+  const kept = createKept(top, limits);
 
-  const count = (): void => {
-    parts += 1;
-    if (parts > MOST_PARTS) throw tooLarge(`a stanza of more than ${MOST_PARTS} elements and attributes`);
+  const begin = (text: string, at: number, next: "name" | "attribute" | "end-name"): number => {
+    if (!NAME_FIRST.test(text[at] ?? "")) throw malformed();
+    if (next === "end-name") endName = text[at] ?? "";
+    else kept.count(level);
+    state = next;
+    return at + 1;
   };
-  const tagEnded = (at: number): number => {
+  const started = (text: string, at: number, isEmpty: boolean): number => {
     state = "text";
-    cut = at + 1;
-    return cut;
+    kept.started(text, { at, level: level + 1, isEmpty, attributes });
+    if (!isEmpty) level += 1;
+    return at + 1;
   };
-  const elementEnded = (at: number): number => {
-    if (level < 0) throw malformed();
-    if (level <= top) {
-      ended = at + 1;
-      parts = 0;
-    }
-    return tagEnded(at);
-  };
-  const opened = (at: number): number => {
-    level += 1;
-    if (level > MOST_LEVELS) throw tooLarge(`elements ${level} levels deep`);
-    return tagEnded(at);
-  };
-  const closed = (at: number): number => {
+  const closed = (text: string, at: number): number => {
     level -= 1;
-    return elementEnded(at);
+    if (level < 0) throw malformed();
+    state = "text";
+    kept.closed(text, { at, level, name: endName });
+    return at + 1;
   };
   /** What may stand behind a name or a value in a start tag. */
   const goOn = (text: string, at: number): number => {
     const next = text[at];
-    if (next === ">") return opened(at);
+    if (next === ">") return started(text, at, false);
     if (next === "/") state = "slash";
     else if (isBlank(next)) state = "blank";
     else throw malformed();
     return at + 1;
   };
-  const begin = (text: string, at: number, next: "name" | "attribute" | "end-name"): number => {
-    if (!NAME_FIRST.test(text[at] ?? "")) throw malformed();
-    count();
-    state = next;
-    return at + 1;
-  };
-
   const steps: Readonly<Record<State, (text: string, at: number) => number>> = {
     text(text, at) {
       const next = text.indexOf("<", at);
@@ -134,7 +107,7 @@ export function createTagScan(top: 0 | 1): TagScan {
       if (text[at] !== SECTION[matched]) throw malformed();
       matched += 1;
       if (matched === SECTION.length) {
-        count();
+        kept.count(level);
         state = "section";
         matched = 0;
       }
@@ -171,8 +144,6 @@ export function createTagScan(top: 0 | 1): TagScan {
       if (next === undefined) return end;
       if (next === ">" || next === "/") return goOn(text, end);
       attributes += 1;
-      if (attributes > MOST_ATTRIBUTES)
-        throw tooLarge(`an element of more than ${MOST_ATTRIBUTES} attributes`);
       return begin(text, end, "attribute");
     },
     attribute(text, at) {
@@ -206,12 +177,12 @@ export function createTagScan(top: 0 | 1): TagScan {
     behind: goOn,
     slash(text, at) {
       if (text[at] !== ">") throw malformed();
-      if (level >= MOST_LEVELS) throw tooLarge(`elements ${level + 1} levels deep`);
-      return elementEnded(at);
+      return started(text, at, true);
     },
     "end-first": (text, at) => begin(text, at, "end-name"),
     "end-name"(text, at) {
       const end = past(NAME_REST, text, at);
+      endName += text.slice(at, end);
       if (end < text.length) state = "end-blank";
       return end;
     },
@@ -219,17 +190,15 @@ export function createTagScan(top: 0 | 1): TagScan {
       const end = past(BLANKS, text, at);
       if (end === text.length) return end;
       if (text[end] !== ">") throw malformed();
-      return closed(end);
+      return closed(text, end);
     },
   };
 
   return {
     scan(text) {
       if (NO_CHARACTER.test(text)) throw new IncomingError("malformed", "characters that XML cannot hold");
-      cut = 0;
-      ended = undefined;
       for (let at = 0; at < text.length; ) at = steps[state](text, at);
-      return { cut, ended };
+      return kept.end(text, { level, mayDrop: state !== "open" && !state.startsWith("end") });
     },
     get level() {
       return level;
@@ -250,4 +219,3 @@ function past(what: RegExp, text: string, at: number): number {
 }
 
 const malformed = (): IncomingError => new IncomingError("malformed", "XML that is not well-formed");
-const tooLarge = (text: string): IncomingError => new IncomingError("too-large", text);

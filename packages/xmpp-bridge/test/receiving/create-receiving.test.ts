@@ -187,3 +187,18 @@ test("large items that wait for a slow hub are bounded by what they hold, and re
   const seen = it.texts.map((text) => Number(/^"(\d+)x/.exec(text)?.[1]));
   expect(seen.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 60 }, (_, at) => at + 1));
 });
+
+test("nodes whose items the service cannot tell do not keep others from being read, and are said", async () => {
+  const mute = Array.from({ length: 12 }, (_, at) => `mute${at}`);
+  await using it = await scripted(...mute, "n");
+  for (const node of mute) it.unanswered.add(`items ${node}`);
+  it.nodes.get("n")?.set("current", jsonXml("1"));
+  it.online(false);
+  await it.clock.advance(60_000);
+  expect(it.texts).toEqual(["[1]"]);
+  expect(it.receiving.problems()).toContain("mute0: unanswered");
+  it.unanswered.clear();
+  await it.clock.advance(120_000);
+  expect(it.receiving.counts().subscribed).toBe(13);
+  expect(it.receiving.problems()).toEqual([]);
+});

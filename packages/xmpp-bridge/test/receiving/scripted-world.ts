@@ -30,6 +30,8 @@ export interface Scripted extends AsyncDisposable {
   /** Items by node, oldest first, as XML of the payload by id. */
   readonly nodes: Map<string, Map<string, string>>;
   readonly subscribed: Set<string>;
+  /** Requests, as in `asked`, that the service never answers. */
+  readonly unanswered: Set<string>;
   /** Is told of each request before it is answered. */
   onAsk: (what: string) => void;
   /** While set, the hub answers nothing. */
@@ -92,6 +94,10 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
     const query = iq.getChild("query");
     const inside = answer(iq);
     world.onAsk(asked.at(-1) ?? "");
+    if (world.unanswered.has(asked.at(-1) ?? "")) {
+      await new Promise<void>((resolve) => void clock.after(15_000, resolve));
+      return { is: "unanswered" };
+    }
     const body =
       query === undefined
         ? `<pubsub xmlns='${PUBSUB}'>${inside}</pubsub>`
@@ -114,7 +120,8 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
   await receiving.restore();
   receiving.start();
   const world: Scripted = {
-    ...{ receiving, clock, asked, warned, texts, nodes, subscribed, hub: "answers", onAsk: () => undefined },
+    ...{ receiving, clock, asked, warned, texts, nodes, subscribed, hub: "answers" },
+    ...{ onAsk: () => undefined, unanswered: new Set() },
     online(resumed) {
       state = { is: "online", jid: "gw@h/r", resumed, since: 0 };
       for (const hearer of [...stateHearers]) hearer(state);

@@ -2,23 +2,22 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { element } from "../../src/stream/build.ts";
 import { createTagScan } from "../../src/stream/tag-scan.ts";
+import { parsed } from "../parsed.ts";
 
 const runs = process.env["NOMQ_LONG"] ? 50_000 : 500;
 
-/** Where tags end in a text, however it is cut. */
-function cuts(text: string, places: readonly number[] = []): readonly number[] | string {
-  const scan = createTagScan(0);
+/** What of a text goes on to the parser, however it is cut. */
+function read(text: string, places: readonly number[] = []): readonly unknown[] {
+  const scan = createTagScan(0, { stanza: 1_000_000 });
   const at = [0, ...places.map((place) => place % (text.length + 1)).toSorted((a, b) => a - b), text.length];
-  const found: number[] = [];
+  let ready = "";
   try {
-    for (const [index, from] of at.slice(0, -1).entries()) {
-      const { cut } = scan.scan(text.slice(from, at[index + 1]));
-      if (cut > 0) found.push(from + cut);
-    }
+    for (const [index, from] of at.slice(0, -1).entries())
+      ready += scan.scan(text.slice(from, at[index + 1])).ready;
   } catch (error) {
-    return String(error);
+    return [String(error)];
   }
-  return [found.at(-1) ?? 0, scan.level, scan.isInside ? 1 : 0];
+  return [ready, scan.level, scan.isInside];
 }
 
 const pieces = fc.constantFrom(
@@ -50,7 +49,7 @@ describe("the scan of tags", () => {
     fc.assert(
       fc.property(fc.array(pieces, { maxLength: 30 }), anyPlaces, (parts, places) => {
         const text = parts.join("");
-        expect(cuts(text, places)).toEqual(cuts(text));
+        expect(read(text, places)).toEqual(read(text));
       }),
       { numRuns: runs },
     );
@@ -73,18 +72,52 @@ describe("the scan of tags", () => {
     fc.assert(
       fc.property(tree, anyPlaces, (made, places) => {
         const text = String(made);
-        expect(cuts(text, places)).toEqual([text.length, 0, 0]);
+        expect(read(text, places)).toEqual([text, 0, false]);
       }),
       { numRuns: runs },
     );
   });
 
-  test("stanzas end on the level below the stream, and each begins to count anew", () => {
-    const scan = createTagScan(1);
-    expect(scan.scan("<stream:stream><message>")).toMatchObject({ ended: undefined });
-    expect(scan.scan("<body/>")).toMatchObject({ ended: undefined });
-    expect(scan.scan("</message><iq")).toMatchObject({ cut: 10, ended: 10 });
-    expect(scan.scan("/></stream:stream>")).toMatchObject({ ended: 18 });
-    expect(scan.level).toBe(0);
+  const note = (inside: string): string =>
+    `<message><event><items><item id='1'>${inside}</item><item id='2'><json>1</json></item></items></event></message>`;
+  const wide = `<a ${Array.from({ length: 2_000 }, (_, at) => `b${at}=''`).join(" ")}/>`;
+
+  test.each([
+    ["deep", `<a>${"<b>".repeat(200)}${"</b>".repeat(200)}</a>`, /<b><left-out /],
+    ["wide", `<a>${wide}</a>`, /^<message><event><items><item id='1'><a><left-out [^>]*><\/a><\/item>/],
+    ["wide itself", wide, /<item id='1'><left-out [^>]*><\/item>/],
+    ["of many parts", `<a>${"<b/>".repeat(40_000)}</a>`, /<b\/><left-out [^>]*><\/a><\/item>/],
+    ["long, as text", `<a>${"x".repeat(200_000)}</a>`, /<item id='1'>(<a>)?.*<left-out /],
+    ["long, as a value", `<a b='${"x".repeat(200_000)}'/>`, /<item id='1'><left-out /],
+    [
+      "long, as a section",
+      `<a><![CDATA[${"<b>".repeat(60_000)}]]><b/></a>`,
+      /<item id='1'>(<a>)?.*<left-out /,
+    ],
+    ["long, as a tag's name", `<${"a".repeat(200_000)}></${"a".repeat(200_000)}>`, /<item id='1'><left-out /],
+  ])(
+    "an item that is %s loses that, however it is cut, and the next item nothing",
+    (_what, payload, left) => {
+      const text = note(payload);
+      fc.assert(
+        fc.property(fc.array(fc.nat(text.length), { maxLength: 30 }), (places) => {
+          const [ready, ...rest] = read(text, places);
+          expect(ready).toMatch(left);
+          expect(ready).toMatch(/<item id='2'><json>1<\/json><\/item><\/items><\/event><\/message>$/);
+          expect(rest).toEqual([0, false]);
+          expect(() => parsed(String(ready))).not.toThrow();
+        }),
+        { numRuns: process.env["NOMQ_LONG"] ? 500 : 10 },
+      );
+    },
+  );
+
+  test("what is left out of a stanza has an end, too", () => {
+    const scan = createTagScan(0, { stanza: 10_000 });
+    scan.scan("<message><event><items><item><a>");
+    const endless = (): void => {
+      for (let count = 0; count < 100; count += 1) scan.scan("x".repeat(1_000));
+    };
+    expect(endless).toThrow(/more than 10000 characters/);
   });
 });
