@@ -54,7 +54,7 @@ describe("what was missed of a node", () => {
   });
 
   test("what only marks tell of, after a kill, is something seen: all of it gone is a gap, any of it there is none", () => {
-    const marked = (ids: readonly string[]): NodeMemory["marked"] =>
+    const marked = (ids: readonly string[]): ReadonlyMap<string, string> =>
       new Map(ids.map((id) => [shortOf(id), `p${id}`]));
     const first: NodeMemory = { ...empty, marked: marked(["e0", "e1"]) };
     expect(missedOf(first, listed(["e5", "e6"])).isGap).toBe(true);
