@@ -77,6 +77,6 @@ test("what is waited for may take as long as it goes on, and not longer", async 
 
 describeWithPeers("an XMPP server among the parties", ["prosody", "openssl"], () => {
   test("has somebody who reads what the gateway writes there", () => {
-    expect(FILTERS["jabber"]).toEqual(["s/#"]);
+    expect(FILTERS["jabber"]).toEqual(["s/#", "r/+/1"]);
   });
 });
