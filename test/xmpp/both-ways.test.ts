@@ -12,7 +12,9 @@ import { launchXmppGateway } from "../real/xmpp-gateway.ts";
 const BOTH = { memory: true, admins: ["gw@localhost", "bob@localhost"] };
 
 describeWithPeers("two gateways at one Prosody", ["prosody", "openssl", "mosquitto-clients"], () => {
-  test("what MQTT and a v1 device publish at one is what MQTT and a v1 device get at the other", async () => {
+  test("what MQTT and a v1 device publish at one is what MQTT and a v1 device get at the other", {
+    timeout: 240_000,
+  }, async () => {
     await using prosody = await startProsody(BOTH);
     // Nodes are looked for once in a while: those that are there already are found at once.
     for (const [who, way] of [
