@@ -87,7 +87,10 @@ async function setUp(folder: TestFolder, port: number): Promise<ChildProcess> {
       `${password}\n${password}\n`,
     );
   }
-  return spawn("prosody", ["--config", config, "-F"], { stdio: "ignore" });
+  const child = spawn("prosody", ["--config", config, "-F"], { stdio: "ignore" });
+  // A test that runs out of time never disposes of it.
+  process.once("exit", () => child.kill("SIGKILL"));
+  return child;
 }
 
 const section = (port: number): string =>
