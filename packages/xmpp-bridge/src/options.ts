@@ -17,7 +17,7 @@ export interface XmppBridgeOptions {
   readonly publish?: readonly string[];
   /** Filters of the nodes that become channels. Default none. */
   readonly subscribe?: readonly string[];
-  /** `required` is on unless the service is loopback; `ca` is PEM; `servername` is the domain unless said. */
+  /** `required` is on unless the service is loopback and no `ca` is given; `ca` is PEM; `servername` is the domain unless said. */
   readonly tls?: TlsSettings;
   /** Items that nodes with events at QoS 1 and 2 keep: as long an outage subscribers can catch up. Default 250, at least 2. */
   readonly history?: number;

@@ -38,7 +38,7 @@ interface XmppShared {
 export interface XmppConfig extends XmppShared {
   readonly password: string;
   readonly tls: {
-    /** Default: unless the service is loopback. */
+    /** Default: unless the service is loopback and no `ca` is given. */
     readonly required?: boolean;
     /** PEM. */
     readonly ca?: string;

@@ -4,7 +4,7 @@ import type { TlsOptions } from "./xmpp-js.ts";
 
 /** What is asked of the connection's security. */
 export interface TlsSettings {
-  /** No password and no stanza goes over a connection without TLS. Default: true unless the service is loopback. */
+  /** No password and no stanza goes over a connection without TLS. Default: true unless the service is loopback and no `ca` is given. */
   readonly required?: boolean;
   /** Certificate authorities that are trusted instead of the system's, PEM. */
   readonly ca?: string | readonly string[];
@@ -26,9 +26,9 @@ export function isLoopback(service: string): boolean {
   return host === "localhost" || (family > 0 && loopback.check(host, family === 4 ? "ipv4" : "ipv6"));
 }
 
-/** Whether TLS must be there before the password goes out. */
-export const isTlsRequired = (service: string, { required }: TlsSettings): boolean =>
-  required ?? !isLoopback(service);
+/** Whether TLS must be there before the password goes out. Who names an authority expects it, also at a tunnel's end. */
+export const isTlsRequired = (service: string, { required, ca }: TlsSettings): boolean =>
+  required ?? (ca !== undefined || !isLoopback(service));
 
 /**
  * A server that offers no STARTTLS may have had it taken out on the way: then nothing more is said where TLS is
@@ -41,9 +41,8 @@ export function tlsStep(
 ): TlsStep {
   const wanted = isTlsRequired(service, settings);
   if (offer === "none") return wanted ? "refuse" : "go-on";
-  return wanted || offer === "required" || settings.ca !== undefined || !isLoopback(service)
-    ? "upgrade"
-    : "go-on";
+  const isTaken = wanted || offer === "required" || settings.ca !== undefined || !isLoopback(service);
+  return isTaken ? "upgrade" : "go-on";
 }
 
 /** Options of Node's TLS: the certificate is always checked, against the domain and not where it was found. */

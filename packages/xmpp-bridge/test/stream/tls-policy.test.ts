@@ -23,6 +23,8 @@ test.each([
   [away, { required: false }, "none", "go-on"],
   [here, {}, "none", "go-on"],
   [here, { required: true }, "none", "refuse"],
+  [here, { ca: "PEM" }, "none", "refuse"],
+  [here, { ca: "PEM", required: false }, "none", "go-on"],
   // An offer is taken; on loopback where somebody wants it.
   [away, {}, "offered", "upgrade"],
   [away, { required: false }, "offered", "upgrade"],
