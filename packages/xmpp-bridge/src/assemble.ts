@@ -65,9 +65,10 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
     known.stateGone(channel);
     if (isValidFilter(channel)) attachment.repair([channel]);
   };
-  const nodes = createNodes({ link, pubsub, clock, log, history, access, rebuilt });
+  const made = (channel: string): void => receiving.made(channel);
+  const nodes = createNodes({ link, pubsub, clock, log, history, access, made, rebuilt });
   const own = { link, port, pubsub, gateway };
-  const receiving = createReceiving({
+  const receiving: Receiving = createReceiving({
     ...{ ...own, subscribe, attachment: name, changed: nodes.forget },
     evicted: rebuilt,
   });

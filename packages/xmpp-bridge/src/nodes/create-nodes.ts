@@ -20,6 +20,8 @@ export interface NodesOptions {
   readonly access?: NodeAccess;
   /** Nodes known at once; the oldest is asked for again when it is next used. Default 100,000. */
   readonly mostNodes?: number;
+  /** A node has just been made, also where one was before: nothing lies on it yet. */
+  made?(channel: string): void;
   /** A node that was there has gone, and has been made again, empty. */
   rebuilt?(channel: string): void;
 }
@@ -115,7 +117,9 @@ export function createNodes(options: NodesOptions): Nodes {
       forcesRetracts: kind === "ejabberd",
     };
     const result = await (entry.ready === undefined ? prepareNode(asking, wish) : checkNode(asking, wish));
-    entry.isRebuilt = wasThere && result.is === "ready" && result.did === "created";
+    const isMade = result.is === "ready" && result.did === "created";
+    if (isMade) options.made?.(entry.channel);
+    entry.isRebuilt = wasThere && isMade;
     if (entry.isRebuilt) counts.rebuilt += 1;
     if (entry.isRebuilt) options.rebuilt?.(entry.channel);
     // A session that began meanwhile may be another server's: the next use looks again.

@@ -84,6 +84,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       onState(link.state());
     },
     sent: (item) => sentItems.sent(item),
+    made: reading.made,
     problems: problems.now,
     counts: () => ({
       ...tally.now(),

@@ -17,6 +17,10 @@ export interface Looking {
   begin(jid: string): void;
   /** What was last found in this session; waits for its first look. Undefined: nothing. */
   last(): Promise<Found | undefined>;
+  /** We have made the node: looks that may have listed before do not know of it. */
+  made(node: string): void;
+  /** Whether no look has begun and ended since it was made. */
+  isMade(node: string): boolean;
   /** Our full JID; of the last session while there is none. */
   jid(): string;
   /** Ends what is under way; the signal has aborted. */
@@ -31,13 +35,19 @@ export function createLooking({ clock, everyMs, finding, found, signal }: Lookin
   let session = 0;
   let own = "";
   let cancel: CancelTimer = () => undefined;
+  /** Nodes made since the last look that ended has begun, and since the one under way has. */
+  let made = new Set<string>();
+  let madeMeanwhile = made;
 
   const look = async (isFirst = false): Promise<Found | undefined> => {
     const current = session;
     if (own === "" || signal.aborted) return undefined;
+    const meanwhile = new Set<string>();
+    madeMeanwhile = meanwhile;
     const now = await finding.look(own, { signal, isFirst });
     if (current !== session || signal.aborted) return undefined;
     looked = Promise.resolve(now);
+    made = meanwhile;
     const last = before;
     before = now;
     found(now, last);
@@ -62,6 +72,11 @@ export function createLooking({ clock, everyMs, finding, found, signal }: Lookin
       again();
     },
     last: () => looked,
+    made(node) {
+      made.add(node);
+      madeMeanwhile.add(node);
+    },
+    isMade: (node) => made.has(node),
     jid: () => own,
     async end() {
       cancel();

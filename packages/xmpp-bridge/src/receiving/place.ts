@@ -18,8 +18,10 @@ export interface Place {
   memory: NodeMemory;
   /** Nothing was ever seen of it: its history is from before our time. */
   isNew: boolean;
-  /** It was made after we had looked for nodes: nothing on it is from before our time. */
+  /** It was made after we had looked for nodes, or by us: nothing on it is from before our time. */
   isBorn: boolean;
+  /** We have made it again, and have not come to it since: when the old one's end is dealt with, the new one is read. */
+  isRemade: boolean;
   isSubscribed: boolean;
   readonly queue: Work[];
   /** Of the events in it, about. */

@@ -1,6 +1,7 @@
 import { bareJid, filterMatches, isValidFilter } from "@nomq/core";
 import { createFinding, type Found } from "../nodes/finding.ts";
 import type { Asking } from "../nodes/listing.ts";
+import { nodeOfChannel } from "../nodes/node-name.ts";
 import { requestsTo } from "../nodes/pubsub-request.ts";
 import type { ReceivingOptions } from "./create-receiving.ts";
 import { createEvents, type Events } from "./events.ts";
@@ -35,6 +36,8 @@ export interface Reading {
   readonly places: Places;
   /** Reads what earlier runs remembered. */
   restore(): Promise<void>;
+  /** The channel's node has just been made by us. */
+  made(channel: string): void;
 }
 
 const MOST_NODES = 10_000;
@@ -91,6 +94,7 @@ export function createReading(options: ReadingOptions): Reading {
     async restore() {
       for (const memory of await seen.restore()) places.add(memory).isNew = false;
     },
+    made: (channel) => readMade(parts, channel),
   };
 }
 
@@ -112,6 +116,7 @@ function makePlace(options: ReadingOptions, seen: SeenNodes, memory: NodeMemory)
     ...{
       isNew: true,
       isBorn: false,
+      isRemade: false,
       isSubscribed: false,
       isBusy: false,
       catchUps: 0,
@@ -123,14 +128,11 @@ function makePlace(options: ReadingOptions, seen: SeenNodes, memory: NodeMemory)
 
 /** Lets every node that was found be caught up with, and those that are gone be left. */
 function arrange(parts: Parts, found: Found, before: Found | undefined): void {
-  const { mostNodes = MOST_NODES, places, problems, seen } = parts;
+  const { looking, places, problems } = parts;
   problems.tellAll(found.problems);
   for (const [node, channel] of found.wanted) {
-    // Where more are wanted than may be, others at each look, those that were there first stay.
-    if (places.get(node) === undefined && places.size() >= mostNodes) continue;
-    const known = seen.get(node);
-    const place = places.get(node) ?? places.add(known ?? { node, channel, events: new Map() });
-    if (known !== undefined) place.isNew = false;
+    const place = placeOf(parts, node, channel);
+    if (place === undefined) continue;
     // When all nodes were listed it was not among them.
     if (place.isNew && before?.isComplete === true && !before.wanted.has(node)) place.isBorn = true;
     const isThere = found.subscribed?.has(node) ?? place.isSubscribed;
@@ -139,14 +141,47 @@ function arrange(parts: Parts, found: Found, before: Found | undefined): void {
     if (place.catchUps === 0) places.push(place, { is: "catch-up" });
   }
   if (found.isComplete)
-    for (const place of places.all()) if (!found.wanted.has(place.node)) places.push(place, { is: "gone" });
+    for (const place of places.all())
+      if (!found.wanted.has(place.node) && !looking.isMade(place.node)) places.push(place, { is: "gone" });
+}
+
+const isAskedFor = ({ subscribe }: Parts, channel: string): boolean =>
+  subscribe.some((filter) => filterMatches(filter, channel));
+
+/** The node's place, made where there is none; undefined: there are as many as may be. */
+function placeOf(
+  { mostNodes = MOST_NODES, places, seen }: Parts,
+  node: string,
+  channel: string,
+): Place | undefined {
+  const there = places.get(node);
+  // Where more are wanted than may be, others at each look, those that were there first stay.
+  if (there === undefined && places.size() >= mostNodes) return undefined;
+  const known = seen.get(node);
+  const place = there ?? places.add(known ?? { node, channel, events: new Map() });
+  if (known !== undefined) place.isNew = false;
+  return place;
+}
+
+/** Lets a node that we have just made be read before any look finds it. */
+function readMade(parts: Parts, channel: string): void {
+  const { looking, places } = parts;
+  const node = nodeOfChannel(channel);
+  const place = isAskedFor(parts, channel) ? placeOf(parts, node, channel) : undefined;
+  if (place === undefined) return;
+  looking.made(node);
+  place.isBorn = true;
+  place.isRemade = true;
+  place.isSubscribed = false;
+  places.push(place, { is: "catch-up" });
 }
 
 async function join(parts: Parts, place: Place): Promise<void> {
   const { intake, looking, memories, places, port, problems, signal, tally } = parts;
   const found = await looking.last();
   if (signal.aborted) return;
-  if (found !== undefined && !found.wanted.has(place.node)) {
+  place.isRemade = false;
+  if (found !== undefined && !found.wanted.has(place.node) && !looking.isMade(place.node)) {
     if (found.isComplete) await leave(parts, place);
     return;
   }
@@ -171,7 +206,7 @@ async function join(parts: Parts, place: Place): Promise<void> {
 
 /** The node is there no more, or not asked for: so is its state. */
 async function leave(parts: Parts, place: Place): Promise<void> {
-  const { intake, places, seen, signal, stateOf, subscribe } = parts;
+  const { intake, places, seen, signal, stateOf } = parts;
   const { channel, node } = place;
   const { current } = place.memory;
   await place.inflow.rest();
@@ -181,6 +216,7 @@ async function leave(parts: Parts, place: Place): Promise<void> {
   // What is not stored is still to be done, by the next run.
   if (signal.aborted) return;
   places.end(place);
-  if (subscribe.some((filter) => filterMatches(filter, channel))) seen.gone(node, channel);
+  if (isAskedFor(parts, channel)) seen.gone(node, channel);
   else seen.forget(node);
+  if (place.isRemade) readMade(parts, channel);
 }

@@ -14,6 +14,8 @@ export interface Receiving extends AsyncDisposable {
   start(): void;
   /** To be called before an item or retraction of ours is handed to the link, so that it is known when it comes back. */
   sent(item: SentItem): void;
+  /** The bridge has just made the channel's node: it is read at once where it is asked for, all of it. */
+  made(channel: string): void;
   /** What the operator should know: nodes not listed, too many, forbidden. At most a hundred. */
   problems(): readonly string[];
   counts(): ReceivingCounts;

@@ -121,6 +121,25 @@ test("nodes that the service lost, subscriptions and all, are subscribed again; 
   expect(it.receiving.counts().subscribed).toBe(0);
 });
 
+test("a node that we make while a look for nodes has listed the others already stays; gone, it is left by the next", async () => {
+  await using it = await scripted("n");
+  it.online(false);
+  await it.clock.advance(0);
+  it.onAsk = (what) => {
+    if (what !== "subscriptions" || it.nodes.has("m")) return;
+    it.nodes.set("m", new Map([["e1", jsonXml("1")]]));
+    it.receiving.made("m");
+  };
+  await it.clock.advance(60_000);
+  expect(it.texts).toEqual(["1"]);
+  expect(it.receiving.counts().subscribed).toBe(2);
+  it.onAsk = () => undefined;
+  it.nodes.delete("m");
+  it.subscribed.delete("m");
+  await it.clock.advance(60_000);
+  expect(it.receiving.counts().subscribed).toBe(1);
+});
+
 test("when the hub is slower than the server, notifications are put aside and read from the history later", async () => {
   await using it = await scripted("n");
   it.online(false);
