@@ -96,11 +96,12 @@ function teller(
 ): PublisherEvents {
   const { counters, changed, noService } = use;
   const refuse = (channel: string, reason: string): void => {
-    const node = nodeOfChannel(channel);
     // What is wrong with one message says nothing of its node.
     const isOfNode = !reason.startsWith("poison") && reason !== "too-large";
-    if (isOfNode && refusing.refused(node, reason))
-      log.warn("the XMPP service refuses what is published on a node", { node: node.slice(0, 300), reason });
+    if (isOfNode && refusing.refused(channel, reason)) {
+      const node = nodeOfChannel(channel).slice(0, 300);
+      log.warn("the XMPP service refuses what is published on a node", { node, reason });
+    }
     changed();
   };
   return {
@@ -108,7 +109,7 @@ function teller(
     taken({ channel, retain }) {
       counters.count("taken");
       if (retain) recent.taken(channel);
-      if (refusing.taken(nodeOfChannel(channel))) changed();
+      if (refusing.taken(channel)) changed();
     },
     refused(channel, reason) {
       counters.add("refused", reason);

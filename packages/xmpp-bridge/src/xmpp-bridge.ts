@@ -68,8 +68,13 @@ export function createXmppBridge(options: XmppBridgeOptions): XmppBridge {
     if (state.is === "absent") publisher.failAll(state.reason);
   };
   const returned = (): void => {
-    const channels = attached?.recent.all().filter(isValidFilter) ?? [];
-    if (channels.length > 0) attached?.attachment.repair(channels);
+    if (attached === undefined) return;
+    const { attachment, nodes, recent, refusing } = attached;
+    // What stood in the way may have been mended: state that was refused is tried again, and tells.
+    const refused = [...nodes.letOff(), ...refusing.letOff()];
+    const channels = [...new Set([...recent.all(), ...refused])].filter(isValidFilter);
+    if (channels.length > 0) attachment.repair(channels);
+    if (refused.length > 0) say();
   };
   const attach = async (port: Port): Promise<void> => {
     const noService = (reason: string): void => attached?.watch.lost(reason);

@@ -263,6 +263,30 @@ describeWithPeers("what only an operator can mend", ["prosody", "openssl"], () =
     await world.until("degraded", /^node "theirs": forbidden/);
   });
 
+  test("what has been mended is found in a new session, and a state that was refused gets there", async () => {
+    await using server = await startProsody({ admins: ["alice@localhost"] });
+    await using world = await startBridge(server);
+    const { affiliate } = requestsTo(server.pubsub);
+    {
+      await using alice = await connectClient(server, "alice");
+      for (const node of ["m/state", "m/events", "m/still"]) await alice.create(node);
+      const refused = /^refused: forbidden/;
+      expect(await world.outcome({ channel: "m/state", text: "1", qos: 1, retain: true })).toMatch(refused);
+      expect(await world.outcome({ channel: "m/events", text: "1", qos: 1 })).toMatch(refused);
+      expect(await world.outcome({ channel: "m/still", text: "1", qos: 1, retain: true })).toMatch(refused);
+      await world.until("degraded", /and 2 more: forbidden/);
+      for (const node of ["m/state", "m/events"])
+        await alice.ask(affiliate(node, [{ jid: "gw@localhost", affiliation: "publisher" }]));
+    }
+    await server.end("SIGTERM");
+    await world.until("reconnecting");
+    await server.start();
+    await world.until("degraded", /^node "m\/still": forbidden/);
+    await using alice = await connectClient(server, "alice");
+    await expect.poll(async () => texts(await alice.items("m/state"))).toEqual(["current: 1"]);
+    expect(texts(await alice.items("m/events"))).toEqual([]);
+  });
+
   test("no STARTTLS where TLS is required: nothing is said without it", async () => {
     await using server = await startProsody();
     await using world = await startBridge(server, { tls: { required: true } });

@@ -48,6 +48,7 @@ export const LINK_TIMES: LinkTimes = {
   answerMs: 10_000,
   askAfterMs: 5_000,
   deadAfterMs: 10_000,
+  stanzaMs: 120_000,
   farewellMs: 1_000,
   firstDelayMs: 250,
   longestDelayMs: 15_000,

@@ -46,7 +46,7 @@ export function createNodes(options: NodesOptions): Nodes {
   const { link, pubsub, clock, log, history = 250, access = {}, mostNodes = 100_000 } = options;
   const requests = requestsTo(pubsub);
   const known = new AgedMap<string, Known>();
-  const problems = new AgedMap<string, NodeProblem>();
+  const problems = new AgedMap<string, NodeProblem & { readonly channel: string }>();
   const counts = { created: 0, configured: 0, rebuilt: 0, failed: 0 };
   let session = 0;
   let kind: "prosody" | "ejabberd" | "other" = "other";
@@ -61,13 +61,13 @@ export function createNodes(options: NodesOptions): Nodes {
     if (known.size > mostNodes && oldest !== undefined) known.delete(oldest);
     return made;
   };
-  const tell = (node: string, reason: string | undefined): void => {
+  const tell = ({ channel }: Known, node: string, reason: string | undefined): void => {
     if (reason === undefined) {
       problems.delete(node);
       return;
     }
     if (problems.get(node)?.reason !== reason) {
-      problems.set(node, { node, reason, since: clock.now() });
+      problems.set(node, { channel, node, reason, since: clock.now() });
       log.warn("XMPP node is not as it should be", { node: node.slice(0, 300), reason });
     }
     const oldest = problems.oldest();
@@ -80,13 +80,14 @@ export function createNodes(options: NodesOptions): Nodes {
       const { answer } = result;
       if (answer.is === "error")
         tell(
+          entry,
           node,
           answer.text === undefined ? answer.condition : `${answer.condition}: ${answer.text.slice(0, 500)}`,
         );
       return { is: "failed", node, answer };
     }
     if (result.did !== "nothing") counts[result.did] += 1;
-    tell(node, result.deviation);
+    tell(entry, node, result.deviation);
     const { keeping, items } = result;
     if (result.isForeign && entry.ready === undefined)
       log.warn("XMPP node is somebody else's: published to, but not set up by us", {
@@ -179,7 +180,12 @@ export function createNodes(options: NodesOptions): Nodes {
       });
       return rebuilt;
     },
-    problems: () => [...problems.values()],
+    letOff() {
+      const left = [...problems.values()].filter(({ channel }) => known.get(channel)?.ready === undefined);
+      for (const { node } of left) problems.delete(node);
+      return left.map(({ channel }) => channel);
+    },
+    problems: () => [...problems.values()].map(({ node, reason, since }) => ({ node, reason, since })),
     counts: () => ({ known: known.size, ...counts }),
   };
 }

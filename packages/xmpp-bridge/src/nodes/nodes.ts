@@ -71,6 +71,11 @@ export interface Nodes {
    * nodes were gone and have been made again, empty. Ends early when the session is lost.
    */
   recheck(options?: AbortOptions): Promise<readonly string[]>;
+  /**
+   * Forgets what was wrong with nodes that could not be made: the next use tries again, and tells. Answers their channels.
+   * Of nodes that are there {@link recheck} finds out.
+   */
+  letOff(): readonly string[];
   /** What is wrong with nodes now, at most a hundred. */
   problems(): readonly NodeProblem[];
   counts(): NodeCounts;

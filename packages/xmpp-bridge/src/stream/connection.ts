@@ -18,8 +18,8 @@ export interface ConnectionOptions {
   readonly maxMessageBytes: number;
   /** Every element in order; no more after the end. */
   readonly onElement: (element: Element) => void;
-  /** Bytes came, be they a whole element or not. */
-  readonly onData: () => void;
+  /** Bytes came, and the elements that they ended; `isOpen`: a stanza has begun that they did not end. */
+  readonly onData: (isOpen: boolean) => void;
   /** Once, with the first reason. */
   readonly onEnd: (end: StreamEnd) => void;
 }
@@ -59,10 +59,10 @@ export function createConnection(options: ConnectionOptions): Connection {
   let incoming = createIncoming(limits);
   client._onData = (data) => {
     if (ended || client.parser === null) return;
-    options.onData();
     const isOfFrames = typeof data === "string";
-    const why = isOfFrames === framed ? fed(client, incoming, data) : BINARY;
-    if (why !== undefined) end(why);
+    const fate = isOfFrames === framed ? fed(client, incoming, data) : BINARY;
+    if (typeof fate !== "boolean") end(fate);
+    else if (!ended) options.onData(fate);
   };
   listen(client, { ...options, end, failed, isEnded: () => ended });
   client.on("status", (status) => {
@@ -136,13 +136,12 @@ function listen(client: XmppClient, { onElement, end, failed, isEnded }: Ends): 
   });
 }
 
-/** Feeds the parser; answers why that ended the stream. */
-function fed(client: XmppClient, incoming: Incoming, data: Uint8Array | string): StreamEnd | undefined {
+/** Feeds the parser; answers whether a stanza is open, or why that ended the stream. */
+function fed(client: XmppClient, incoming: Incoming, data: Uint8Array | string): StreamEnd | boolean {
   const { parser } = client;
-  if (parser === null) return undefined;
+  if (parser === null) return false;
   try {
-    incoming(data, parser);
-    return undefined;
+    return incoming(data, parser);
   } catch (error) {
     if (!(error instanceof IncomingError)) throw error;
     const reason = `the server sent ${error.message}`;

@@ -3,8 +3,11 @@ import type { IncomingLimits } from "./kept-text.ts";
 import { createTagScan, type TagScan } from "./tag-scan.ts";
 import type { Parser } from "./xmpp-js.ts";
 
-/** Feeds what a socket brings to a parser. Throws where the stream cannot go on; it must then be ended. */
-export type Incoming = (data: Uint8Array | string, parser: Parser) => void;
+/**
+ * Feeds what a socket brings to a parser. Answers whether a stanza has begun that has not ended. Throws where the stream
+ * cannot go on; it must then be ended.
+ */
+export type Incoming = (data: Uint8Array | string, parser: Parser) => boolean;
 
 /**
  * Reads one connection. Characters split over chunks stay whole (RFC 6120 section 11.6 wants UTF-8), the parser gets
@@ -27,13 +30,15 @@ export function createIncoming(limits: IncomingLimits): Incoming {
   return (data, parser) => {
     const isMessage = typeof data === "string";
     const text = isMessage ? data : decode(decoder, data);
-    const tags = tagsOf(parser, isMessage ? 0 : 1);
+    const top = isMessage ? 0 : 1;
+    const tags = tagsOf(parser, top);
     const { isWhole, ready } = tags.scan(text);
     total += text.length;
     if (total > (limits.total ?? Number.POSITIVE_INFINITY))
       throw new IncomingError("too-large", `more than ${limits.total} characters before anybody was known`);
     if (isMessage && !(isWhole && tags.level === 0)) throw notWellFormed();
-    if (ready === "") return;
+    const isOpen = tags.isInside || tags.level > top;
+    if (ready === "") return isOpen;
     try {
       parser.write(ready);
     } catch (error) {
@@ -41,6 +46,7 @@ export function createIncoming(limits: IncomingLimits): Incoming {
     }
     // The parser keeps text between stanzas, and servers send some to keep connections alive.
     if (parser.root !== null) parser.root.children.length = 0;
+    return isOpen;
   };
 }
 

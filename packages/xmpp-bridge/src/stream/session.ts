@@ -14,6 +14,11 @@ export interface StreamTimes {
   readonly askAfterMs: number;
   /** How long that may take. Default 10,000. */
   readonly deadAfterMs: number;
+  /**
+   * From the first byte of a stanza to its last. Default 120,000: the largest comes in that over a line of 1.2 Mbit/s. A
+   * stanza that never ends would keep everything behind it waiting for ever.
+   */
+  readonly stanzaMs: number;
   /** How long a farewell may take. Default 1,000. */
   readonly farewellMs: number;
 }
@@ -38,7 +43,8 @@ export interface Session {
   /** Sends what may be left out: where the server takes nothing, it is. */
   sendUnasked(stanza: string): void;
   receive(element: Element): void;
-  heard(): void;
+  /** `isOpen`: a stanza has begun that has not ended. */
+  heard(isOpen: boolean): void;
   farewell(): void;
   stop(): void;
 }
@@ -57,6 +63,8 @@ export function createSession(negotiated: Negotiated, connection: Connection, us
   const { management } = negotiated;
   let heardAt = clock.monotonic();
   let isAsked = false;
+  /** When the stanza that is coming began. */
+  let begunAt: number | undefined;
   let cancel: CancelTimer = () => undefined;
   const ask = (): string => `<r xmlns='${STREAM_MANAGEMENT}'/>`;
   const acknowledgement = (): string =>
@@ -108,6 +116,7 @@ export function createSession(negotiated: Negotiated, connection: Connection, us
       if (connection.unsent() <= MOST_UNSENT) send([stanza]);
     },
     receive(element) {
+      begunAt = undefined;
       if (element.getNS() === STREAM_MANAGEMENT) {
         // Never where the server takes nothing.
         if (element.getName() === "r" && connection.unsent() <= MOST_UNSENT) acknowledging.asked();
@@ -119,9 +128,12 @@ export function createSession(negotiated: Negotiated, connection: Connection, us
       management?.countReceived();
       use.onStanza(element);
     },
-    heard() {
+    heard(isOpen) {
       heardAt = clock.monotonic();
       isAsked = false;
+      begunAt = isOpen ? (begunAt ?? heardAt) : undefined;
+      if (begunAt !== undefined && heardAt - begunAt >= times.stanzaMs)
+        connection.destroy({ is: "silent", reason: `a stanza was not whole in ${times.stanzaMs} ms` });
     },
     farewell() {
       acknowledging.said();

@@ -50,7 +50,7 @@ export function openStream(options: StreamOptions): Stream {
     tls: tlsOptions(who.domain, who.tls),
     // No letter takes more than three bytes for each unit that strings count.
     maxMessageBytes: options.maxStanza * 3,
-    onData: () => session?.heard(),
+    onData: (isOpen) => session?.heard(isOpen),
     onElement: (element) => queue.push(element),
     onEnd(end) {
       cancel();

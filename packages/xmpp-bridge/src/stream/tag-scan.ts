@@ -50,11 +50,9 @@ export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
   let level = 0;
   let attributes = 0;
   let quote = "";
-  /** Of the mark of a section, or of its end. */
-  let matched = 0;
-  let declaration = "";
-  let isDeclared = false;
   let endName = "";
+  const section = createSection();
+  const declaration = createDeclaration();
   const kept = createKept(top, limits);
 
   const begin = (text: string, at: number, next: "name" | "attribute" | "end-name"): number => {
@@ -95,44 +93,29 @@ export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
     },
     open(text, at) {
       attributes = 0;
-      matched = 0;
       const next = text[at];
       if (next === "/") state = "end-first";
       else if (next === "!" && level > 0) state = "marked";
-      else if (next === "?" && level === 0 && !isDeclared) state = "declaration";
+      else if (next === "?" && level === 0 && !declaration.isOver) state = "declaration";
       else return begin(text, at, "name");
       return at + 1;
     },
     marked(text, at) {
-      if (text[at] !== SECTION[matched]) throw malformed();
-      matched += 1;
-      if (matched === SECTION.length) {
+      if (section.begins(text[at])) {
         kept.count(level);
         state = "section";
-        matched = 0;
       }
       return at + 1;
     },
     section(text, at) {
-      const next = text[at];
-      if (next === "]") {
-        matched = Math.min(matched + 1, 2);
-        return at + 1;
-      }
-      if (next === ">" && matched === 2) state = "text";
-      matched = 0;
-      const end = state === "text" ? at + 1 : text.indexOf("]", at + 1);
+      if (section.ends(text[at])) state = "text";
+      const end = state === "text" || text[at] === "]" ? at + 1 : text.indexOf("]", at + 1);
       return end < 0 ? text.length : end;
     },
     declaration(text, at) {
-      const end = text.indexOf(">", at);
-      declaration += text.slice(at, end < 0 ? undefined : end);
-      if (declaration.length > MOST_DECLARATION) throw malformed();
-      if (end < 0) return text.length;
-      if (!DECLARATION.test(declaration)) throw malformed();
-      isDeclared = true;
-      state = "text";
-      return end + 1;
+      const end = declaration.read(text, at);
+      if (declaration.isOver) state = "text";
+      return end;
     },
     name(text, at) {
       const end = past(NAME_REST, text, at);
@@ -205,6 +188,60 @@ export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
     },
     get isInside() {
       return state !== "text";
+    },
+  };
+}
+
+/** Tells letter by letter where a section begins and ends. */
+interface Section {
+  /** Whether this letter is the last of its mark. */
+  begins(letter: string | undefined): boolean;
+  /** Whether it is the last of its end; of what stands before, brackets and what follows them must be told. */
+  ends(letter: string | undefined): boolean;
+}
+
+function createSection(): Section {
+  let matched = 0;
+  return {
+    begins(letter) {
+      if (letter !== SECTION[matched]) throw malformed();
+      matched = (matched + 1) % SECTION.length;
+      return matched === 0;
+    },
+    ends(letter) {
+      if (letter === "]") {
+        matched = Math.min(matched + 1, 2);
+        return false;
+      }
+      const isEnd = letter === ">" && matched === 2;
+      matched = 0;
+      return isEnd;
+    },
+  };
+}
+
+interface Declaration {
+  /** Reads on from `at`; answers where it stopped. */
+  read(text: string, at: number): number;
+  readonly isOver: boolean;
+}
+
+/** The XML declaration, of which a stream has one at most. */
+function createDeclaration(): Declaration {
+  let said = "";
+  let isOver = false;
+  return {
+    read(text, at) {
+      const end = text.indexOf(">", at);
+      said += text.slice(at, end < 0 ? undefined : end);
+      if (said.length > MOST_DECLARATION) throw malformed();
+      if (end < 0) return text.length;
+      if (!DECLARATION.test(said)) throw malformed();
+      isOver = true;
+      return end + 1;
+    },
+    get isOver() {
+      return isOver;
     },
   };
 }

@@ -124,6 +124,32 @@ describe("while online", () => {
     expect(it.link.state()).toMatchObject({ is: "waiting", reason: expect.stringMatching(/nothing heard/) });
   });
 
+  test("a stanza that comes byte by byte and never ends is no sign of life for ever; many that end are", async () => {
+    const clock = createFakeClock();
+    await using server = await fakeServer();
+    // Sockets may be slower than the clock.
+    const times = { stanzaMs: 60_000, askAfterMs: 1_000_000_000 };
+    await using it = linked(server.service, { clock, times });
+    const connection = await server.accept();
+    await connection.login();
+    await it.until("online");
+    connection.write("<message>");
+    for (let count = 1; count <= 30; count += 1) {
+      connection.write("</message><message>");
+      await expect.poll(() => it.stanzas.length, { interval: 1 }).toBe(count);
+      await clock.advance(4_000);
+    }
+    expect(it.link.state().is).toBe("online");
+    const trickle = (): boolean => {
+      if (it.link.state().is === "online") connection.write("x");
+      return it.link.state().is !== "online";
+    };
+    await advanceUntil(clock, trickle, 4_000);
+    expect(it.states.findLast(({ is }) => is === "waiting")).toMatchObject({
+      reason: expect.stringMatching(/not whole in 60000 ms/),
+    });
+  });
+
   test("XEP-0199: a server without stream management is pinged, and lives when it answers", async () => {
     const clock = createFakeClock();
     await using server = await fakeServer();

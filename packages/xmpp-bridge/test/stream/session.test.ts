@@ -32,7 +32,7 @@ function session(unsent = 0): {
       onStanza: () => undefined,
       onAsk: () => undefined,
     },
-    times: { answerMs: 1, askAfterMs: 1, deadAfterMs: 1, farewellMs: 1 },
+    times: { answerMs: 1, askAfterMs: 1, deadAfterMs: 1, stanzaMs: 1, farewellMs: 1 },
   });
   return { it, written, ends, clock };
 }
