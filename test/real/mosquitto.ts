@@ -108,36 +108,6 @@ export async function publish(
   if (code !== 0) throw new Error(`mosquitto_pub ended with ${code}: ${said}`);
 }
 
-/** One mosquitto_pub that stays connected. Disposing ends it, whatever it has not sent. */
-export interface LinePublisher extends AsyncDisposable {
-  /** Publishes a message of one line. */
-  send(text: string): void;
-  /** Ends it once the broker has acknowledged all; rejects with what it said when it fails. */
-  finish(): Promise<void>;
-}
-
-/** Starts Debian's mosquitto_pub, which publishes each line it is given on one topic at QoS 1. */
-export function publishLines(at: MqttAddress, topic: string): LinePublisher {
-  const args = ["-h", at.host, "-p", String(at.port), "-t", topic, "-q", "1", "-l"];
-  const child = spawn("mosquitto_pub", args, { stdio: ["pipe", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  child.stdin.on("error", () => undefined);
-  const ended = once(child, "exit");
-  return {
-    send: (text) => void child.stdin.write(`${text}\n`),
-    async finish() {
-      child.stdin.end();
-      // The exit code, by the contract of the "exit" event.
-      const [code] = (await ended) as [number | null];
-      if (code !== 0) throw new Error(`mosquitto_pub ended with ${code}: ${said}`);
-    },
-    [Symbol.asyncDispose]: () => end(child),
-  };
-}
-
 function parse(line: string): Printed | undefined {
   const found = LINE.exec(line);
   if (found === null) return undefined;
