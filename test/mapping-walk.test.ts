@@ -197,10 +197,10 @@ describeWithPeers("every pair of peers, through a real gateway", ["prosody", "op
     const counted = async (): Promise<readonly string[]> => {
       // The documented shape of /healthz.
       const health = (await walk.gateway.ask("/healthz")) as Record<
-        "nomq" | "mqtt" | "coap" | "xmpp",
+        "nomq" | "mqtt" | "coap",
         { lost: MappingLoss[] }
       >;
-      const rows = [...health.nomq.lost, ...health.mqtt.lost, ...health.coap.lost, ...health.xmpp.lost];
+      const rows = [...health.nomq.lost, ...health.mqtt.lost, ...health.coap.lost];
       return rows.map(({ from, to, property }) => `${from} ${to} ${property}`).toSorted();
     };
     await expect.poll(counted, PATIENCE).toEqual([...lostInTables()].toSorted());

@@ -81,7 +81,9 @@ test("the rows of /api/v1/attachments balance under traffic at every look, and o
   let isOver = false;
   const flows = [1, 2, 3].map(() => traffic(first, () => isOver));
   let last: readonly Shown[] = [];
-  for (let look = 0; look < 60; look += 1) {
+  const valves = (): readonly Shown[] => last.filter(({ name }) => name.startsWith("nomq:valve"));
+  const hasOverflow = (): boolean => valves().some(({ ledger }) => (ledger.dropped["overflow"] ?? 0) > 0);
+  for (let look = 0; look < 60 || !hasOverflow(); look += 1) {
     last = await rowsOf(first);
     balanced(last);
   }
@@ -89,8 +91,6 @@ test("the rows of /api/v1/attachments balance under traffic at every look, and o
   isOver = true;
   await first.ended;
   const stored = (await Promise.all(flows)).reduce((sum, each) => sum + each, 0);
-  const devices = last.filter(({ name }) => name.startsWith("nomq:valve"));
-  expect(devices.map(({ ledger }) => ledger.dropped["overflow"] ?? 0).some((by) => by > 0)).toBe(true);
 
   await using again = await launchGateway({ folder, config });
   const rows = await rowsOf(again);
