@@ -12,6 +12,7 @@ import {
 import { channelOfNode, nodeOfChannel } from "./node-name.ts";
 import { eachOf } from "./pool.ts";
 import { requestsTo } from "./pubsub-request.ts";
+import { createTurns } from "./turns.ts";
 
 /** What finding nodes needs. */
 export interface FindingOptions {
@@ -132,13 +133,17 @@ export function createFinding(options: FindingOptions): Finding {
       const all = new Map([...own.map(({ node }) => [node, undefined] as const), ...listing.nodes]);
       if (listing.missing === undefined && patterns.length > 0)
         for (const node of resolved.keys()) if (!all.has(node)) resolved.delete(node);
-      const untitled = [...all]
-        .filter(([node, title]) => channelOf(node, title) === "title")
-        .map(([node]) => node);
+      const turn = createTurns();
+      const untitled: string[] = [];
+      for (const [node, title] of all) {
+        await turn();
+        if (channelOf(node, title) === "title") untitled.push(node);
+      }
       await resolve(asking, untitled);
       const wanted = new Map(exact.map((channel) => [nodeOfChannel(channel), channel]));
       const problems: string[] = [];
       for (const [node, title] of all) {
+        await turn();
         const channel = channelOf(node, title);
         if (channel === undefined || channel === "title" || !isWanted(channel)) continue;
         if (wanted.size < mostNodes) wanted.set(node, channel);

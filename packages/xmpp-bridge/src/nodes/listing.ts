@@ -2,6 +2,7 @@ import type { IqAnswer } from "../link/link.ts";
 import { type Element, Namespace } from "../stream/element.ts";
 import { formIn } from "./config-form.ts";
 import { nextPageOf, PAGES_FEATURE, type PubsubRequests } from "./pubsub-request.ts";
+import { createTurns } from "./turns.ts";
 
 /** More nodes of a service are not read. */
 const MOST_NODES = 100_000;
@@ -40,6 +41,7 @@ export async function hasPages({ ask, requests }: Asking): Promise<boolean> {
 /** Lists the nodes, page by page where the service has pages. */
 export async function listNodes({ ask, requests }: Asking, pages: boolean): Promise<Listing> {
   const nodes = new Map<string, string | undefined>();
+  const turn = createTurns();
   let after: string | undefined;
   for (let pagesRead = 0; pagesRead < MOST_PAGES; pagesRead += 1) {
     const page = { most: PAGE, ...(after === undefined ? {} : { after }) };
@@ -49,6 +51,8 @@ export async function listNodes({ ask, requests }: Asking, pages: boolean): Prom
     const before = nodes.size;
     const query = answer.stanza.getChild("query", Namespace.discoItems);
     for (const { attrs } of query?.getChildren("item") ?? []) {
+      const others = turn();
+      if (others !== undefined) await others;
       if (attrs["node"] !== undefined && nodes.size < MOST_NODES) nodes.set(attrs["node"], attrs["name"]);
     }
     // A page without anything new is the last, whatever it says.

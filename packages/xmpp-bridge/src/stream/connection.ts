@@ -2,6 +2,7 @@ import type { Element } from "./element.ts";
 import { createIncoming, type Incoming } from "./incoming.ts";
 import { IncomingError } from "./incoming-error.ts";
 import type { IncomingLimits } from "./kept-text.ts";
+import { createPace } from "./pace.ts";
 import { type StreamEnd, socketEnd, streamErrorEnd } from "./stream-end.ts";
 import { createClient, createTlsSocket, type Socket, type TlsOptions, type XmppClient } from "./xmpp-js.ts";
 
@@ -57,12 +58,16 @@ export function createConnection(options: ConnectionOptions): Connection {
   };
   const failed = (error: unknown): void => end(failureEnd(error, connected));
   let incoming = createIncoming(limits);
+  const pace = createPace();
   client._onData = (data) => {
     if (ended || client.parser === null) return;
     const isOfFrames = typeof data === "string";
+    const begun = performance.now();
     const fate = isOfFrames === framed ? fed(client, incoming, data) : BINARY;
     if (typeof fate !== "boolean") end(fate);
     else if (!ended) options.onData(fate);
+    // Before that little may come, and TLS may have to be put around the socket.
+    if (!ended && limits.total === undefined) pace(performance.now() - begun, innermost(client));
   };
   listen(client, { ...options, end, failed, isEnded: () => ended });
   client.on("status", (status) => {
@@ -99,8 +104,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       for (const part of parts) void client.write(part).catch(failed);
     },
     unsent() {
-      const outer = client.socket;
-      const { writableLength, bufferedAmount } = outer?.socket ?? outer ?? {};
+      const { writableLength, bufferedAmount } = innermost(client);
       return writableLength ?? bufferedAmount ?? 0;
     },
     closeStream() {
@@ -109,6 +113,9 @@ export function createConnection(options: ConnectionOptions): Connection {
     destroy: end,
   };
 }
+
+/** The socket of Node, or of a WebSocket. */
+const innermost = ({ socket }: XmppClient): Partial<Socket> => socket?.socket ?? socket ?? {};
 
 /** RFC 7395 section 3.2. */
 const BINARY: StreamEnd = { is: "unreadable", reason: "the server sent a WebSocket message that is no text" };

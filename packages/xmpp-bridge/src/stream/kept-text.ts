@@ -10,6 +10,8 @@ const MOST_ITEM_PARTS = 30_000;
 const MOST_PARTS = 500_000;
 /** Items of the largest size that fit in one stanza. */
 const ITEMS = 10;
+/** Characters of a text that is no item's, or as many as an item may have: its entities are read in one go. */
+const MOST_TEXT = 1_000_000;
 /** What is left out of a stanza has an end, too: so many times what is kept. */
 const RAW = 8;
 /** On which level below the top items stand: in `message`, `event`, `items`, or `iq`, `pubsub`, `items`. */
@@ -55,9 +57,11 @@ export interface Kept {
 /** Begins before a stream, as the scan of its tags does. */
 export function createKept(top: 0 | 1, limits: IncomingLimits): Kept {
   const item = top + ITEM;
+  const mostText = (): number => Math.max(MOST_TEXT, limits.stanza / ITEMS);
   let out: string[] = [];
   /** Of earlier chunks, behind the last whole tag. */
   let waiting: string[] = [];
+  let waitingLength = 0;
   /** In this chunk: where what is not handed out yet begins, and where its last whole tag ends. */
   let from = 0;
   let cut = 0;
@@ -76,6 +80,7 @@ export function createKept(top: 0 | 1, limits: IncomingLimits): Kept {
     for (const piece of pieces) size.kept += piece.length;
     out.push(...pieces);
     waiting = [];
+    waitingLength = 0;
     from = cut;
   };
   const mark = (): void => {
@@ -84,8 +89,13 @@ export function createKept(top: 0 | 1, limits: IncomingLimits): Kept {
   };
   const startAt = (at: number): void => {
     waiting = [];
+    waitingLength = 0;
     isDropping = false;
     from = at + 1;
+    cut = at + 1;
+  };
+  const wholeTo = (at: number, level: number): void => {
+    if (level < item && at - cut > mostText()) throw tooLongText();
     cut = at + 1;
   };
   const isLong = (at: number): boolean => size.item + at + 1 - size.itemFrom > limits.stanza / ITEMS;
@@ -105,8 +115,7 @@ export function createKept(top: 0 | 1, limits: IncomingLimits): Kept {
     size.rawFrom = at + 1;
   };
   const measure = (raw: number): void => {
-    const long = waiting.reduce((sum, { length }) => sum + length, size.kept);
-    if (long > limits.stanza || size.raw + raw > RAW * limits.stanza)
+    if (size.kept + waitingLength > limits.stanza || size.raw + raw > RAW * limits.stanza)
       throw tooLarge(`a stanza of more than ${limits.stanza} characters`);
   };
   return {
@@ -127,7 +136,7 @@ export function createKept(top: 0 | 1, limits: IncomingLimits): Kept {
         mark();
         startAt(at);
         if (!isEmpty) skipping = level;
-      } else cut = at + 1;
+      } else wholeTo(at, level);
       if (isEmpty) elementEnded(text, at, level - 1);
     },
     closed(text, { at, level, name }) {
@@ -140,7 +149,7 @@ export function createKept(top: 0 | 1, limits: IncomingLimits): Kept {
         mark();
         out.push(`</${name}>`);
         startAt(at);
-      } else cut = at + 1;
+      } else wholeTo(at, level);
       elementEnded(text, at, level);
     },
     end(text, { level, mayDrop }) {
@@ -149,8 +158,14 @@ export function createKept(top: 0 | 1, limits: IncomingLimits): Kept {
       size.itemFrom = 0;
       isDropping ||= skipping === undefined && level >= item && mayDrop && isLong(-1);
       const isWhole = skipping === undefined && !isDropping && text.slice(from).trim() === "";
-      if (skipping !== undefined || isDropping) waiting = [];
-      else if (from < text.length) waiting.push(text.slice(from));
+      if (skipping !== undefined || isDropping) {
+        waiting = [];
+        waitingLength = 0;
+      } else if (from < text.length) {
+        waiting.push(text.slice(from));
+        waitingLength += text.length - from;
+        if (level < item && waitingLength > mostText()) throw tooLongText();
+      }
       measure(text.length - size.rawFrom);
       size.raw += text.length - size.rawFrom;
       size.rawFrom = 0;
@@ -162,5 +177,7 @@ export function createKept(top: 0 | 1, limits: IncomingLimits): Kept {
     },
   };
 }
+
+const tooLongText = (): IncomingError => tooLarge("text without end");
 
 const tooLarge = (text: string): IncomingError => new IncomingError("too-large", text);

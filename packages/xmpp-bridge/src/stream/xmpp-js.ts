@@ -20,6 +20,8 @@ export interface Socket {
   /** Bytes not handed to the system yet: of TCP and TLS, and of a WebSocket. */
   readonly writableLength?: number;
   readonly bufferedAmount?: number;
+  pause?(): unknown;
+  resume?(): unknown;
   destroy?(): unknown;
   terminate?(): unknown;
 }

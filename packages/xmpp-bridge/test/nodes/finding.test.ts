@@ -63,3 +63,21 @@ test("nodes that are gone, and those that nobody asks for, take no room from oth
     expect(await look()).toEqual([long(String(round))]);
   }
 });
+
+test("a long list of nodes is looked through in slices: others have their turns", async () => {
+  const nodes = Array.from({ length: 50_000 }, (_, at): [string, undefined] => [`plant/${at}`, undefined]);
+  const { link } = service(new Map(nodes));
+  const finding = createFinding({ link, pubsub: "p", filters: ["none/#"], log: silentLog });
+  let turns = 0;
+  let isOver = false;
+  const count = (): void => {
+    turns += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const { isComplete } = await finding.look("gw@h/r");
+  isOver = true;
+  expect(isComplete).toBe(true);
+  // The service of this test answers within the turn.
+  expect(turns).toBeGreaterThan(0);
+});

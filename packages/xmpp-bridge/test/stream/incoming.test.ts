@@ -90,6 +90,21 @@ describe("what a socket brings", () => {
     expect(flood).toThrow(expect.objectContaining({ name: "IncomingError", why: "too-large" }));
   });
 
+  test("text that is no item's is no longer than one: its entities would be read in one go", () => {
+    const text = `<message><body>${"&amp;".repeat(210_000)}</body></message>`;
+    const tooLarge = expect.objectContaining({ name: "IncomingError", why: "too-large" });
+    const message = createIncoming({ stanza: 8_000_000 });
+    expect(() => message(text, counting().parser)).toThrow(tooLarge);
+    const chunks = createIncoming({ stanza: 8_000_000 });
+    const { parser: to } = counting();
+    const feed = (): void => {
+      for (let at = 0; at < text.length; at += 10_000) chunks(Buffer.from(text.slice(at, at + 10_000)), to);
+    };
+    chunks(Buffer.from(HEAD), to);
+    expect(feed).toThrow(tooLarge);
+    expect(() => createIncoming({ stanza: 16_000_000 })(text, counting().parser)).not.toThrow();
+  });
+
   test("small elements and attributes without end are too many before they are too long", () => {
     const many = `${HEAD}<message>${"<a/>".repeat(600_000)}`;
     const wide = `${HEAD}<message ${Array.from({ length: 1_001 }, (_, at) => `a${at}=''`).join(" ")}/>`;
@@ -135,12 +150,12 @@ describe("what a socket brings", () => {
         real.write(text);
       },
     };
-    const incoming = createIncoming({ stanza: 10_000_000 });
+    const incoming = createIncoming({ stanza: 16_777_216 });
     incoming(Buffer.from(`${HEAD}<message><body>`), to);
-    for (let chunk = 0; chunk < 64; chunk += 1) incoming(Buffer.from("x".repeat(65_536)), to);
+    for (let chunk = 0; chunk < 16; chunk += 1) incoming(Buffer.from("x".repeat(65_536)), to);
     expect(written).toHaveLength(1);
     incoming(Buffer.from("</body></message>"), to);
-    expect(written[1]).toBeGreaterThan(64 * 65_536);
+    expect(written[1]).toBeGreaterThan(16 * 65_536);
   });
 
   test.each([
