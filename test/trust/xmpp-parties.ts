@@ -1,6 +1,6 @@
 import { requestsTo } from "../../packages/xmpp-bridge/src/nodes/pubsub-request.ts";
 import { itemPayload, readItem } from "../../packages/xmpp-bridge/src/payload/item.ts";
-import { publishIq, retractIq, STATE_ITEM } from "../../packages/xmpp-bridge/src/publishing/stanzas.ts";
+import { STATE_ITEM } from "../../packages/xmpp-bridge/src/payload/state-item.ts";
 import {
   type NodeEvent,
   type NodeItem,
@@ -60,14 +60,14 @@ export async function makeNodes(
 export async function openXmppPublisher(options: XmppPartyOptions): Promise<XmppPublisher> {
   const session = await openSession(options);
   const { book, prosody } = options;
-  const { pubsub } = prosody;
+  const requests = requestsTo(prosody.pubsub);
   return {
     async publish(sent) {
       const { channel: node, clears } = sent;
       const item = isState(node) ? STATE_ITEM : idOf(sent);
       const iq = clears
-        ? retractIq({ pubsub, node, item }, true)
-        : publishIq({ pubsub, node, item }, payloadOf(sent));
+        ? requests.retract(node, item, true)
+        : requests.publish(node, item, payloadOf(sent));
       const answer = await session.link.request(iq);
       const isThere =
         answer.is === "result" || (clears && answer.is === "error" && answer.condition === "item-not-found");

@@ -1,6 +1,5 @@
 import { requestsTo } from "../../packages/xmpp-bridge/src/nodes/pubsub-request.ts";
 import { itemPayload, readItem } from "../../packages/xmpp-bridge/src/payload/item.ts";
-import { publishIq } from "../../packages/xmpp-bridge/src/publishing/stanzas.ts";
 import {
   type NodeItem,
   readNodeItem,
@@ -50,7 +49,7 @@ export async function openXmppParty(prosody: Prosody, username: string, book: Bo
     done,
     items,
     async publish(sent) {
-      await done(publishIq({ pubsub, node: sent.channel, item: idOf(sent) }, payloadOf(sent)));
+      await done(requests.publish(sent.channel, idOf(sent), payloadOf(sent)));
       book.settle(sent, "acked");
     },
     read: (nodes, party) => read({ own, pubsub, nodes, items, party, book, done }),

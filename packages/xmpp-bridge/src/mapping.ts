@@ -11,7 +11,7 @@ import {
   type Qos,
 } from "@nomq/core";
 import { itemPayload, MAX_PAYLOAD_BYTES, type ReadItem } from "./payload/item.ts";
-import { STATE_ITEM } from "./publishing/stanzas.ts";
+import { STATE_ITEM } from "./payload/state-item.ts";
 import type { Element } from "./stream/element.ts";
 
 /** Whose items: those with our attributes, which every gateway of ours writes, or anyone's. */

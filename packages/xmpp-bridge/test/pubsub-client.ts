@@ -2,7 +2,6 @@ import type { Prosody } from "../../../test/real/prosody.ts";
 import type { IqAnswer } from "../src/link/link.ts";
 import { requestsTo } from "../src/nodes/pubsub-request.ts";
 import { readItem } from "../src/payload/item.ts";
-import { publishIq, retractIq } from "../src/publishing/stanzas.ts";
 import { readNodeItem, readNotification } from "../src/receiving/notification.ts";
 import { type Element, Namespace } from "../src/stream/element.ts";
 import { type Linked, linked } from "./link/linked.ts";
@@ -67,8 +66,8 @@ export async function connectClient(
     create: (node) => ask(requests.create(node)),
     subscribe: (node) => ask(requests.subscribe(node, jid)),
     unsubscribe: (node) => ask(requests.unsubscribe(node, { jid })),
-    publish: (node, item, payload) => ask(publishIq({ pubsub, node, item }, payload)),
-    retract: (node, item) => ask(retractIq({ pubsub, node, item }, true)),
+    publish: (node, item, payload) => ask(requests.publish(node, item, payload)),
+    retract: (node, item) => ask(requests.retract(node, item, true)),
     async items(node) {
       const answer = await ask(requests.items(node, { most: 1_000 }));
       if (answer.is !== "result") return undefined;

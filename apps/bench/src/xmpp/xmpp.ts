@@ -1,5 +1,5 @@
+import { requestsTo } from "../../../../packages/xmpp-bridge/src/nodes/pubsub-request.ts";
 import { itemPayload } from "../../../../packages/xmpp-bridge/src/payload/item.ts";
-import { publishIq } from "../../../../packages/xmpp-bridge/src/publishing/stanzas.ts";
 import { startProsody } from "../../../../test/real/prosody.ts";
 import { type Loop, runClosedLoop } from "../closed-loop.ts";
 import { median } from "../ratio.ts";
@@ -138,7 +138,7 @@ function stanzas(): () => string {
     const message = { ...draft, id, seq: made, publishedAt: 0, origin: "bench" };
     const payload = itemPayload(message, { gateway: GATEWAY });
     if (payload === "too-large") throw new Error(payload);
-    const iq = publishIq({ pubsub: PUBSUB, node: NODE, item: id }, payload);
+    const iq = requestsTo(PUBSUB).publish(NODE, id, payload);
     iq.attrs["id"] = `${IQ_ID}${made.toString(36)}`;
     return iq.toString();
   };

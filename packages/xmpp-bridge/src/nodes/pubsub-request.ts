@@ -20,6 +20,10 @@ export interface PubsubRequests {
   unsubscribe(node: string, subscription: { readonly jid: string; readonly subid?: string }): Element;
   /** Deletes a node of ours. */
   delete(node: string): Element;
+  /** Publishes one item (section 7.1); the same id again replaces it. */
+  publish(node: string, item: string, payload: Element): Element;
+  /** Takes one item back (section 7.2); `notify`: subscribers are told. */
+  retract(node: string, item: string, notify: boolean): Element;
   /** Items that the node keeps: some of them, or the youngest `most`. */
   items(node: string, which: { readonly ids: readonly string[] } | { readonly most: number }): Element;
   /** The ids of all items that it keeps. */
@@ -58,6 +62,10 @@ export function requestsTo(service: string): PubsubRequests {
     subscribe: (node, jid) => pubsub("set", [element("subscribe", { node, jid })]),
     delete: (node) => owner("set", element("delete", { node })),
     unsubscribe: (node, { jid, subid }) => pubsub("set", [element("unsubscribe", { node, jid, subid })]),
+    publish: (node, id, payload) =>
+      pubsub("set", [element("publish", { node }, [element("item", { id }, [payload])])]),
+    retract: (node, id, notify) =>
+      pubsub("set", [element("retract", { node, notify: String(notify) }, [element("item", { id })])]),
     items: (node, which) => {
       const wanted = "ids" in which ? which.ids.map((id) => element("item", { id })) : [];
       const most = "most" in which ? String(which.most) : undefined;

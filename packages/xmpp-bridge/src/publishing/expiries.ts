@@ -1,7 +1,7 @@
 import { type CancelTimer, type Clock, createWriteBehind, Heap, type StateChange } from "@nomq/core";
 
-/** An item of a node. */
-export interface NodeItem {
+/** Where an item lies. */
+export interface ItemPlace {
   readonly node: string;
   readonly item: string;
 }
@@ -18,13 +18,13 @@ export interface Expiries {
   /** What an earlier run wrote down, in the wall time of then; true where the key is one of these. */
   restore(key: Uint8Array, value: Uint8Array, clockSetBy: number): boolean;
   /** Plans an item's end, or, undefined, that it has none; answers how to undo that. */
-  plan(of: NodeItem, expiresInMs: number | undefined): () => void;
+  plan(of: ItemPlace, expiresInMs: number | undefined): () => void;
   /** Plans an item's end before it is sent; resolves when that is written down, or cannot be. */
-  note(of: NodeItem, expiresInMs: number): Promise<void>;
+  note(of: ItemPlace, expiresInMs: number): Promise<void>;
   /** An item that was noted will not be there. */
-  drop(of: NodeItem): void;
+  drop(of: ItemPlace): void;
   /** What to write down of the item as it is planned now; empty where nothing has to be. */
-  changes(of: NodeItem): readonly StateChange[];
+  changes(of: ItemPlace): readonly StateChange[];
   /** From now on items are taken back, until {@link pause}. */
   resume(): void;
   pause(): void;
@@ -35,7 +35,7 @@ export interface Expiries {
 export interface ExpiriesUse {
   readonly clock: Clock;
   /** Takes one back. Never rejects. */
-  readonly retract: (of: NodeItem) => Promise<Retracted>;
+  readonly retract: (of: ItemPlace) => Promise<Retracted>;
   readonly remember: (changes: readonly StateChange[]) => Promise<void>;
   /** One too many: the one planned first is left to lie. */
   readonly overflow: () => void;
@@ -49,7 +49,7 @@ const MOST = 100_000;
 /** As exact as what is written down has to be. */
 const SAME_MS = 1_000;
 
-interface Plan extends NodeItem {
+interface Plan extends ItemPlace {
   readonly key: string;
   /** Of the clock that never goes back. */
   readonly due: number;

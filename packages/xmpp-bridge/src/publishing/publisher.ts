@@ -1,11 +1,11 @@
 import type { Delivery, Message, Outcome } from "@nomq/core";
 import { nodeOfChannel } from "../nodes/node-name.ts";
 import type { Keeping } from "../nodes/nodes.ts";
-import type { NodeItem } from "./expiries.ts";
+import { STATE_ITEM } from "../payload/state-item.ts";
+import type { ItemPlace } from "./expiries.ts";
 import { createLane, type Issue, type Lane } from "./lane.ts";
 import { createRequests } from "./requests.ts";
 import { createEndings, type PublisherUse, type Sending } from "./sending.ts";
-import { STATE_ITEM } from "./stanzas.ts";
 import { verdictOf } from "./verdict.ts";
 
 /** Messages of the hub to nodes. */
@@ -114,4 +114,4 @@ export function createPublisher(use: PublisherUse): Publisher {
 }
 
 /** Events have the message's id. */
-const eventOf = ({ channel, id }: Message): NodeItem => ({ node: nodeOfChannel(channel), item: id });
+const eventOf = ({ channel, id }: Message): ItemPlace => ({ node: nodeOfChannel(channel), item: id });

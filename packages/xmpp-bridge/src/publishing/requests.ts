@@ -2,11 +2,12 @@ import type { IqAnswer } from "../link/link.ts";
 import { type ItemToSend, itemOfMessage } from "../mapping.ts";
 import { nodeOfChannel } from "../nodes/node-name.ts";
 import type { ReadyNode } from "../nodes/nodes.ts";
-import type { Element } from "../stream/element.ts";
-import type { NodeItem } from "./expiries.ts";
+import { requestsTo } from "../nodes/pubsub-request.ts";
+import { STATE_ITEM } from "../payload/state-item.ts";
+import { type Element, Namespace } from "../stream/element.ts";
+import type { ItemPlace } from "./expiries.ts";
 import { isSameState } from "./same-state.ts";
 import type { Endings, PublisherUse, Sending } from "./sending.ts";
-import { itemIq, payloadIn, publishIq, retractIq, STATE_ITEM } from "./stanzas.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
 /** What is asked of the service for one message. The requests leave in the order of these calls. */
@@ -25,13 +26,14 @@ const MOST_UNAWAITED = 32;
 
 /** Makes them. */
 export function createRequests(use: PublisherUse, ends: Endings): Requests {
-  const { port, link, pubsub, gateway, known, expiries, sent, tell } = use;
+  const { port, link, gateway, known, expiries, sent, tell } = use;
+  const pubsub = requestsTo(use.pubsub);
   let unawaited = 0;
 
   const itemOf = (message: Sending["message"], expiresInMs: number | undefined): ItemToSend =>
     itemOfMessage(message, { gateway, ...(expiresInMs === undefined ? {} : { expiresInMs }) });
   /** At QoS 0 nobody waits for the server, as long as few are under way. */
-  const publishUnawaited = (sending: Sending, iq: Element, item: NodeItem): void => {
+  const publishUnawaited = (sending: Sending, iq: Element, item: ItemPlace): void => {
     unawaited += 1;
     void link.request(iq).then((answer) => {
       unawaited -= 1;
@@ -41,7 +43,7 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
     });
     ends.done(sending, item);
   };
-  const publishAwaited = (sending: Sending, iq: Element, item: NodeItem & { undo: () => void }): void => {
+  const publishAwaited = (sending: Sending, iq: Element, item: ItemPlace & { undo: () => void }): void => {
     const { call, message } = sending;
     const heard = (answer: IqAnswer): void => {
       const verdict = verdictOf(answer);
@@ -64,7 +66,7 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
       const undo = expiries.plan(item, undefined);
       known.stateGone(message.channel);
       sent(item);
-      const iq = retractIq({ pubsub, ...item }, true);
+      const iq = pubsub.retract(item.node, STATE_ITEM, true);
       void link.request(iq, { signal: call.signal }).then((answer) => {
         const verdict = verdictOf(answer);
         if (!call.isOpen) return;
@@ -91,7 +93,7 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
       if (retain) known.stateSent(channel);
       else known.eventSent(channel);
       sent({ ...item, payload: message.payload });
-      const iq = publishIq({ pubsub, ...item }, payload);
+      const iq = pubsub.publish(node, id, payload);
       if (qos === 0 && !retain && unawaited < MOST_UNAWAITED) publishUnawaited(sending, iq, item);
       else publishAwaited(sending, iq, { ...item, undo });
     },
@@ -105,27 +107,34 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
         known.stateGone(channel);
         return;
       }
-      const place = { pubsub, node, item: STATE_ITEM };
+      const place = { node, item: STATE_ITEM };
       if (!renews) {
-        sent({ node, item: STATE_ITEM });
-        void link.request(retractIq(place, false));
+        sent(place);
+        void link.request(pubsub.retract(node, STATE_ITEM, false));
       }
       expiries.plan(place, left);
       known.stateSent(channel);
-      sent({ node, item: STATE_ITEM, payload: value.payload });
+      sent({ ...place, payload: value.payload });
       tell.renewed();
-      void link.request(publishIq(place, payload)).then((answer) => {
+      void link.request(pubsub.publish(node, STATE_ITEM, payload)).then((answer) => {
         if (verdictOf(answer).is !== "done") known.stateFound(channel);
       });
     },
     async isThere({ call, message }, { node }) {
-      const iq = itemIq({ pubsub, node, item: STATE_ITEM });
+      const iq = pubsub.items(node, { ids: [STATE_ITEM] });
       const answer = await link.request(iq, { signal: call.signal });
       if (answer.is === "result") {
-        return isSameState(payloadIn(answer.stanza, STATE_ITEM), message, gateway);
+        return isSameState(stateIn(answer.stanza), message, gateway);
       }
       const verdict = verdictOf(answer);
       return verdict.is === "missing" ? false : verdict;
     },
   };
+}
+
+/** The payload of the state in an answer; undefined: it is not there. */
+function stateIn(answer: Element): Element | undefined {
+  const items = answer.getChild("pubsub", Namespace.pubsub)?.getChild("items", Namespace.pubsub);
+  const found = items?.getChildren("item").find(({ attrs }) => attrs["id"] === STATE_ITEM);
+  return found?.getChildElements()[0];
 }

@@ -1,9 +1,10 @@
 import type { Log } from "@nomq/core";
 import type { Counters } from "../counters.ts";
 import type { Link } from "../link/link.ts";
+import { requestsTo } from "../nodes/pubsub-request.ts";
+import { STATE_ITEM } from "../payload/state-item.ts";
 import type { SentItem } from "../receiving/receiving.ts";
-import type { NodeItem, Retracted } from "./expiries.ts";
-import { retractIq, STATE_ITEM } from "./stanzas.ts";
+import type { ItemPlace, Retracted } from "./expiries.ts";
 import { verdictOf } from "./verdict.ts";
 
 /** What taking items back needs. */
@@ -16,10 +17,10 @@ export interface RetractUse {
 }
 
 /** Takes one item back whose time is over. Subscribers are told of a state; of an event they have had all there was. */
-export async function retractExpired(use: RetractUse, { node, item }: NodeItem): Promise<Retracted> {
+export async function retractExpired(use: RetractUse, { node, item }: ItemPlace): Promise<Retracted> {
   const { link, pubsub, counters, log, sent } = use;
   sent({ node, item });
-  const iq = retractIq({ pubsub, node, item }, item === STATE_ITEM);
+  const iq = requestsTo(pubsub).retract(node, item, item === STATE_ITEM);
   const verdict = verdictOf(await link.request(iq));
   switch (verdict.is) {
     case "done":

@@ -2,7 +2,7 @@ import type { Delivery, Message, Port } from "@nomq/core";
 import type { Link } from "../link/link.ts";
 import type { Nodes } from "../nodes/nodes.ts";
 import type { SentItem } from "../receiving/receiving.ts";
-import type { Expiries, NodeItem } from "./expiries.ts";
+import type { Expiries, ItemPlace } from "./expiries.ts";
 import type { KnownNodes } from "./known-nodes.ts";
 import type { Lane, LaneCall } from "./lane.ts";
 import type { Verdict } from "./verdict.ts";
@@ -54,9 +54,9 @@ export interface Sending extends Delivery {
 /** How messages end. */
 export interface Endings {
   /** The service has it; what must be known of its expiry is written down in the same commit. */
-  taken(sending: Sending, item: NodeItem): void;
+  taken(sending: Sending, item: ItemPlace): void;
   /** As far as the hub is concerned: whether the service has it shows later, or never. */
-  done(sending: Sending, item: NodeItem): void;
+  done(sending: Sending, item: ItemPlace): void;
   /** What to do about a request that was not done. */
   failed(sending: Sending, verdict: Exclude<Verdict, { readonly is: "done" }>): void;
   /** It comes again, and with it all that is open in its lane. */
@@ -89,7 +89,7 @@ export function createEndings(use: PublisherUse, failAll: (reason: string) => vo
     tell.refused(message.channel, reason);
     call.settle({ is: "refused", reason });
   };
-  const done = ({ call }: Sending, item: NodeItem): void => {
+  const done = ({ call }: Sending, item: ItemPlace): void => {
     const state = expiries.changes(item);
     call.settle(state.length === 0 ? { is: "delivered" } : { is: "delivered", state });
   };

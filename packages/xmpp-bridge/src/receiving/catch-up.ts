@@ -2,11 +2,11 @@ import type { IqAnswer } from "../link/link.ts";
 import type { Asking } from "../nodes/listing.ts";
 import { eachOf } from "../nodes/pool.ts";
 import { readItem } from "../payload/item.ts";
+import { STATE_ITEM } from "../payload/state-item.ts";
 import { type Element, Namespace } from "../stream/element.ts";
 import type { NodeMemory } from "./node-memory.ts";
 import { isRemembered, type Missed, missedOf, printOf } from "./node-memory.ts";
 import { type NodeItem, readNodeItem } from "./notification.ts";
-import { CURRENT } from "./state-item.ts";
 
 /** An answer other than the result asked for. */
 export type NoItems = Exclude<IqAnswer, { readonly is: "result" }>;
@@ -32,9 +32,9 @@ export async function readMissed(
   const answer = await asking.ask(asking.requests.items(node, { most: PAGE }));
   if (answer.is !== "result") return { is: "failed", answer };
   const page = itemsIn(answer.stanza);
-  const current = page.find(({ id }) => id === CURRENT) ?? (await readCurrent(asking, node));
+  const current = page.find(({ id }) => id === STATE_ITEM) ?? (await readCurrent(asking, node));
   if (current !== undefined && "is" in current) return { is: "failed", answer: current };
-  const events = page.filter(({ id }) => id !== CURRENT);
+  const events = page.filter(({ id }) => id !== STATE_ITEM);
   const missed = compare(memory, events);
   const isAll = isNew || page.length < PAGE || events.some(({ id }) => isRemembered(memory, id));
   if (isAll) return { is: "read", current, events: missed };
@@ -44,8 +44,8 @@ export async function readMissed(
 
 /** The state of a node; undefined: none. */
 export async function readCurrent(asking: Asking, node: string): Promise<NodeItem | NoItems | undefined> {
-  const answer = await asking.ask(asking.requests.items(node, { ids: [CURRENT] }));
-  if (answer.is === "result") return itemsIn(answer.stanza).find(({ id }) => id === CURRENT);
+  const answer = await asking.ask(asking.requests.items(node, { ids: [STATE_ITEM] }));
+  if (answer.is === "result") return itemsIn(answer.stanza).find(({ id }) => id === STATE_ITEM);
   return answer.is === "error" && answer.condition === "item-not-found" ? undefined : answer;
 }
 
@@ -84,7 +84,7 @@ async function readOlder(
   const oldestFirst = isYoungestFirst(ids, [...onPage.keys()]) ? ids.reverse() : ids;
   const missed = missedOf(
     memory,
-    oldestFirst.filter((id) => id !== CURRENT).map((id) => ({ id })),
+    oldestFirst.filter((id) => id !== STATE_ITEM).map((id) => ({ id })),
   );
   const wanted = missed.items.map(({ id }) => id);
   const read = await readItems(

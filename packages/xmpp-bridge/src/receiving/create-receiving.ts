@@ -1,35 +1,12 @@
-import type { Port } from "@nomq/core";
-import type { Link, LinkState } from "../link/link.ts";
+import type { LinkState } from "../link/link.ts";
 import type { Element } from "../stream/element.ts";
 import { createKeptMemories } from "./kept-memories.ts";
 import { readNotification } from "./notification.ts";
 import { createProblems } from "./problems.ts";
 import { createReading } from "./reading.ts";
-import type { Receiving } from "./receiving.ts";
+import type { Receiving, ReceivingOptions } from "./receiving.ts";
 import { createSentItems } from "./sent-items.ts";
 import { createTally } from "./tally.ts";
-
-/** What receiving needs. */
-export interface ReceivingOptions {
-  readonly link: Link;
-  readonly port: Port;
-  /** The attachment that messages come from. */
-  readonly attachment: string;
-  /** The address of the pubsub service. */
-  readonly pubsub: string;
-  /** Channels whose nodes are read. */
-  readonly subscribe: readonly string[];
-  /** Our own name in items. */
-  readonly gateway: string;
-  /** How often nodes are looked for. Default 60,000 ms. */
-  readonly findEveryMs?: number;
-  /** Nodes subscribed at most. Default 10,000. */
-  readonly mostNodes?: number;
-  /** A node was configured or deleted by somebody: what is known of it as a node of ours may be wrong. */
-  changed?(channel: string): void;
-  /** Events of others have pushed a state of ours out of its node's history. */
-  evicted?(channel: string): void;
-}
 
 /** Makes {@link Receiving}; does nothing before `start`. */
 export function createReceiving(options: ReceivingOptions): Receiving {

@@ -1,12 +1,12 @@
 import type { Asking } from "../nodes/listing.ts";
 import { channelOfNode } from "../nodes/node-name.ts";
+import { STATE_ITEM } from "../payload/state-item.ts";
 import { readCurrent } from "./catch-up.ts";
 import type { Intake } from "./intake.ts";
 import { withCurrent } from "./node-memory.ts";
 import type { NodeEvent } from "./notification.ts";
 import type { Place } from "./place.ts";
 import type { SentItems } from "./sent-items.ts";
-import { CURRENT } from "./state-item.ts";
 import type { Tally } from "./tally.ts";
 
 /** What events need. */
@@ -30,7 +30,7 @@ export interface Events {
 export function createEvents({ asking, changed, intake, sentItems, tally }: EventsOptions): Events {
   const retracted = async (place: Place, id: string): Promise<void> => {
     // A server that tells of evicted items uses the same words: only the state is ever cleared.
-    if (id !== CURRENT) {
+    if (id !== STATE_ITEM) {
       tally.add("evicted");
       return;
     }

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { bareJid, type Principal } from "@nomq/core";
+import { bareJid, type Draft, type Principal } from "@nomq/core";
 import { draftFromItem } from "../mapping.ts";
 import { type ReadItem, readItem } from "../payload/item.ts";
+import { STATE_ITEM } from "../payload/state-item.ts";
 import { type Lifetime, lifetimeOf } from "./lifetime.ts";
 import { CLEARED, markOf } from "./marks.ts";
 import {
@@ -16,7 +17,6 @@ import {
 import type { NodeItem } from "./notification.ts";
 import type { Place } from "./place.ts";
 import type { SentItems } from "./sent-items.ts";
-import { CURRENT, clearingDraft } from "./state-item.ts";
 import type { Tally } from "./tally.ts";
 
 /** What taking items in needs. */
@@ -75,7 +75,7 @@ export function createIntake(options: IntakeOptions): Intake {
     { from = service, memory = withCurrent(place.memory, undefined) } = {},
   ): Promise<void> => {
     place.memory = memory;
-    const mark = markOf(place.node, CURRENT, memory.current?.print ?? CLEARED);
+    const mark = markOf(place.node, STATE_ITEM, memory.current?.print ?? CLEARED);
     const draft = clearingDraft(place.channel);
     await place.inflow.enter({ draft, from, memory, mark, as: "cleared" });
   };
@@ -96,14 +96,14 @@ export function createIntake(options: IntakeOptions): Intake {
       if (unsaid !== undefined) tally.add(unsaid);
       // What was set before it is no more the state than one that is over.
       const isOver = unsaid === "expired" && had !== undefined;
-      if (id === CURRENT && (isOver || (unsaid === undefined && found.payload.byteLength === 0)))
+      if (id === STATE_ITEM && (isOver || (unsaid === undefined && found.payload.byteLength === 0)))
         await clear(place, { from, memory: place.memory });
       else if (unsaid === undefined) await enter(place, judged, { from, ...source });
       else place.inflow.pass(place.memory);
     },
     skip(place, item) {
       const found = readable(item);
-      if (found === undefined || item.id === CURRENT) return;
+      if (found === undefined || item.id === STATE_ITEM) return;
       place.memory = withEvent(place.memory, item.id, printOf(found, item.publisher));
       place.inflow.pass(place.memory);
     },
@@ -138,10 +138,10 @@ function judge(
 }
 
 const isSeen = (memory: NodeMemory, id: string, print: string): boolean =>
-  id === CURRENT ? isSamePrint(memory.current?.print, print) : isSeenAs(memory, id, print);
+  id === STATE_ITEM ? isSamePrint(memory.current?.print, print) : isSeenAs(memory, id, print);
 
 function withItem(memory: NodeMemory, { id, isOwn, print, unsaid }: Judged): NodeMemory {
-  if (id !== CURRENT) return withEvent(memory, id, print);
+  if (id !== STATE_ITEM) return withEvent(memory, id, print);
   // When it was set is known since it was first seen.
   return unsaid === "duplicates" ? memory : withState(memory, print, isOwn);
 }
@@ -159,7 +159,7 @@ async function enter(
     ...{ channel, id, item: found },
     ...(lifetime.is === "left" ? { expiresInMs: lifetime.ms } : {}),
   });
-  const once = id === CURRENT ? undefined : onceOf(node, id, found);
+  const once = id === STATE_ITEM ? undefined : onceOf(node, id, found);
   // What leaves nothing in the store is not worth a write of its own.
   const isMarked = once === undefined && (draft.qos !== 0 || draft.retain === true);
   await inflow.enter({
@@ -168,6 +168,14 @@ async function enter(
     ...(isMarked ? { mark: markOf(node, id, print) } : {}),
   });
 }
+
+/** The channel has no state any more. */
+const clearingDraft = (channel: string): Draft => ({
+  channel,
+  payload: new Uint8Array(),
+  qos: 1,
+  retain: true,
+});
 
 const principalOf = (jid: string): Principal => `jid:${jid}`;
 

@@ -4,9 +4,9 @@ import { readItem } from "../payload/item.ts";
 import { type CaughtUp, type NoItems, readMissed } from "./catch-up.ts";
 import type { Gate } from "./gate.ts";
 import { type GoneStateUse, ownStateGone } from "./gone-state.ts";
+import type { HubState } from "./hub-state.ts";
 import { pause } from "./inflow.ts";
 import type { Intake } from "./intake.ts";
-import type { KeptState } from "./kept-state.ts";
 import { marksOf } from "./marks.ts";
 import { withCurrent, withoutMarks } from "./node-memory.ts";
 import type { NodeItem } from "./notification.ts";
@@ -20,7 +20,7 @@ export interface JoiningOptions {
   readonly gateway: string;
   readonly signal: AbortSignal;
   latest: GoneStateUse["latest"];
-  readonly stateOf: KeptState;
+  readonly hubState: HubState;
   /** Each attempt goes through it: who waits for the next one keeps no place. */
   readonly gate: Gate;
   /** An attempt came to nothing, not for the first time. */
@@ -118,7 +118,7 @@ async function takeMissed(
   { current, events }: CaughtUp,
   options: JoiningOptions & Pick<GoneStateUse, "isSameNode">,
 ): Promise<NoItems | undefined> {
-  const kept = await options.stateOf(place.channel);
+  const kept = await options.hubState(place.channel);
   // If it was seen before it was not seen last: that was forgotten in a crash.
   if (current !== undefined && kept !== undefined && !isState(current, kept))
     place.memory = withCurrent(place.memory, { print: "", isOwn: false });

@@ -1,7 +1,7 @@
 import { type CancelTimer, createWriteBehind, type Port, type StateChange } from "@nomq/core";
+import { STATE_ITEM } from "../payload/state-item.ts";
 import { CLEARED, endOf, type Mark, readMark, shortOf } from "./marks.ts";
 import { type NodeMemory, readMemory, withCurrent, writeMemory } from "./node-memory.ts";
-import { CURRENT } from "./state-item.ts";
 
 const PREFIX = "seen/";
 /** What changed is written together: a memory is up to 6 KB, and a busy node changes its own with every item. */
@@ -109,10 +109,10 @@ async function readAll(
   return { memories: new Map([...byHash.values()].map((memory) => [memory.node, memory])), strays };
 }
 
-const SHORT_CURRENT = shortOf(CURRENT);
+const SHORT_STATE_ITEM = shortOf(STATE_ITEM);
 
 function withMark(memory: NodeMemory, id: string, print: string): NodeMemory {
-  if (id === SHORT_CURRENT)
+  if (id === SHORT_STATE_ITEM)
     return withCurrent(memory, print === CLEARED ? undefined : { print, isOwn: false });
   return { ...memory, marked: new Map([...(memory.marked ?? []), [id, print]]) };
 }

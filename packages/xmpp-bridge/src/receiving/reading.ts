@@ -3,19 +3,19 @@ import { createFinding, type Found } from "../nodes/finding.ts";
 import type { Asking } from "../nodes/listing.ts";
 import { nodeOfChannel } from "../nodes/node-name.ts";
 import { requestsTo } from "../nodes/pubsub-request.ts";
-import type { ReceivingOptions } from "./create-receiving.ts";
 import { createEvents, type Events } from "./events.ts";
 import { createGate, type Gate } from "./gate.ts";
+import { type HubState, hubStateOf } from "./hub-state.ts";
 import { createInflow } from "./inflow.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { joinNode } from "./joining.ts";
 import type { KeptMemories } from "./kept-memories.ts";
-import { type KeptState, keptStateOf } from "./kept-state.ts";
 import { createLooking, type Looking } from "./looking.ts";
 import type { NodeMemory } from "./node-memory.ts";
 import type { Place, Work } from "./place.ts";
 import { createPlaces, type Places } from "./places.ts";
 import type { Problems } from "./problems.ts";
+import type { ReceivingOptions } from "./receiving.ts";
 import { createSeenNodes, type SeenNodes } from "./seen-nodes.ts";
 import type { SentItems } from "./sent-items.ts";
 import type { Tally } from "./tally.ts";
@@ -51,7 +51,7 @@ interface Parts extends ReadingOptions {
   readonly seen: SeenNodes;
   readonly places: Places;
   readonly looking: Looking;
-  readonly stateOf: KeptState;
+  readonly hubState: HubState;
   readonly gate: Gate;
 }
 
@@ -86,9 +86,9 @@ export function createReading(options: ReadingOptions): Reading {
     everyMs: options.findEveryMs ?? 60_000,
     found: (now, before) => arrange(parts, now, before),
   });
-  const stateOf = keptStateOf(port, options.attachment);
+  const hubState = hubStateOf(port, options.attachment);
   const gate = createGate(CAUGHT_UP_AT_ONCE);
-  const parts: Parts = { ...options, stateOf, asking, gate, intake, seen, places, looking };
+  const parts: Parts = { ...options, hubState, asking, gate, intake, seen, places, looking };
   return {
     ...{ events, looking, places },
     async restore() {
@@ -187,7 +187,7 @@ async function join(parts: Parts, place: Place): Promise<void> {
   }
   await place.inflow.rest();
   const joined = await joinNode(place, {
-    ...{ stateOf: parts.stateOf, gate: parts.gate, troubled: problems.tell },
+    ...{ hubState: parts.hubState, gate: parts.gate, troubled: problems.tell },
     ...{ asking: parts.asking, clock: port.clock, gateway: parts.gateway, intake, signal },
     jid: looking.jid,
     latest: (channel) => port.latest(channel, "*"),
@@ -206,11 +206,11 @@ async function join(parts: Parts, place: Place): Promise<void> {
 
 /** The node is there no more, or not asked for: so is its state. */
 async function leave(parts: Parts, place: Place): Promise<void> {
-  const { intake, places, seen, signal, stateOf } = parts;
+  const { intake, places, seen, signal, hubState } = parts;
   const { channel, node } = place;
   const { current } = place.memory;
   await place.inflow.rest();
-  const isFromHere = (await stateOf(channel)) !== undefined;
+  const isFromHere = (await hubState(channel)) !== undefined;
   if (isFromHere || (current !== undefined && !current.isOwn)) await intake.clear(place);
   await place.inflow.rest();
   // What is not stored is still to be done, by the next run.

@@ -1,3 +1,6 @@
+import type { Port } from "@nomq/core";
+import type { Link } from "../link/link.ts";
+
 /** What the bridge publishes itself. */
 export interface SentItem {
   readonly node: string;
@@ -6,7 +9,42 @@ export interface SentItem {
   readonly payload?: Uint8Array;
 }
 
-/** Nodes → hub: finds and subscribes the nodes of the filters, catches up, publishes what comes. */
+/** What receiving needs. */
+export interface ReceivingOptions {
+  readonly link: Link;
+  readonly port: Port;
+  /** The attachment that messages come from. */
+  readonly attachment: string;
+  /** The address of the pubsub service. */
+  readonly pubsub: string;
+  /** Channels whose nodes are read. */
+  readonly subscribe: readonly string[];
+  /** Our own name in items. */
+  readonly gateway: string;
+  /** How often nodes are looked for. Default 60,000 ms. */
+  readonly findEveryMs?: number;
+  /** Nodes subscribed at most. Default 10,000. */
+  readonly mostNodes?: number;
+  /** A node was configured or deleted by somebody: what is known of it as a node of ours may be wrong. */
+  changed?(channel: string): void;
+  /** Events of others have pushed a state of ours out of its node's history. */
+  evicted?(channel: string): void;
+}
+
+/**
+ * Nodes → hub: finds and subscribes the nodes of the filters, catches up, publishes what comes. Who remembers what:
+ *
+ * | File | What | Until |
+ * | --- | --- | --- |
+ * | `node-memory.ts` | what was seen on one node: its state, its youngest 64 events | it is a value |
+ * | `seen-nodes.ts` | the memory of every node, also of the last 1,000 that are gone | nobody asks for the node |
+ * | `kept-memories.ts` | the same in the store, half a second later | the same |
+ * | `marks.ts` | an item taken in, in the commit of its message, for that half second | the memory is written |
+ * | `hub-state.ts` | the state that the hub has from a node: whether its memory is older | it is asked anew |
+ * | `sent-items.ts` | what we sent ourselves: its notification is no news | that has come, or 60 s |
+ * | `looking.ts` | what the last look for nodes found, and what we made since | the next look |
+ * | `places.ts` | the nodes that are read, and what waits on each | they are left |
+ */
 export interface Receiving extends AsyncDisposable {
   /** Reads what was remembered. Before `start`. */
   restore(): Promise<void>;

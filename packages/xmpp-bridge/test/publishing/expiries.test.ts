@@ -4,11 +4,11 @@ import { describe, expect, test } from "vitest";
 import {
   createExpiries,
   type Expiries,
-  type NodeItem,
+  type ItemPlace,
   type Retracted,
 } from "../../src/publishing/expiries.ts";
 
-const A: NodeItem = { node: "node a", item: "current" };
+const A: ItemPlace = { node: "node a", item: "current" };
 
 interface Bench {
   readonly clock: FakeClock;
@@ -18,7 +18,7 @@ interface Bench {
   readonly kept: Map<string, Uint8Array>;
   /** How the next retraction ends. */
   end: Retracted;
-  write(of: NodeItem): void;
+  write(of: ItemPlace): void;
 }
 
 function bench(kept = new Map<string, Uint8Array>(), clock = createFakeClock()): Bench {

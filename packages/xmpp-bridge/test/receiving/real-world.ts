@@ -14,8 +14,8 @@ import { submission } from "../../src/nodes/config-form.ts";
 import { nodeOfChannel, titleOfChannel } from "../../src/nodes/node-name.ts";
 import { type PubsubRequests, requestsTo } from "../../src/nodes/pubsub-request.ts";
 import { itemPayload } from "../../src/payload/item.ts";
-import { createReceiving, type ReceivingOptions } from "../../src/receiving/create-receiving.ts";
-import type { Receiving } from "../../src/receiving/receiving.ts";
+import { createReceiving } from "../../src/receiving/create-receiving.ts";
+import type { Receiving, ReceivingOptions } from "../../src/receiving/receiving.ts";
 import { element } from "../../src/stream/build.ts";
 import { type Element, Namespace } from "../../src/stream/element.ts";
 
@@ -131,18 +131,10 @@ export const create = (channel: string, items = 50): Element =>
 
 /** A request that publishes an item. */
 export const publish = (channel: string, id: string, payload: Element): Element =>
-  element("iq", { type: "set", to: PUBSUB }, [
-    element("pubsub", { xmlns: Namespace.pubsub }, [
-      element("publish", { node: nodeOfChannel(channel) }, [element("item", { id }, [payload])]),
-    ]),
-  ]);
+  requests.publish(nodeOfChannel(channel), id, payload);
 
 export const retract = (channel: string, id: string): Element =>
-  element("iq", { type: "set", to: PUBSUB }, [
-    element("pubsub", { xmlns: Namespace.pubsub }, [
-      element("retract", { node: nodeOfChannel(channel), notify: "true" }, [element("item", { id })]),
-    ]),
-  ]);
+  requests.retract(nodeOfChannel(channel), id, true);
 
 /** Foreign JSON. */
 export const json = (text: string): Element => element("json", { xmlns: Namespace.json }, [text]);

@@ -4,10 +4,10 @@ import type { Port } from "@nomq/core";
  * What the hub keeps as a channel's state, where it came from these nodes; undefined: nothing, or somebody else's. After a
  * crash it is newer than what is remembered of a node, which is written half a second later.
  */
-export type KeptState = (channel: string) => Promise<Uint8Array | undefined>;
+export type HubState = (channel: string) => Promise<Uint8Array | undefined>;
 
 /** Reads it through the port. */
-export function keptStateOf(port: Pick<Port, "latest" | "log">, attachment: string): KeptState {
+export function hubStateOf(port: Pick<Port, "latest" | "log">, attachment: string): HubState {
   return async (channel) => {
     try {
       const kept = await port.latest(channel, "*");
