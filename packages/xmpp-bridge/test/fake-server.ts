@@ -101,6 +101,8 @@ function fakeConnection(socket: Socket): FakeConnection {
       parser.on("error", () => undefined);
       say("open");
     }
+    // A TLS handshake is none of the parser's.
+    if (data[0] === 0x16) parser = undefined;
     parser?.write(text);
     if (text.endsWith("</stream:stream>") && !connection.isDeaf) socket.end("</stream:stream>");
   });
