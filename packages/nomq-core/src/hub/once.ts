@@ -10,10 +10,8 @@ export interface Transfer {
   readonly until: number;
   /** The first message's id. */
   readonly id: string;
-  /** Its receipt while this run remembers it. */
-  readonly record: ReceiptRecord | undefined;
-  /** Its message waits for its commit. */
-  isOpen: boolean;
+  /** Its receipt while its message waits for its commit: after that it is found by the id, as long as any. */
+  open: ReceiptRecord | undefined;
   /** Released before its message was committed: ends with the commit. */
   isReleased: boolean;
 }
@@ -41,8 +39,7 @@ export class OnceKeys {
       scope,
       until: now + KEEP_MS,
       id,
-      record,
-      isOpen: record !== undefined,
+      open: record,
       isReleased: false,
     };
     this.byKey.set(key, transfer);

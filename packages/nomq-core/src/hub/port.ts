@@ -62,7 +62,7 @@ function release(core: Core, once: string): void {
   const transfer = core.once.find(once);
   if (transfer === undefined) return;
   // Its message waits for its commit: the name ends with it.
-  if (transfer.isOpen) transfer.isReleased = true;
+  if (transfer.open !== undefined) transfer.isReleased = true;
   else {
     core.once.end(once);
     core.writer.fact({ write: "release", once });

@@ -120,7 +120,7 @@ function beginTransfer(core: Core, publishing: Publishing, record: ReceiptRecord
 function endTransfer(core: Core, once: string | undefined, isKept: boolean): void {
   const transfer = once === undefined ? undefined : core.once.find(once);
   if (once === undefined || transfer === undefined) return;
-  transfer.isOpen = false;
+  transfer.open = undefined;
   if (isKept && !transfer.isReleased) return;
   core.once.end(once);
   if (isKept) core.writer.fact({ write: "release", once });
@@ -131,7 +131,7 @@ async function repeat(core: Core, call: PublishCall, once: string): Promise<Rece
   const transfer = core.once.find(once);
   const { draft, options } = call;
   const id = transfer?.id ?? "";
-  const record = transfer?.record ?? (await recalled(core, id));
+  const record = transfer?.open ?? (await recalled(core, id));
   const receipt: Receipt =
     record === undefined
       ? { id, channel: draft.channel, at: "stored", outcomes: [] }

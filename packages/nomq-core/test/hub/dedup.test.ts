@@ -1,7 +1,20 @@
-import { createMemoryStore } from "@nomq/core";
+import { randomBytes } from "node:crypto";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { createMemoryStore, type Outcome, type Receipt } from "@nomq/core";
 import { createFaultyStore } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { createRecorder, createRig, settle } from "./hub-rig.ts";
+
+const MIB = 1_048_576;
+
+setFlagsFromString("--expose-gc");
+const collect: unknown = runInNewContext("gc");
+
+function memoryHeld(): number {
+  for (let round = 0; round < 4; round += 1) if (typeof collect === "function") collect();
+  return process.memoryUsage().heapUsed;
+}
 
 describe("once", () => {
   test("the same key again gets the first receipt and routes nothing", async () => {
@@ -107,6 +120,24 @@ describe("once", () => {
     await rig.clock.advance(24 * 60 * 60 * 1_000);
     await rig.publish({ qos: 1 }, { once: "other" });
     expect((await rig.publish({ qos: 1 }, { once: "3" })).id).not.toBe(third.id);
+  });
+
+  test("a name that is kept for a day keeps no more of its receipt than any message's is kept", async () => {
+    const store = createMemoryStore({ receipts: 10 });
+    await using rig = await createRig({ store, limits: { receipts: 10 } });
+    const deliver = async (): Promise<Outcome> => ({
+      is: "refused",
+      reason: randomBytes(10_000).toString("hex"),
+    });
+    await rig.port.attach({ name: "peer", as: "anonymous", filters: ["#"], durable: false, deliver });
+    const publish = (at: number): Promise<Receipt> => rig.publish({ qos: 1 }, { once: `${at}` });
+    const first = await publish(0);
+    const before = memoryHeld();
+    for (let at = 1; at < 1_000; at += 1) await publish(at);
+    await settle();
+    // 20 MB of reasons.
+    expect(memoryHeld() - before).toBeLessThan(4 * MIB);
+    expect(await publish(0)).toMatchObject({ id: first.id, repeated: true });
   });
 
   test("QoS 0 is deduplicated too, without waiting for the store", async () => {

@@ -1,5 +1,6 @@
 import type { IqAnswer } from "../link/link.ts";
 import { type Element, Namespace } from "../stream/element.ts";
+import { ownText } from "../stream/own-text.ts";
 import { formIn } from "./config-form.ts";
 import { nextPageOf, PAGES_FEATURE, type PubsubRequests } from "./pubsub-request.ts";
 import { createTurns } from "./turns.ts";
@@ -68,7 +69,8 @@ export async function titleOf({ ask, requests }: Asking, node: string): Promise<
   const answer = await ask(requests.info(node));
   if (answer.is !== "result") return undefined;
   const query = answer.stanza.getChild("query", Namespace.discoInfo);
-  return formIn(query)?.values.get("title") ?? query?.getChild("identity")?.attrs["name"];
+  const title = formIn(query)?.values.get("title") ?? query?.getChild("identity")?.attrs["name"];
+  return title && ownText(title);
 }
 
 /** A subscription of ours. */

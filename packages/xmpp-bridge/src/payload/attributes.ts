@@ -1,4 +1,5 @@
 import { type Element, Namespace } from "../stream/element.ts";
+import { ownText } from "../stream/own-text.ts";
 import { isAttributeSafe } from "./xml-text.ts";
 
 const PREFIX = "n";
@@ -31,7 +32,7 @@ export function readOurAttributes(from: Element): ReadonlyMap<string, string> {
     if (prefix === "xmlns" || written === "xmlns") continue;
     if (colon < 0 ? !isOurs : from.findNS(prefix) !== Namespace.nomq) continue;
     const name = written.slice(colon + 1);
-    if (!name.endsWith(ENCODED)) found.set(name, value);
+    if (!name.endsWith(ENCODED)) found.set(name, ownText(value));
     else {
       const text = decoded(value);
       if (text !== undefined) found.set(name.slice(0, -ENCODED.length), text);

@@ -1,4 +1,5 @@
 import { type Element, Namespace } from "../stream/element.ts";
+import { ownText } from "../stream/own-text.ts";
 import { standalone } from "./standalone.ts";
 
 /** What an element holds, and what its kind says of it. */
@@ -20,7 +21,10 @@ export function payloadOf(payload: Element, encoding: string | undefined): Conte
     return { bytes: Buffer.from(payload.getText()), contentType: "application/json" };
   if (namespace === Namespace.nomq && name === "text") return { bytes: Buffer.from(payload.getText()) };
   // XEP-0231 section 2.
-  if (namespace === BOB && name === "data") return fromBase64(payload.getText(), payload.attrs["type"]);
+  if (namespace === BOB && name === "data") {
+    const { type } = payload.attrs;
+    return fromBase64(payload.getText(), type && ownText(type));
+  }
   const contentType = namespace === ATOM ? "application/atom+xml" : "application/xml";
   const text = standalone(payload);
   return text === undefined ? undefined : { bytes: Buffer.from(text), contentType };

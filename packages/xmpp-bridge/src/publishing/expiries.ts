@@ -1,4 +1,4 @@
-import { type CancelTimer, type Clock, createWriteBehind, Heap, type StateChange } from "@nomq/core";
+import { AgedMap, type CancelTimer, type Clock, createWriteBehind, Heap, type StateChange } from "@nomq/core";
 
 /** Where an item lies. */
 export interface ItemPlace {
@@ -58,7 +58,7 @@ interface Plan extends ItemPlace {
 /** Makes it empty and paused. */
 export function createExpiries(use: ExpiriesUse): Expiries {
   const { clock } = use;
-  const plans = new Map<string, Plan>();
+  const plans = new AgedMap<string, Plan>();
   const byDue = new Heap<Plan>((one, other) => one.due < other.due);
   /** Keys that the store has, or may have, with the wall time of their ends. */
   const written = new Map<string, number>();
@@ -88,10 +88,16 @@ export function createExpiries(use: ExpiriesUse): Expiries {
     });
     timer = { due, cancel };
   };
+  const forget = (key: string): void => {
+    plans.delete(key);
+    if (!written.delete(key)) return;
+    noted.push({ key: Buffer.from(key) });
+    notes.begin();
+  };
   const put = (plan: Plan): void => {
-    const [oldest] = plans.keys();
+    const oldest = plans.oldest();
     if (!plans.has(plan.key) && plans.size >= MOST && oldest !== undefined) {
-      plans.delete(oldest);
+      forget(oldest);
       use.overflow();
     }
     plans.set(plan.key, plan);
@@ -144,13 +150,7 @@ export function createExpiries(use: ExpiriesUse): Expiries {
       // Where the store cannot, the item is worth more than its end.
       await notes.written()?.catch(() => undefined);
     },
-    drop({ node, item }) {
-      const key = keyOf(node, item);
-      plans.delete(key);
-      if (!written.delete(key)) return;
-      noted.push({ key: Buffer.from(key) });
-      notes.begin();
-    },
+    drop: ({ node, item }) => forget(keyOf(node, item)),
     plan({ node, item }, expiresInMs) {
       const key = keyOf(node, item);
       const before = plans.get(key);

@@ -1,10 +1,11 @@
 import { bareJid } from "@nomq/core";
 import { type Element, Namespace } from "../stream/element.ts";
+import { ownText } from "../stream/own-text.ts";
 
 /** More items in one notification than any server sends: the rest is not read. */
 const MOST_ITEMS = 1_000;
 
-/** An item as it lies on a node. */
+/** An item as it lies on a node. Of all but its payload no more is kept than this. */
 export interface NodeItem {
   readonly id: string;
   /** Bare JID, where the server says who it was; empty: what it says is none, and no rule can name it. */
@@ -44,15 +45,17 @@ export function readNotification(message: Element, service: string): Notificatio
 }
 
 function eventsIn(child: Element, stamp: number | undefined): readonly NodeEvent[] {
-  const { node } = child.attrs;
+  const { node: named = "" } = child.attrs;
   const kind = child.getName();
-  if (node === undefined || node === "") return [];
+  if (named === "") return [];
+  const node = ownText(named);
   if (kind === "purge" || kind === "delete" || kind === "configuration") return [{ is: kind, node }];
   if (kind !== "items") return [];
   const events: NodeEvent[] = [];
   for (const each of child.getChildElements().slice(0, MOST_ITEMS)) {
     const { id } = each.attrs;
-    if (each.getName() === "retract" && id !== undefined) events.push({ is: "retract", node, id });
+    if (each.getName() === "retract" && id !== undefined)
+      events.push({ is: "retract", node, id: ownText(id) });
     if (each.getName() === "item")
       events.push({ is: "item", node, item: readNodeItem(each), ...(stamp === undefined ? {} : { stamp }) });
   }
@@ -64,7 +67,7 @@ export function readNodeItem(item: Element): NodeItem {
   const [payload, ...more] = item.getChildElements();
   const { publisher } = item.attrs;
   return {
-    id: item.attrs["id"] ?? "",
+    id: ownText(item.attrs["id"] ?? ""),
     ...(publisher === undefined ? {} : { publisher: bareJid(publisher) ?? "" }),
     ...(payload === undefined || more.length > 0 ? {} : { payload }),
   };

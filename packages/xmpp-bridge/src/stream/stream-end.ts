@@ -1,5 +1,6 @@
 import { codeOf } from "@nomq/core";
 import type { Element } from "./element.ts";
+import { ownText } from "./own-text.ts";
 
 /** Why a stream ended. */
 export interface StreamEnd {
@@ -61,13 +62,13 @@ const childName = (of: Element, fallback: string): string =>
 /** The condition that an element is; every one of RFC 6120 and XEP-0060 is such a word, and no text without end. */
 export function conditionOf(element: Element | undefined, fallback: string): string {
   const name = element?.getName() ?? fallback;
-  return /^[a-z][a-z0-9-]{0,63}$/.test(name) ? name : fallback;
+  return /^[a-z][a-z0-9-]{0,63}$/.test(name) ? ownText(name) : fallback;
 }
 
 /** What the server says for people, on one line and not longer than that. */
 export function textIn(of: Element): string | undefined {
   const text = of.getChild("text")?.getText().replace(/\s+/g, " ").trim().slice(0, LONGEST_TEXT);
-  return text === "" ? undefined : text;
+  return text === undefined || text === "" ? undefined : ownText(text);
 }
 
 const withText = (condition: string, of: Element): string => {

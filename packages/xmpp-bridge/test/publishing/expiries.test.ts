@@ -154,6 +154,19 @@ describe("items that expire", () => {
     expiries.pause();
   });
 
+  test("are 100,000 at most, in memory and in the store: the one planned first is left to lie", async () => {
+    const { clock, expiries, kept, taken, write } = bench();
+    for (let number = 0; number <= 100_000; number += 1) {
+      const item = { node: "a", item: `${number}` };
+      expiries.plan(item, 3_600_000);
+      write(item);
+    }
+    await clock.advance(0);
+    expect(taken).toEqual(["overflow"]);
+    expect([expiries.size, kept.size]).toEqual([100_000, 100_000]);
+    expect([...kept.keys()].some((key) => key.startsWith("expiry 0 "))).toBe(false);
+  });
+
   test("leave other keys of the bridge's state alone", () => {
     const { expiries } = bench();
     expect(expiries.restore(Buffer.from("gateway"), Buffer.from("0"), 0)).toBe(false);
