@@ -186,7 +186,7 @@ const RECEIVING: readonly Metric<Facts>[] = [
   {
     name: "nomq_xmpp_nodes_subscribed",
     type: "gauge",
-    help: "Nodes of others that are subscribed",
+    help: "Nodes that are subscribed",
     labels: [],
     read: ofReceiving(({ subscribed }) => subscribed),
   },
