@@ -115,7 +115,7 @@ export const XMPP: readonly Sabotage[] = [
     name: "xmpp-leave-no-mark",
     breaks: "an item without a name of its own that was taken in before a kill is not taken in again",
     file: `${SRC}/receiving/inflow.ts`,
-    find: "      ...(mark === undefined ? {} : { state: [mark] }),\n",
+    find: "      ...(mark === undefined ? {} : { marks: [mark] }),\n",
     replace: "",
     suites: [xmpp("receiving/restarts.test.ts")],
   },

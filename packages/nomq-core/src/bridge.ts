@@ -136,8 +136,16 @@ export interface PublishOptions extends AbortOptions {
   readonly attachment?: string;
   /** Names one transfer; the same key again gets the first receipt and routes nothing. */
   readonly once?: string;
-  /** Written in the message's own commit. */
+  /** Written in the message's own commit; where the message is refused, in another one. */
   readonly state?: readonly StateChange[];
+  /** As `state`, and only with the message: where it is refused, none of this is written. */
+  readonly marks?: readonly StateChange[];
+  /**
+   * Stands for messages that must not pass each other, of which several wait for the store at once: when one is refused
+   * because there was no room or a commit failed, those behind it that have the same object are, as `out-of-order`. To
+   * offer them again, take another object. QoS 0 without retain waits for no commit and so passes those that do.
+   */
+  readonly series?: object;
 }
 
 /** Which part of a channel's history. */

@@ -1,4 +1,4 @@
-import type { FinalOutcome } from "../bridge.ts";
+import type { FinalOutcome, PublishOptions } from "../bridge.ts";
 import type { Log } from "../log.ts";
 import type { Message } from "../message.ts";
 import type { Access } from "../principal.ts";
@@ -115,6 +115,8 @@ export interface Core {
   readonly changes: Changes;
   readonly latest: LatestValues;
   readonly prints: Prints;
+  /** Of {@link PublishOptions.series}: one of its messages was refused. */
+  readonly brokenSeries: WeakSet<object>;
   readonly numbers: Numbers;
   readonly limits: HubLimits;
   readonly engine: Engine;
@@ -164,6 +166,16 @@ export class Changes {
     const places = this.parked.get(channel) ?? new Set();
     this.parked.set(channel, places.add(place));
   }
+}
+
+/** The message was refused: none of its series behind it may go before it. */
+export function breakSeries(core: Core, { series }: PublishOptions): void {
+  if (series !== undefined) core.brokenSeries.add(series);
+}
+
+/** Whether a message of its series before it was refused. */
+export function isSeriesBroken(core: Core, { series }: PublishOptions): boolean {
+  return series !== undefined && core.brokenSeries.has(series);
 }
 
 /** Whether the message clears its channel's retained value. */

@@ -63,6 +63,7 @@ export async function openCore(options: {
     longNames: new LongNames(),
     channels: new Channels({ configured: options.channels, most: limits.channels }),
     ...{ changes: new Changes(), latest: new LatestValues(), prints: new Prints() },
+    brokenSeries: new WeakSet(),
     engine: createEngine(() => core),
     appliedSeq: opened.seq - 1,
     ...{ clockSetBy: setMeanwhile(own.clock, clock), clockSavedAt: Number.NEGATIVE_INFINITY },

@@ -2,7 +2,7 @@ import type { PublishOptions } from "../bridge.ts";
 import { NomqError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import { isFull, targetsOf } from "./admission.ts";
-import type { Core } from "./core.ts";
+import { breakSeries, type Core, isSeriesBroken } from "./core.ts";
 import { oweForGood } from "./keeper.ts";
 import type { Place } from "./place.ts";
 import type { ReceiptRecord } from "./receipts.ts";
@@ -55,9 +55,13 @@ export class Publication implements Step {
 
   decide(batch: { offers: Write[]; facts: Write[] }): "commit" | "done" {
     const { core, message, owner } = this;
-    const { once, state } = this.options;
+    const { marks = [], once, state } = this.options;
     if (state !== undefined)
       for (const change of state) batch.facts.push({ write: "state", owner, ...change });
+    if (isSeriesBroken(core, this.options)) {
+      this.refuse("out-of-order");
+      return "done";
+    }
     this.targets = targetsOf(core, message.channel, { source: this.source, isQueued: true });
     const full = message.qos === 0 ? undefined : this.targets.find((place) => isFull(place, this.bytes));
     if (full !== undefined) {
@@ -70,6 +74,7 @@ export class Publication implements Step {
     batch.offers.push(
       once === undefined ? { write: "message", message, to } : { write: "message", message, to, once },
     );
+    for (const change of marks) batch.offers.push({ write: "state", owner, ...change });
     for (const place of this.targets) this.record.expect(place.name, message.publishedAt);
     core.receipts.keep(message.seq, this.record);
     this.record.accepted();
@@ -100,6 +105,7 @@ export class Publication implements Step {
   }
 
   private refuse(reason: string): void {
+    breakSeries(this.core, this.options);
     this.ended(this.core, this.options.once, false);
     this.record.refuse(reason);
     this.rest(true);

@@ -2,7 +2,7 @@ import type { PublishOptions, Receipt } from "../bridge.ts";
 import { type Draft, isValidChannel, type Message } from "../message.ts";
 import type { Principal } from "../principal.ts";
 import { isFull, targetsOf } from "./admission.ts";
-import type { Core } from "./core.ts";
+import { breakSeries, type Core, isSeriesBroken } from "./core.ts";
 import { areTextsValid } from "./draft-texts.ts";
 import { printOf } from "./echo.ts";
 import { oweForGood } from "./keeper.ts";
@@ -35,6 +35,9 @@ export function publish(core: Core, call: PublishCall): Promise<Receipt> {
     const id = core.numbers.idOf(core.numbers.next());
     return inTurn(core, { id, channel: draft.channel, at: "stored", reason: "echo", outcomes: [] });
   }
+  if (isSeriesBroken(core, options)) {
+    return inTurn(core, refuse(core, { draft, source, reason: "out-of-order" }));
+  }
   core.channels.learn(draft.channel);
   const message = toMessage(core, draft, options.attachment ?? call.owner);
   const isQueued = message.retain || (message.qos > 0 && message.expiresAt !== message.publishedAt);
@@ -55,6 +58,7 @@ function publishNow(core: Core, publishing: Publishing): Promise<Receipt> {
   const targets = targetsOf(core, message.channel, { source, isQueued: false });
   const full = message.qos === 0 ? undefined : targets.find((place) => isFull(place, bytes));
   if (full !== undefined) {
+    breakSeries(core, options);
     return inTurn(core, refuse(core, { draft: message, source, reason: `outbox-full: ${full.name}` }));
   }
   const record = new ReceiptRecord(message.id, message.channel);
@@ -76,13 +80,13 @@ function publishNow(core: Core, publishing: Publishing): Promise<Receipt> {
 /** What goes with a message that goes at once: its transfer's name and the bridge's state are committed behind it. */
 function keepBeside(core: Core, publishing: Publishing, record: ReceiptRecord): void {
   const { message, options, owner } = publishing;
-  if (options.once === undefined && options.state === undefined) return;
-  const { once, state = [] } = options;
+  const { marks = [], once, state = [] } = options;
+  if (once === undefined && state.length + marks.length === 0) return;
   if (once !== undefined) beginTransfer(core, publishing, record);
   core.writer.enqueue({
     bytes: 0,
     decide: (batch) => {
-      for (const change of state) batch.facts.push({ write: "state", owner, ...change });
+      for (const change of [...state, ...marks]) batch.facts.push({ write: "state", owner, ...change });
       if (once !== undefined) batch.offers.push({ write: "message", message, to: [], once });
       return "commit";
     },
@@ -96,6 +100,7 @@ function publishQueued(core: Core, publishing: Publishing): Promise<Receipt> {
   const { message, options, source } = publishing;
   const bytes = messageBytes(message);
   if (!core.writer.hasRoom(bytes)) {
+    breakSeries(core, options);
     return inTurn(core, refuse(core, { draft: message, source, reason: "store-busy" }));
   }
   const owesSource = message.retain && source !== undefined && isUnsettled(core, source, message.channel);

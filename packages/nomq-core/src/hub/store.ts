@@ -55,7 +55,7 @@ export type Write =
  * removes the row and settles the receipt. What has no row is counted by `count` only.
  */
 export interface Batch {
-  /** message, interest, open. */
+  /** message and the state that goes with it, interest, open. */
   readonly offers: readonly Write[];
   /** outcome, count, release, seq, state, forget. */
   readonly facts: readonly Write[];

@@ -66,19 +66,22 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
   /** Messages that the hub was too busy for: while there is one, none after it is begun. */
   let held = 0;
   let resumed = Promise.withResolvers<void>();
-  /** Messages so far, and the youngest state among them that is stored: one before it comes too late. */
-  let entered = 0;
-  let lastState = 0;
+  /** Those under way together: when one is refused for now the hub lets none after it pass. */
+  let series = {};
   /** The hub has closed: what is open will never be settled, and nothing is begun any more. */
   let isOver = false;
 
-  const publish = async ({ draft, from, mark, once }: Entering): Promise<Receipt | undefined> => {
+  const publish = async (
+    { draft, from, mark, once }: Entering,
+    together: Pick<PublishOptions, "series">,
+  ): Promise<Receipt | undefined> => {
     const options: PublishOptions = {
       until: "stored",
       attachment,
       signal,
+      ...together,
       ...(once === undefined ? {} : { once }),
-      ...(mark === undefined ? {} : { state: [mark] }),
+      ...(mark === undefined ? {} : { marks: [mark] }),
     };
     try {
       const receipt = await port.publish(draft, from, options);
@@ -91,19 +94,17 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
     }
   };
   /** `before` resolves when all messages before this one have met their end. */
-  const carry = async (message: Entering, number: number, before: Promise<void>): Promise<boolean> => {
+  const carry = async (message: Entering, before: Promise<void>): Promise<boolean> => {
     let isHeld = false;
     let isFirst = false;
     void before.then(() => (isFirst = true));
-    const isState = message.draft.retain === true;
     try {
       for (let delay = FIRST_DELAY_MS; !signal.aborted && !isOver; ) {
-        if (isState && number < lastState) return true;
-        const receipt = await publish(message);
+        // One that is offered again is the only one.
+        const receipt = await publish(message, isHeld ? {} : { series });
         if (receipt === undefined) return false;
         if (receipt.at !== "refused" || !isForNow(receipt.reason)) {
           count(message, receipt);
-          if (isState && receipt.at !== "refused") lastState = Math.max(lastState, number);
           return receipt.at !== "accepted" || message.draft.qos === 0 || !signal.aborted;
         }
         if (!isHeld) held += 1;
@@ -119,6 +120,7 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
     } finally {
       if (isHeld) held -= 1;
       if (isHeld && held === 0) {
+        series = {};
         resumed.resolve();
         resumed = Promise.withResolvers<void>();
       }
@@ -148,9 +150,8 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
     async enter(message) {
       while (held > 0) await resumed.promise;
       if (isOver) return;
-      entered += 1;
       const before = open.at(-1)?.all ?? Promise.resolve();
-      const done = carry(message, entered, before).then((isSettled) => {
+      const done = carry(message, before).then((isSettled) => {
         entry.isDone = isSettled;
         isOver ||= !isSettled;
         shift();
@@ -180,8 +181,8 @@ export function createInflow({ attachment, port, settled, signal, tally }: Inflo
   };
 }
 
-/** Refusals that pass by themselves: the store is behind or its disk full, or an outbox with `refuse` is. */
-const FOR_NOW: ReadonlySet<string> = new Set(["store-busy", "store-failed", "store-full"]);
+/** Refusals that pass by themselves: the store is behind or its disk full, an outbox with `refuse` is, or one before it was refused so. */
+const FOR_NOW: ReadonlySet<string> = new Set(["out-of-order", "store-busy", "store-failed", "store-full"]);
 const isForNow = (reason = ""): boolean => FOR_NOW.has(reason) || reason.startsWith("outbox-full");
 
 /** Waits, or until the signal aborts. */

@@ -94,30 +94,6 @@ test("what a full disk refused together enters in its order once there is room, 
   expect(entered).toEqual(["0", "1", "2"]);
 });
 
-test("a state that was refused for now is not set over a later one that was stored", async () => {
-  const clock = createFakeClock();
-  const entered: string[] = [];
-  let asked = 0;
-  const publish = async ({ payload }: Draft): Promise<Receipt> => {
-    asked += 1;
-    // The first is in a commit that fails, the second in the next.
-    if (asked === 1) return receipt("refused", "store-failed");
-    entered.push(Buffer.from(payload).toString());
-    return receipt("stored");
-  };
-  const inflow = createInflow({
-    port: { clock, publish, sessionLog: { record: () => undefined } },
-    ...{ attachment: "x", tally: createTally(), signal: new AbortController().signal },
-    settled: () => undefined,
-  });
-  const state = (n: number): Entering => ({ ...message(n), draft: { ...message(n).draft, retain: true } });
-  const entering = [inflow.enter(state(0)), inflow.enter(state(1))];
-  await clock.advance(5_000);
-  await Promise.all(entering);
-  await inflow.rest();
-  expect(entered).toEqual(["1"]);
-});
-
 const inflowOf = (publish: () => Promise<Receipt>, settled: (memory: NodeMemory) => void) => {
   const tally = createTally();
   const inflow = createInflow({

@@ -108,6 +108,7 @@ describe("a gateway that is killed at any moment", () => {
         await it.rest();
         const events = it.texts("n").filter((text) => !text.startsWith("["));
         expect(new Set(events).size, `twice: ${events.join()}`).toBe(events.length);
+        expect(events.map(Number)).toEqual(events.map(Number).toSorted((one, other) => one - other));
         expect(play.due.filter((text) => !events.includes(text))).toEqual([]);
         expect(events.filter((text) => ![...play.due, ...play.excused].includes(text))).toEqual([]);
         const state = it.nodes.get("n")?.items.get("current");
