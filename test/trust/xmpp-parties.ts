@@ -65,9 +65,7 @@ export async function openXmppPublisher(options: XmppPartyOptions): Promise<Xmpp
     async publish(sent) {
       const { channel: node, clears } = sent;
       const item = isState(node) ? STATE_ITEM : idOf(sent);
-      const iq = clears
-        ? requests.retract(node, item, true)
-        : requests.publish(node, item, payloadOf(sent));
+      const iq = clears ? requests.retract(node, item, true) : requests.publish(node, item, payloadOf(sent));
       const answer = await session.link.request(iq);
       const isThere =
         answer.is === "result" || (clears && answer.is === "error" && answer.condition === "item-not-found");
