@@ -1,3 +1,5 @@
+import type { XmppServerPlace } from "./xmpp-server.ts";
+
 /** What a test may want of an ejabberd. */
 export interface EjabberdSetup {
   /** Passwords by bare JID at `localhost`. Default `gw`, `alice` and `bob`, each with its name and `pw`. */
@@ -22,16 +24,8 @@ export interface EjabberdSetup {
   readonly plugins?: readonly string[];
 }
 
-/** Where one ejabberd lives. */
-export interface EjabberdPlace {
-  readonly folder: string;
-  readonly c2s: number;
-  readonly directTls: number;
-  readonly http: number;
-}
-
 /** Its configuration file. */
-export function ejabberdConfig(place: EjabberdPlace, setup: EjabberdSetup): string {
+export function ejabberdConfig(place: XmppServerPlace, setup: EjabberdSetup): string {
   const { tls = false, requireTls = false, creators, passwords = "plain", without = [] } = setup;
   const listener = "module: ejabberd_c2s, max_stanza_size: 262144, access: c2s, shaper: c2s_shaper";
   const modules = Object.entries(modulesOf(setup)).filter(([name]) => !without.includes(name));

@@ -1,62 +1,43 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type EjabberdPlace, type EjabberdSetup, ejabberdConfig } from "./ejabberd-config.ts";
+import { type EjabberdSetup, ejabberdConfig } from "./ejabberd-config.ts";
 import { freePorts } from "./free-ports.ts";
-import type { Prosody } from "./prosody.ts";
 import { writeSelfSigned } from "./self-signed.ts";
-
-const USERS: Readonly<Record<string, string>> = {
-  "gw@localhost": "gwpw",
-  "alice@localhost": "alicepw",
-  "bob@localhost": "bobpw",
-};
+import {
+  endWithUs,
+  startXmppServer,
+  XMPP_USERS,
+  type XmppServer,
+  type XmppServerPlace,
+} from "./xmpp-server.ts";
 
 /**
- * Starts an ejabberd of the test's own on 127.0.0.1, with the same face as a Prosody, and resolves when it has its users:
- * about a second. It is run as an Erlang program without `ejabberdctl`, so that no epmd and no other user is needed.
+ * Starts an ejabberd of the test's own on 127.0.0.1, and resolves when it has its users: about
+ * a second. It is run as an Erlang program without `ejabberdctl`, so that no epmd and no other user is needed.
  */
-export async function startEjabberd(setup: EjabberdSetup = {}): Promise<Prosody> {
+export async function startEjabberd(setup: EjabberdSetup = {}): Promise<XmppServer> {
   const [c2s = 0, directTls = 0, http = 0] = await freePorts(3);
   const place = { folder: mkdtempSync(join(tmpdir(), "nomq-ejabberd-")), c2s, directTls, http };
   writeFileSync(join(place.folder, "ejabberd.yml"), ejabberdConfig(place, setup));
   writeCertificate(place.folder, setup.certificateFor ?? "localhost");
-  let child = await launch(place, setup);
-  return {
-    host: "127.0.0.1",
-    port: place.c2s,
-    service: `xmpp://127.0.0.1:${place.c2s}`,
-    tlsService: `xmpps://127.0.0.1:${place.directTls}`,
-    webSocket: `ws://127.0.0.1:${place.http}/ws`,
-    domain: "localhost",
-    pubsub: "pubsub.localhost",
+  return startXmppServer(place, {
+    launch: () => launch(place, setup),
+    webSocketPath: "/ws",
     ca: readFileSync(join(place.folder, "localhost.crt"), "utf8"),
     log: () => readFileSync(join(place.folder, "ejabberd.log"), "utf8"),
-    end: (signal = "SIGTERM") => end(child, signal),
-    signal: (name) => void child.kill(name),
-    async start() {
-      if (child.exitCode === null && child.signalCode === null) return;
-      child = await launch(place, setup);
-    },
-    async [Symbol.asyncDispose]() {
-      await end(child, "SIGKILL");
-      rmSync(place.folder, { recursive: true, force: true });
-    },
-  };
+  });
 }
-
-const running = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
 
 /** Says that everything is there: what ejabberd logs says so before its users are. */
 const READY = "nomq-ejabberd-ready";
 
 /** It ends with its standard input: whoever started it and was killed leaves nothing behind. */
-async function launch({ folder }: EjabberdPlace, { users = USERS }: EjabberdSetup): Promise<ChildProcess> {
+async function launch(
+  { folder }: XmppServerPlace,
+  { users = XMPP_USERS }: EjabberdSetup,
+): Promise<ChildProcess> {
   const spool = join(folder, "spool");
   mkdirSync(spool, { recursive: true });
   const registered = Object.entries(users).map(([jid, password]) => {
@@ -80,7 +61,7 @@ async function launch({ folder }: EjabberdPlace, { users = USERS }: EjabberdSetu
       EJABBERD_LOG_PATH: join(folder, "ejabberd.log"),
     },
   });
-  running.add(child);
+  endWithUs(child);
   await saysReady(child);
   return child;
 }
@@ -94,7 +75,6 @@ async function saysReady(child: ChildProcess): Promise<void> {
       if (said.includes(READY)) ready.resolve();
     });
   child.once("close", (code) => {
-    running.delete(child);
     ready.reject(new Error(`ejabberd ended with ${code}: ${said}`));
   });
   await ready.promise;
@@ -104,14 +84,6 @@ async function saysReady(child: ChildProcess): Promise<void> {
 const LIBRARIES = ["x86_64", "aarch64"].map((kind) => `/usr/lib/${kind}-linux-gnu`).join(":");
 
 const binary = (text: string): string => `<<${[...Buffer.from(text)].join(",")}>>`;
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  child.kill(signal);
-  if (signal !== "SIGKILL") child.kill("SIGCONT");
-  await ended;
-}
 
 function writeCertificate(folder: string, name: string): void {
   const [key, certificate] = [join(folder, "localhost.key"), join(folder, "localhost.crt")];

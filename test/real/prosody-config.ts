@@ -1,3 +1,5 @@
+import type { XmppServerPlace } from "./xmpp-server.ts";
+
 /** What a test may want of a Prosody. */
 export interface ProsodySetup {
   /** Passwords by bare JID; accounts of other hosts than `localhost` need `hosts`. Default `gw`, `alice` and `bob` at `localhost`, each with its name and `pw`. */
@@ -25,18 +27,10 @@ export interface ProsodySetup {
   readonly morePubsub?: string;
 }
 
-/** Where one Prosody lives. */
-export interface ProsodyPlace {
-  readonly folder: string;
-  readonly c2s: number;
-  readonly directTls: number;
-  readonly http: number;
-}
-
 const MODULES = ["disco", "roster", "saslauth", "ping", "smacks", "pep", "offline", "websocket", "posix"];
 
 /** Its configuration file. */
-export function prosodyConfig(place: ProsodyPlace, setup: ProsodySetup): string {
+export function prosodyConfig(place: XmppServerPlace, setup: ProsodySetup): string {
   const {
     tls = false,
     without = [],

@@ -1,10 +1,11 @@
 import { createHub, createMemoryStore, type Hub, type Message } from "@nomq/core";
 import { createFakeClock, createFaultyStore, type FakeClock, type FaultyStore } from "@nomq/core/testing";
-import type { IqAnswer, Link, LinkState } from "../../src/link/link.ts";
+import type { IqAnswer } from "../../src/link/link.ts";
 import { createReceiving } from "../../src/receiving/create-receiving.ts";
 import type { Receiving } from "../../src/receiving/receiving.ts";
 import type { Element } from "../../src/stream/element.ts";
 import { parsed } from "../parsed.ts";
+import { scriptedLink } from "./scripted-link.ts";
 import { jsonXml } from "./scripted-world.ts";
 
 const PUBSUB = "http://jabber.org/protocol/pubsub";
@@ -231,9 +232,6 @@ async function startLife({
       return { is: "delivered" };
     },
   });
-  const stateHearers: ((state: LinkState) => void)[] = [];
-  const stanzaHearers: ((stanza: Element) => void)[] = [];
-  let state: LinkState = { is: "connecting", attempt: 1, since: 0 };
   const request = async (iq: Element): Promise<IqAnswer> => {
     await turn();
     if (!life.isAlive) return never();
@@ -241,29 +239,17 @@ async function startLife({
     await turn();
     return life.isAlive ? said : never();
   };
-  const hear = <What>(list: ((what: What) => void)[]) => {
-    return (hearer: (what: What) => void): (() => void) => {
-      list.push(hearer);
-      return () => void list.splice(list.indexOf(hearer), 1);
-    };
-  };
-  // Only what receiving uses of a link.
-  const link = {
-    ...{ request, state: () => state, onState: hear(stateHearers), onStanza: hear(stanzaHearers) },
-  } as unknown as Link;
+  const { link, online, tell } = scriptedLink(request);
   const receiving = createReceiving({
     ...{ link, port, attachment: "x", pubsub: "pubsub.h", subscribe: ["#"], gateway: "g" },
     evicted: (channel) => void evicted.push(channel),
   });
   const life: Life = {
     ...{ hub, receiving, isAlive: true, isOnline: false },
-    tell: (stanza) => {
-      for (const hearer of [...stanzaHearers]) hearer(stanza);
-    },
+    tell,
     online() {
       life.isOnline = true;
-      state = { is: "online", jid: "gw@h/r", resumed: false, since: 0 };
-      for (const hearer of [...stateHearers]) hearer(state);
+      online(false);
     },
   };
   await receiving.restore();

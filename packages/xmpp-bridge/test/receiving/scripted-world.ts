@@ -8,11 +8,12 @@ import {
   silentLog,
 } from "@nomq/core";
 import { createFakeClock, type FakeClock } from "@nomq/core/testing";
-import type { IqAnswer, Link, LinkState } from "../../src/link/link.ts";
+import type { IqAnswer } from "../../src/link/link.ts";
 import { createReceiving } from "../../src/receiving/create-receiving.ts";
 import type { Receiving } from "../../src/receiving/receiving.ts";
 import type { Element } from "../../src/stream/element.ts";
 import { parsed } from "../parsed.ts";
+import { scriptedLink } from "./scripted-link.ts";
 
 const PUBSUB = "http://jabber.org/protocol/pubsub";
 const EVENT = `${PUBSUB}#event`;
@@ -53,9 +54,6 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
   const held: (() => void)[] = [];
   const nodes = new Map(channels.map((channel) => [channel, new Map<string, string>()]));
   const subscribed = new Set<string>();
-  const stateHearers: ((state: LinkState) => void)[] = [];
-  const stanzaHearers: ((stanza: Element) => void)[] = [];
-  let state: LinkState = { is: "connecting", attempt: 1, since: 0 };
 
   const publish = async ({ payload, retain }: Draft): Promise<Receipt> => {
     if (world.hub === "hangs") await new Promise<void>((resolve) => held.push(resolve));
@@ -104,16 +102,7 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
         : `<query xmlns='${query.getNS()}'>${list(query.attrs["node"])}</query>`;
     return { is: "result", stanza: parsed(`<iq type='result'>${body}</iq>`) };
   };
-  const hear = <What>(list: ((what: What) => void)[]) => {
-    return (hearer: (what: What) => void): (() => void) => {
-      list.push(hearer);
-      return () => void list.splice(list.indexOf(hearer), 1);
-    };
-  };
-  // Only what receiving uses of a link.
-  const link = {
-    ...{ request, state: () => state, onState: hear(stateHearers), onStanza: hear(stanzaHearers) },
-  } as unknown as Link;
+  const { link, online, tell } = scriptedLink(request);
   const receiving = createReceiving({
     ...{ link, port, attachment: "x", pubsub: "pubsub.h", subscribe: ["#"], gateway: "g" },
   });
@@ -122,15 +111,12 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
   const world: Scripted = {
     ...{ receiving, clock, asked, warned, texts, nodes, subscribed, hub: "answers" },
     ...{ onAsk: () => undefined, unanswered: new Set() },
-    online(resumed) {
-      state = { is: "online", jid: "gw@h/r", resumed, since: 0 };
-      for (const hearer of [...stateHearers]) hearer(state);
-    },
+    online,
     tell(node, inside, attributes = "", beside = "") {
       const stanza = parsed(
         `<message from='pubsub.h'${attributes}><event xmlns='${EVENT}'><items node='${node}'>${inside}</items></event>${beside}</message>`,
       );
-      for (const hearer of [...stanzaHearers]) hearer(stanza);
+      tell(stanza);
     },
     release() {
       world.hub = "answers";
