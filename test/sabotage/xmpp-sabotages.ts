@@ -104,6 +104,22 @@ export const XMPP: readonly Sabotage[] = [
     suites: [xmpp("receiving/inflow.test.ts")],
   },
   {
+    name: "xmpp-pass-what-was-refused",
+    breaks: "an item does not pass the one before it whose commit failed",
+    file: `${SRC}/receiving/inflow.ts`,
+    find: "isHeld ? {} : { series }",
+    replace: "{}",
+    suites: [xmpp("receiving/failed-commits.test.ts")],
+  },
+  {
+    name: "xmpp-mark-what-was-refused",
+    breaks: "an item whose commit failed comes again after a kill",
+    file: `${SRC}/receiving/inflow.ts`,
+    find: "{ marks: [mark] }",
+    replace: "{ state: [mark] }",
+    suites: [xmpp("receiving/failed-commits.test.ts")],
+  },
+  {
     name: "xmpp-subscribe-before-remembering",
     breaks: "what comes to a node after it was subscribed to is not taken for old after a kill",
     file: `${SRC}/receiving/joining.ts`,

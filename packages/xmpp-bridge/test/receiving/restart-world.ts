@@ -139,8 +139,18 @@ export async function restartWorld(...names: readonly string[]): Promise<Restart
       store = store.crash(last);
     },
     async stop() {
-      await life.receiving[Symbol.asyncDispose]();
-      await life.hub[Symbol.asyncDispose]();
+      let isStopped = false;
+      const stopping = (async () => {
+        await life.receiving[Symbol.asyncDispose]();
+        await life.hub[Symbol.asyncDispose]();
+        isStopped = true;
+      })();
+      // What a failed commit has left to be written waits for its time.
+      for (let seconds = 0; seconds < 30 && !isStopped; seconds += 1) {
+        await turn();
+        if (!isStopped) await clock.advance(1_000);
+      }
+      await stopping;
       life.isAlive = false;
     },
     async rest() {

@@ -6,7 +6,7 @@ const isLong = process.env["NOMQ_LONG"] !== undefined;
 
 type Step =
   | { readonly do: "event" | "state"; readonly by: "anyone" | "gateway" }
-  | { readonly do: "retract" | "reborn" | "session" }
+  | { readonly do: "retract" | "reborn" | "session" | "fail" | "heal" }
   | { readonly do: "turns"; readonly many: number }
   | { readonly do: "wait"; readonly ms: number }
   | { readonly do: "crash"; readonly last: "in" | "out"; readonly away: number }
@@ -17,6 +17,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant("event" as const), by }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("state" as const), by }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("retract", "reborn", "session") }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("fail", "heal") }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("turns" as const), many: fc.nat(12) }) },
   {
     weight: 1,
@@ -82,6 +83,10 @@ class Play {
         this.event("anyone");
         it.online();
         return undefined;
+      case "fail":
+        return it.store.fail();
+      case "heal":
+        return it.store.heal();
       case "turns":
         return it.turns(next.many);
       case "wait":
@@ -90,6 +95,7 @@ class Play {
         it.crash(next.last);
         return this.awayFor(next.away);
       case "stop":
+        it.store.heal();
         await it.stop();
         return this.awayFor(next.away);
     }
@@ -105,6 +111,7 @@ describe("a gateway that is killed at any moment", () => {
         it.publish("n", "old", foreignXml('"old"'));
         it.online();
         for (const each of steps) await play.take(each);
+        it.store.heal();
         await it.rest();
         const events = it.texts("n").filter((text) => !text.startsWith("["));
         expect(new Set(events).size, `twice: ${events.join()}`).toBe(events.length);
