@@ -35,7 +35,7 @@ export const XMPP: readonly Sabotage[] = [
     name: "xmpp-poison-for-ever",
     breaks: "a stanza that kills the stream is found and not sent for ever",
     file: `${SRC}/link/requests.ts`,
-    find: "      for (const tracked of open.values()) tracked.suspect = true;\n",
+    find: '      else for (const tracked of open.values()) suspect(tracked, "told");\n',
     replace: "",
     suites: [xmpp("link/requests.test.ts")],
   },

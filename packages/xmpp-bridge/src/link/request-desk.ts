@@ -127,9 +127,11 @@ export function createRequestDesk(options: DeskOptions): RequestDesk {
     },
     pump,
     down(end) {
+      // Before it was online nothing of ours went out.
+      const broke = isOnline && end.is === "closed";
       rest();
       rate.reset();
-      requests.lost({ blamed: end.blamed === true, reason: end.reason });
+      requests.lost({ blamed: end.blamed === true, broke, reason: end.reason });
     },
     close() {
       isClosed = true;

@@ -16,6 +16,8 @@ export interface Entry {
 export interface Lost {
   /** The stream may have died of one of the stanzas. */
   readonly blamed: boolean;
+  /** The connection broke, and nobody said why: where a server closes with bytes unread, what it said is lost on the way. */
+  readonly broke?: boolean;
   readonly reason: string;
 }
 
@@ -40,19 +42,32 @@ export interface Requests {
   /** Ends all. */
   close(): void;
   readonly counts: {
-    unanswered: number;
-    poisoned: number;
+    readonly unanswered: number;
+    readonly poisoned: number;
     readonly open: number;
     readonly waiting: number;
   };
 }
 
 interface Tracked extends Entry {
-  /** The stream died once while this was open: it goes alone until it is answered. */
-  suspect: boolean;
+  /**
+   * The stream died while this was open: it goes alone until it is answered. Told: by a word of the server's; broken: it
+   * broke again and again without one.
+   */
+  suspect: "told" | "broken" | undefined;
+  /** Sessions that broke while this was open; of a suspect since it goes alone. */
+  breaks: number;
   sentAt: number;
   aborted: boolean;
 }
+
+/** Sessions in a row that break with a request open, before it goes alone. */
+const SUSPECT_BREAKS = 3;
+/**
+ * Sessions in a row that break while it is alone, before it is given up: few where the server has said once what it
+ * cannot take; else so many that no bad line explains them, each of which let us log in and did not bring one answer.
+ */
+const MOST_BREAKS = { told: 2, broken: 20 };
 
 /** The limits of {@link Requests}. */
 export interface RequestLimits {
@@ -69,18 +84,43 @@ export function createRequests(limits: RequestLimits): Requests {
   const lanesInOrder = [lanes.again, lanes.first, lanes.rest];
   const waiting = (): number => lanes.again.length + lanes.first.length + lanes.rest.length;
   const tally = { unanswered: 0, poisoned: 0 };
+  /** Why the session broke that has not come back. */
+  let broke: string | undefined;
   const end = (tracked: Tracked, answer: IqAnswer): void => {
     open.delete(tracked.id);
     if (!tracked.aborted) tracked.settle(answer);
   };
   const mayGo = (next: Tracked): boolean => {
-    if (next.suspect) return open.size === 0;
+    if (next.suspect !== undefined) return open.size === 0;
     const [alone] = open.values();
-    return open.size < limits.window && alone?.suspect !== true;
+    return open.size < limits.window && alone?.suspect === undefined;
+  };
+  const suspect = (tracked: Tracked, why: "told" | "broken"): void => {
+    if (tracked.suspect !== "told") tracked.suspect = why;
+    tracked.breaks = 0;
+  };
+  const poison = (tracked: Tracked, reason: string): void => {
+    tally.poisoned += 1;
+    end(tracked, { is: "poison", reason });
+  };
+  /** A new session followed one that broke. */
+  const broken = (reason: string): void => {
+    const isAlone = open.size === 1;
+    for (const tracked of [...open.values()]) {
+      tracked.breaks += 1;
+      if (tracked.suspect === undefined) {
+        if (tracked.breaks >= SUSPECT_BREAKS) suspect(tracked, "broken");
+      } else if (isAlone && tracked.breaks >= MOST_BREAKS[tracked.suspect]) poison(tracked, reason);
+    }
   };
   return {
     counts: {
-      ...tally,
+      get unanswered() {
+        return tally.unanswered;
+      },
+      get poisoned() {
+        return tally.poisoned;
+      },
       get open() {
         return open.size;
       },
@@ -90,7 +130,13 @@ export function createRequests(limits: RequestLimits): Requests {
     },
     add(entry, first) {
       if (waiting() >= limits.maxWaiting) return false;
-      lanes[first ? "first" : "rest"].push({ ...entry, suspect: false, sentAt: 0, aborted: false });
+      lanes[first ? "first" : "rest"].push({
+        ...entry,
+        suspect: undefined,
+        breaks: 0,
+        sentAt: 0,
+        aborted: false,
+      });
       return true;
     },
     take(now) {
@@ -116,23 +162,23 @@ export function createRequests(limits: RequestLimits): Requests {
       end(tracked, answerOf(stanza));
       return tracked;
     },
-    lost({ blamed, reason }) {
+    lost({ blamed, broke: isBroken = false, reason }) {
+      if (isBroken) broke = reason;
       if (!blamed) return;
       const [only] = open.values();
-      if (open.size === 1 && only?.suspect) {
-        this.counts.poisoned += 1;
-        end(only, { is: "poison", reason });
-        return;
-      }
-      for (const tracked of open.values()) tracked.suspect = true;
+      if (open.size === 1 && only?.suspect !== undefined) poison(only, reason);
+      else for (const tracked of open.values()) suspect(tracked, "told");
     },
     replay() {
+      if (broke !== undefined) broken(broke);
+      broke = undefined;
       const again = [...open.values()].filter((tracked) => !tracked.aborted);
       open.clear();
       lanes.again.unshift(...again);
       return again.length;
     },
     resumed(now) {
+      broke = undefined;
       for (const tracked of open.values()) tracked.sentAt = now;
     },
     expire(now) {
@@ -143,7 +189,7 @@ export function createRequests(limits: RequestLimits): Requests {
           next = Math.min(next ?? at, at);
           continue;
         }
-        if (!tracked.aborted) this.counts.unanswered += 1;
+        if (!tracked.aborted) tally.unanswered += 1;
         end(tracked, { is: "unanswered" });
       }
       return next;

@@ -106,6 +106,58 @@ describe("requests in a window", () => {
 
 describe("a stanza that kills the stream", () => {
   const dies = { blamed: true, reason: "policy-violation" };
+  const breaks = { blamed: false, broke: true, reason: "ECONNRESET" };
+
+  test("is found too where the server's word of it was lost on the way, once it has come through", () => {
+    const { requests, ask, answers } = desk(3);
+    for (const id of ["poison", "a"]) ask(id);
+    for (const lost of [breaks, dies, breaks]) {
+      requests.take(0);
+      requests.lost(lost);
+      requests.replay();
+    }
+    expect(answers.get("poison")).toEqual([]);
+    expect(requests.take(0)).toEqual(["poison"]);
+    requests.lost(breaks);
+    requests.replay();
+    expect(answers.get("poison")).toEqual([{ is: "poison", reason: "ECONNRESET" }]);
+    expect(requests.take(0)).toEqual(["a"]);
+    requests.answer(result("a"));
+    expect(requests.counts.poisoned).toBe(1);
+  });
+
+  test("where no word ever comes it is given up once no bad line explains it, and nothing else is", () => {
+    const { requests, ask, answers } = desk(3);
+    for (const id of ["a", "poison", "b"]) ask(id);
+    let sessions = 0;
+    for (; answers.get("poison")?.length === 0 && sessions < 100; sessions += 1) {
+      const sent = requests.take(0);
+      // It breaks before anything is answered, unless that goes alone.
+      if (sent.length === 1 && sent[0] !== "poison") {
+        requests.answer(result(sent[0] ?? ""));
+        requests.take(0);
+      }
+      requests.lost(breaks);
+      requests.replay();
+    }
+    expect(sessions).toBeGreaterThan(20);
+    expect(sessions).toBeLessThan(30);
+    expect(requests.take(0)).toEqual(["b"]);
+    requests.answer(result("b"));
+    expect([...answers.values()].map(([each]) => each?.is)).toEqual(["result", "poison", "result"]);
+  });
+
+  test("resumed sessions that break are of no stanza's doing", () => {
+    const { requests, ask, answers } = desk(3);
+    ask("a");
+    requests.take(0);
+    for (let count = 0; count < 100; count += 1) {
+      requests.lost(breaks);
+      requests.resumed(0);
+    }
+    requests.replay();
+    expect(answers.get("a")).toEqual([]);
+  });
 
   test("is found alone and given up at its second death; its neighbours arrive in order", () => {
     const { requests, ask, answers } = desk(3);
