@@ -9,7 +9,7 @@ import { isFromOf } from "./from.ts";
 import { createHearers } from "./hearers.ts";
 import type { Link, LinkState } from "./link.ts";
 import { LINK_TIMES, type LinkOptions } from "./options.ts";
-import { createAnswering, PRESENCE, pingOf } from "./own-iqs.ts";
+import { createAnswering, PRESENCE, pingOf } from "./own-stanzas.ts";
 import { patienceAfter } from "./patience.ts";
 import { createRequestDesk } from "./request-desk.ts";
 import { type LinkEffect, type LinkInput, type Phase, step } from "./transition.ts";

@@ -42,7 +42,7 @@ export function createAnswering({ clock, domain, jid }: AnsweringUse): Answering
   };
   return {
     answerTo(iq) {
-      const answer = answerOf(iq);
+      const answer = replyTo(iq);
       if (answer.length > LONGEST_ANSWER) return undefined;
       const isOwnServer = isFromOf({ from: iq.attrs["from"], to: undefined, jid: jid(), domain });
       return isOwnServer || spend() ? answer : undefined;
@@ -51,7 +51,7 @@ export function createAnswering({ clock, domain, jid }: AnsweringUse): Answering
 }
 
 /** Yes to a ping, no to everything else (RFC 6120 section 8.4). */
-function answerOf(iq: Element): string {
+function replyTo(iq: Element): string {
   const { id, from } = iq.attrs;
   const isPing = iq.attrs["type"] === "get" && iq.getChild("ping", Namespace.ping) !== undefined;
   if (isPing) return element("iq", { type: "result", id, to: from }).toString();
