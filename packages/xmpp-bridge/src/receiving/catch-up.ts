@@ -17,10 +17,20 @@ export interface CaughtUp {
   /** Its state; undefined: it has none. */
   readonly current: NodeItem | undefined;
   readonly events: Missed<NodeItem>;
+  /** Where more was missed than was read at once, the rest of it, in its order behind those: as far as it can be read. */
+  readonly rest?: AsyncIterable<MissedPart>;
 }
+
+/** Some of what was missed; what was evicted meanwhile is a gap. */
+export type MissedPart =
+  | { readonly is: "read"; readonly events: Missed<NodeItem> }
+  | { readonly is: "failed"; readonly answer: NoItems };
 
 /** Read first, and at a time: ten of the largest, every letter of them escaped, are no more than a stanza may have. */
 const PAGE = 10;
+/** Pages read at once, and taken in before the next. */
+const PAGES = 2;
+const PART = PAGES * PAGE;
 /** More of a history is not read. */
 const MOST_ITEMS = 10_000;
 
@@ -39,7 +49,7 @@ export async function readMissed(
   const isAll = isNew || page.length < PAGE || events.some(({ id }) => isRemembered(memory, id));
   if (isAll) return { is: "read", current, events: missed };
   const all = await readOlder(asking, node, { memory, page: missed.items });
-  return "answer" in all ? { is: "failed", answer: all.answer } : { is: "read", current, events: all };
+  return "answer" in all ? { is: "failed", answer: all.answer } : { is: "read", current, ...all };
 }
 
 /** The state of a node; undefined: none. */
@@ -71,12 +81,15 @@ export async function readItemIds(
   return { ids, isCut: items.length > MOST_ITEMS };
 }
 
-/** Everything new, where the youngest page is all news: the ids first, then the items that are not on the page. */
+/**
+ * Everything new, where the youngest page is all news: the ids first, then the items that are not on the page. Read part
+ * by part, so that a gateway which is often killed, at a server which is slow, comes further each time.
+ */
 async function readOlder(
   asking: Asking,
   node: string,
   { memory, page }: { readonly memory: NodeMemory; readonly page: readonly NodeItem[] },
-): Promise<Missed<NodeItem> | { readonly answer: NoItems }> {
+): Promise<Pick<CaughtUp, "events" | "rest"> | { readonly answer: NoItems }> {
   const there = await readItemIds(asking, node);
   if ("answer" in there) return there;
   const { ids, isCut } = there;
@@ -86,21 +99,40 @@ async function readOlder(
     memory,
     oldestFirst.filter((id) => id !== STATE_ITEM).map((id) => ({ id })),
   );
-  const wanted = missed.items.map(({ id }) => id);
-  const read = await readItems(
-    asking,
-    node,
-    wanted.filter((id) => !onPage.has(id)),
-  );
-  if ("answer" in read) return read;
   const places = new Set(oldestFirst);
-  const items = wanted.flatMap((id) => onPage.get(id) ?? read.items.get(id) ?? []);
   return {
-    // What was evicted between the answers is gone.
-    isGap: missed.isGap || isCut || items.length < wanted.length,
     // In the order of the ids: some may have come since the page was read, and what was on it may have been evicted.
-    items: [...page.filter(({ id }) => !places.has(id)), ...items],
+    events: { isGap: missed.isGap || isCut, items: page.filter(({ id }) => !places.has(id)) },
+    rest: readParts(
+      asking,
+      node,
+      missed.items.map(({ id }) => id),
+      onPage,
+    ),
   };
+}
+
+async function* readParts(
+  asking: Asking,
+  node: string,
+  wanted: readonly string[],
+  onPage: ReadonlyMap<string, NodeItem>,
+): AsyncGenerator<MissedPart> {
+  for (let at = 0; at < wanted.length; at += PART) {
+    const part = wanted.slice(at, at + PART);
+    const read = await readItems(
+      asking,
+      node,
+      part.filter((id) => !onPage.has(id)),
+    );
+    if ("answer" in read) {
+      yield { is: "failed", answer: read.answer };
+      return;
+    }
+    const items = part.flatMap((id) => onPage.get(id) ?? read.items.get(id) ?? []);
+    // What was evicted between the answers is gone.
+    yield { is: "read", events: { isGap: items.length < part.length, items } };
+  }
 }
 
 async function readItems(
@@ -113,7 +145,7 @@ async function readItems(
   const pages = Array.from({ length: Math.ceil(ids.length / PAGE) }, (_, at) =>
     ids.slice(at * PAGE, (at + 1) * PAGE),
   );
-  await eachOf(pages, { most: 2 }, async (page) => {
+  await eachOf(pages, { most: PAGES }, async (page) => {
     const answer = await ask(requests.items(node, { ids: page }));
     if (answer.is === "result") for (const item of itemsIn(answer.stanza)) items.set(item.id, item);
     else if (answer.is !== "error" || answer.condition !== "item-not-found") failed = answer;

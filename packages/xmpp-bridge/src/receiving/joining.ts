@@ -115,7 +115,7 @@ async function rejoin(place: Place, options: JoiningOptions): Promise<NoItems | 
 
 async function takeMissed(
   place: Place,
-  { current, events }: CaughtUp,
+  { current, events, rest }: CaughtUp,
   options: JoiningOptions & Pick<GoneStateUse, "isSameNode">,
 ): Promise<NoItems | undefined> {
   const kept = await options.hubState(place.channel);
@@ -126,8 +126,17 @@ async function takeMissed(
   const failed =
     current === undefined ? await stateGone(place, kept, options) : await takeIn(place, current, options);
   if (failed !== undefined) return failed;
-  if (events.isGap) options.missed(place.node);
+  let { isGap } = events;
+  if (isGap) options.missed(place.node);
   for (const item of events.items) await takeIn(place, item, options);
+  for await (const part of rest ?? []) {
+    // Deleted meanwhile: what is read now may be another node's, of the same name.
+    if (willEnd(place)) return undefined;
+    if (part.is === "failed") return part.answer;
+    if (part.events.isGap && !isGap) options.missed(place.node);
+    isGap ||= part.events.isGap;
+    for (const item of part.events.items) await takeIn(place, item, options);
+  }
   const { marked } = place.memory;
   if (marked === undefined) return undefined;
   place.memory = withoutMarks(place.memory);

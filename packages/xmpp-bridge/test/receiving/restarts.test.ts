@@ -274,3 +274,25 @@ test("items with ids of any length come once, whatever becomes of the session", 
   await it.rest();
   expect(it.texts("n")).toEqual(["1"]);
 });
+
+test("killed before a long history is read, it has what was read so far, and goes on from there", async () => {
+  await using it = await restartWorld("n");
+  it.publish("n", "e0", foreignXml("0"));
+  it.online();
+  await it.rest();
+  it.offline();
+  const texts = Array.from({ length: 300 }, (_, n) => String(n + 1));
+  for (const text of texts) it.publish("n", `e${text}`, foreignXml(text));
+  let lives = 0;
+  // Each is too short for all of it.
+  for (; lives < 20 && it.texts("n").length < texts.length; lives += 1) {
+    it.online();
+    await it.turns(10);
+    // What was seen is written now and then.
+    await it.clock.advance(600);
+    it.crash("in");
+    await it.start();
+  }
+  expect(lives).toBeGreaterThan(1);
+  expect(it.texts("n")).toEqual(texts);
+});
