@@ -139,7 +139,7 @@ export const XMPP: readonly Sabotage[] = [
     name: "xmpp-hide-the-gap",
     breaks: "what an outage pushed out of a node's history is counted",
     file: `${SRC}/receiving/joining.ts`,
-    find: "  if (events.isGap) options.missed(place.node);\n",
+    find: "  if (isGap) options.missed(place.node);\n",
     replace: "",
     suites: [{ project: "workspace", files: ["xmpp/faults.test.ts"] }],
   },

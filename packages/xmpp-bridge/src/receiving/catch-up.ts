@@ -103,20 +103,14 @@ async function readOlder(
   return {
     // In the order of the ids: some may have come since the page was read, and what was on it may have been evicted.
     events: { isGap: missed.isGap || isCut, items: page.filter(({ id }) => !places.has(id)) },
-    rest: readParts(
-      asking,
-      node,
-      missed.items.map(({ id }) => id),
-      onPage,
-    ),
+    rest: readParts(asking, node, { wanted: missed.items.map(({ id }) => id), onPage }),
   };
 }
 
 async function* readParts(
   asking: Asking,
   node: string,
-  wanted: readonly string[],
-  onPage: ReadonlyMap<string, NodeItem>,
+  { wanted, onPage }: { readonly wanted: readonly string[]; readonly onPage: ReadonlyMap<string, NodeItem> },
 ): AsyncGenerator<MissedPart> {
   for (let at = 0; at < wanted.length; at += PART) {
     const part = wanted.slice(at, at + PART);
