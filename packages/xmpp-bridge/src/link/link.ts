@@ -45,6 +45,9 @@ export type IqAnswer =
   /** The link was stopped, or the caller gave up. */
   | { readonly is: "aborted" };
 
+/** Any answer but the result. */
+export type IqFailure = Exclude<IqAnswer, { readonly is: "result" }>;
+
 /** What a request asks for. */
 export interface RequestOptions extends AbortOptions {
   /** Ahead of what waits, but for what is sent again: pings, subscriptions after a new session. */

@@ -1,5 +1,6 @@
+import type { IqFailure } from "../link/link.ts";
 import { type Element, Namespace } from "../stream/element.ts";
-import type { Refusal, Server } from "./prepare-node.ts";
+import type { Asking } from "./listing.ts";
 import type { Affiliation } from "./pubsub-request.ts";
 import { type NodeAccess, wantedAffiliations } from "./wanted-config.ts";
 
@@ -8,9 +9,9 @@ const MOST = 10_000;
 
 /** Gives and takes the rights at a node of ours; undefined: they are as wanted. Owners and outcasts are left alone. */
 export async function settleAffiliations(
-  { ask, requests }: Server,
+  { ask, requests }: Asking,
   { node, access, isNew }: { readonly node: string; readonly access: NodeAccess; readonly isNew: boolean },
-): Promise<Refusal | undefined> {
+): Promise<IqFailure | undefined> {
   const wanted = wantedAffiliations(access);
   if (isNew && wanted.length === 0) return undefined;
   const answer = await ask(requests.affiliations(node));

@@ -1,5 +1,5 @@
 import type { AbortOptions } from "@nomq/core";
-import type { IqAnswer } from "../link/link.ts";
+import type { IqFailure } from "../link/link.ts";
 
 /** What a node must keep: the channel's state alone, or events too, with the state among them. */
 export type Keeping = "state" | "history";
@@ -24,7 +24,7 @@ export interface FailedNode {
   readonly is: "failed";
   readonly node: string;
   /** What became of the request that failed. */
-  readonly answer: Exclude<IqAnswer, { readonly is: "result" }>;
+  readonly answer: IqFailure;
 }
 
 /** Whether a pubsub service is where the configuration says. */

@@ -1,4 +1,4 @@
-import type { IqAnswer } from "../link/link.ts";
+import type { IqAnswer, IqFailure } from "../link/link.ts";
 import { type Element, Namespace } from "../stream/element.ts";
 import { settleAffiliations } from "./affiliations.ts";
 import {
@@ -10,13 +10,10 @@ import {
   type ServerForm,
   submission,
 } from "./config-form.ts";
+import type { Asking } from "./listing.ts";
 import { titleOfChannel } from "./node-name.ts";
 import type { Keeping } from "./nodes.ts";
-import type { PubsubRequests } from "./pubsub-request.ts";
 import { ESSENTIAL, type NodeWish, wantedConfig } from "./wanted-config.ts";
-
-/** An answer other than the result asked for. */
-export type Refusal = Exclude<IqAnswer, { readonly is: "result" }>;
 
 /** What is asked for. */
 export interface Preparation extends NodeWish {
@@ -36,12 +33,10 @@ export type Prepared =
       /** Somebody else's: it is as its owner has set it up. */
       readonly isForeign?: true;
     }
-  | { readonly is: "failed"; readonly answer: Refusal };
+  | { readonly is: "failed"; readonly answer: IqFailure };
 
 /** Asks the server, and knows what it has refused before: thousands of nodes then cost one refusal. */
-export interface Server {
-  readonly requests: PubsubRequests;
-  ask(iq: Element): Promise<IqAnswer>;
+export interface Server extends Asking {
   /** The form of new nodes, where it was told. */
   readonly defaults: ServerForm | undefined;
   readonly learnt: {
@@ -122,7 +117,7 @@ export async function checkNode(
 }
 
 /** A node whose configuration is not for us: there, or not. */
-async function unknownNode(server: Server, wish: Preparation, denied: Refusal): Promise<Prepared> {
+async function unknownNode(server: Server, wish: Preparation, denied: IqFailure): Promise<Prepared> {
   const info = await server.ask(server.requests.info(wish.node));
   if (info.is === "result") return foreignNode(wish);
   const isAbsent = info.is === "error" && info.type !== "wait";
@@ -140,7 +135,7 @@ function foreignNode(wish: Preparation, form?: ServerForm): Prepared {
   return { is: "ready", keeping: wish.keeping, items, did: "nothing", isForeign: true };
 }
 
-const NOT_OURS: Refusal = {
+const NOT_OURS: IqFailure = {
   ...{ is: "error", type: "auth", condition: "not-owner" },
   text: "xmpp.access names members, and the node is somebody else's",
 };
@@ -252,7 +247,7 @@ async function finish(server: Server, { wish, form, did }: Outcome): Promise<Pre
 }
 
 /** ejabberd keeps a title and tells it, but has no field for it in any form before a node has one. */
-async function entitle(server: Server, wish: Preparation, form: ServerForm): Promise<Refusal | undefined> {
+async function entitle(server: Server, wish: Preparation, form: ServerForm): Promise<IqFailure | undefined> {
   const { title } = wantedConfig(wish.channel, wish);
   if (title === undefined || form.values.has("title")) return undefined;
   const answer = await server.ask(server.requests.configure(wish.node, submission({ title })));

@@ -1,5 +1,5 @@
 import type { AbortOptions } from "@nomq/core";
-import type { IqAnswer, Link } from "../link/link.ts";
+import type { IqFailure, Link } from "../link/link.ts";
 import { Namespace } from "../stream/element.ts";
 import { formIn, type ServerForm } from "./config-form.ts";
 import type { PubsubService } from "./nodes.ts";
@@ -51,7 +51,7 @@ export async function askService(
   };
 }
 
-function withoutInfo(answer: Exclude<IqAnswer, { readonly is: "result" }>): PubsubService {
+function withoutInfo(answer: IqFailure): PubsubService {
   if (answer.is === "error") {
     const isAbsent = answer.type !== "wait" && ABSENT.has(answer.condition);
     return { is: isAbsent ? "absent" : "unknown", reason: answer.condition };

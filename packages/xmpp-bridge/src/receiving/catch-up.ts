@@ -1,4 +1,4 @@
-import type { IqAnswer } from "../link/link.ts";
+import type { IqFailure } from "../link/link.ts";
 import type { Asking } from "../nodes/listing.ts";
 import { eachOf } from "../nodes/pool.ts";
 import { readItem } from "../payload/item.ts";
@@ -7,9 +7,6 @@ import { type Element, Namespace } from "../stream/element.ts";
 import type { NodeMemory } from "./node-memory.ts";
 import { isRemembered, type Missed, missedOf, printOf } from "./node-memory.ts";
 import { type NodeItem, readNodeItem } from "./notification.ts";
-
-/** An answer other than the result asked for. */
-export type NoItems = Exclude<IqAnswer, { readonly is: "result" }>;
 
 /** What a node holds that was not seen. */
 export interface CaughtUp {
@@ -24,7 +21,7 @@ export interface CaughtUp {
 /** Some of what was missed; what was evicted meanwhile is a gap. */
 export type MissedPart =
   | { readonly is: "read"; readonly events: Missed<NodeItem> }
-  | { readonly is: "failed"; readonly answer: NoItems };
+  | { readonly is: "failed"; readonly answer: IqFailure };
 
 /** Read first, and at a time: ten of the largest, every letter of them escaped, are no more than a stanza may have. */
 const PAGE = 10;
@@ -38,7 +35,7 @@ const MOST_ITEMS = 10_000;
 export async function readMissed(
   asking: Asking,
   { node, memory, isNew }: { readonly node: string; readonly memory: NodeMemory; readonly isNew: boolean },
-): Promise<CaughtUp | { readonly is: "failed"; readonly answer: NoItems }> {
+): Promise<CaughtUp | { readonly is: "failed"; readonly answer: IqFailure }> {
   const answer = await asking.ask(asking.requests.items(node, { most: PAGE }));
   if (answer.is !== "result") return { is: "failed", answer };
   const page = itemsIn(answer.stanza);
@@ -53,7 +50,7 @@ export async function readMissed(
 }
 
 /** The state of a node; undefined: none. */
-export async function readCurrent(asking: Asking, node: string): Promise<NodeItem | NoItems | undefined> {
+export async function readCurrent(asking: Asking, node: string): Promise<NodeItem | IqFailure | undefined> {
   const answer = await asking.ask(asking.requests.items(node, { ids: [STATE_ITEM] }));
   if (answer.is === "result") return itemsIn(answer.stanza).find(({ id }) => id === STATE_ITEM);
   return answer.is === "error" && answer.condition === "item-not-found" ? undefined : answer;
@@ -72,7 +69,7 @@ const compare = (memory: NodeMemory, items: readonly NodeItem[]): Missed<NodeIte
 export async function readItemIds(
   { ask, requests }: Asking,
   node: string,
-): Promise<{ readonly ids: string[]; readonly isCut: boolean } | { readonly answer: NoItems }> {
+): Promise<{ readonly ids: string[]; readonly isCut: boolean } | { readonly answer: IqFailure }> {
   const answer = await ask(requests.itemIds(node));
   if (answer.is !== "result") return { answer };
   const query = answer.stanza.getChild("query", Namespace.discoItems);
@@ -89,7 +86,7 @@ async function readOlder(
   asking: Asking,
   node: string,
   { memory, page }: { readonly memory: NodeMemory; readonly page: readonly NodeItem[] },
-): Promise<Pick<CaughtUp, "events" | "rest"> | { readonly answer: NoItems }> {
+): Promise<Pick<CaughtUp, "events" | "rest"> | { readonly answer: IqFailure }> {
   const there = await readItemIds(asking, node);
   if ("answer" in there) return there;
   const { ids, isCut } = there;
@@ -133,9 +130,9 @@ async function readItems(
   { ask, requests }: Asking,
   node: string,
   ids: readonly string[],
-): Promise<{ readonly items: ReadonlyMap<string, NodeItem> } | { readonly answer: NoItems }> {
+): Promise<{ readonly items: ReadonlyMap<string, NodeItem> } | { readonly answer: IqFailure }> {
   const items = new Map<string, NodeItem>();
-  let failed: NoItems | undefined;
+  let failed: IqFailure | undefined;
   const pages = Array.from({ length: Math.ceil(ids.length / PAGE) }, (_, at) =>
     ids.slice(at * PAGE, (at + 1) * PAGE),
   );

@@ -1,6 +1,7 @@
 import type { Message } from "@nomq/core";
+import type { IqFailure } from "../link/link.ts";
 import type { Asking } from "../nodes/listing.ts";
-import { type NoItems, readItemIds } from "./catch-up.ts";
+import { readItemIds } from "./catch-up.ts";
 import { isRemembered, isSamePrint, type NodeMemory, printOf, youngestEvent } from "./node-memory.ts";
 import type { Place } from "./place.ts";
 
@@ -12,7 +13,7 @@ export type GoneState =
   | { readonly is: "evicted" }
   /** We took it back, or set another meanwhile, or the node is not the one it was: the hub knows best. */
   | { readonly is: "known" }
-  | { readonly is: "failed"; readonly answer: NoItems };
+  | { readonly is: "failed"; readonly answer: IqFailure };
 
 /** What telling needs. */
 export interface GoneStateUse {

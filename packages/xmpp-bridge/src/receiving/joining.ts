@@ -1,7 +1,8 @@
 import type { Clock } from "@nomq/core";
+import type { IqFailure } from "../link/link.ts";
 import type { Asking } from "../nodes/listing.ts";
 import { readItem } from "../payload/item.ts";
-import { type CaughtUp, type NoItems, readMissed } from "./catch-up.ts";
+import { type CaughtUp, readMissed } from "./catch-up.ts";
 import type { Gate } from "./gate.ts";
 import { type GoneStateUse, ownStateGone } from "./gone-state.ts";
 import type { HubState } from "./hub-state.ts";
@@ -69,7 +70,7 @@ export async function joinNode(place: Place, options: JoiningOptions): Promise<J
  * The first time: what the node held before is not for us, but its state is. What it held is remembered, over any crash,
  * before we subscribe: whatever comes after that is ours, told or not.
  */
-async function joinNew(place: Place, options: JoiningOptions): Promise<NoItems | undefined> {
+async function joinNew(place: Place, options: JoiningOptions): Promise<IqFailure | undefined> {
   const { asking, intake, signal } = options;
   const { memory, node } = place;
   if (!place.isBorn) {
@@ -86,7 +87,7 @@ async function joinNew(place: Place, options: JoiningOptions): Promise<NoItems |
 }
 
 /** The store could not write, or we are stopping. */
-const NOT_NOW: NoItems = { is: "unanswered" };
+const NOT_NOW: IqFailure = { is: "unanswered" };
 
 /** Resolves when that is written; false where it cannot be, or the signal aborts. */
 function lasts(written: Promise<void>, signal: AbortSignal): Promise<boolean> {
@@ -101,7 +102,7 @@ function lasts(written: Promise<void>, signal: AbortSignal): Promise<boolean> {
   });
 }
 
-async function rejoin(place: Place, options: JoiningOptions): Promise<NoItems | undefined> {
+async function rejoin(place: Place, options: JoiningOptions): Promise<IqFailure | undefined> {
   const isSameNode = place.isSubscribed;
   const refused = await subscribe(place, options);
   if (refused !== undefined) return refused;
@@ -117,7 +118,7 @@ async function takeMissed(
   place: Place,
   { current, events, rest }: CaughtUp,
   options: JoiningOptions & Pick<GoneStateUse, "isSameNode">,
-): Promise<NoItems | undefined> {
+): Promise<IqFailure | undefined> {
   const kept = await options.hubState(place.channel);
   // If it was seen before it was not seen last: that was forgotten in a crash.
   if (current !== undefined && kept !== undefined && !isState(current, kept))
@@ -154,7 +155,7 @@ async function stateGone(
   place: Place,
   kept: Uint8Array | undefined,
   options: JoiningOptions & Pick<GoneStateUse, "isSameNode">,
-): Promise<NoItems | undefined> {
+): Promise<IqFailure | undefined> {
   const { current } = place.memory;
   if (current === undefined && kept === undefined) return undefined;
   const isOwn = kept === undefined && current?.isOwn === true;
@@ -174,7 +175,7 @@ async function takeIn(place: Place, item: NodeItem, { intake }: JoiningOptions):
   await intake.item(place, item, { isHistory: true, mayRepeat: true });
 }
 
-async function subscribe(place: Place, { asking, jid }: JoiningOptions): Promise<NoItems | undefined> {
+async function subscribe(place: Place, { asking, jid }: JoiningOptions): Promise<IqFailure | undefined> {
   if (place.isSubscribed) return undefined;
   const answer = await asking.ask(asking.requests.subscribe(place.node, jid()));
   if (answer.is !== "result") return answer;
@@ -183,5 +184,5 @@ async function subscribe(place: Place, { asking, jid }: JoiningOptions): Promise
 }
 
 /** A node that keeps no items has nothing to be read, or its service does not tell. */
-const keepsNone = (answer: NoItems): boolean =>
+const keepsNone = (answer: IqFailure): boolean =>
   answer.is === "error" && ["feature-not-implemented", "unsupported"].includes(answer.condition);
