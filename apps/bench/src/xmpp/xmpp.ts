@@ -70,13 +70,18 @@ async function compareReaders(
     await Promise.all([all, runClosedLoop(writing, { from: 0, to: PER_ROUND, window: 32 })]);
     return (PER_ROUND / (performance.now() - begun)) * 1_000;
   };
-  const subject = async (): Promise<Measured> => {
+  const bridgeReader = async (): Promise<Measured> => {
     await using it: Subject = await startSubject(
       service,
       { subscribe: ["bench/#"] },
       { channel: NODE, payload: PAYLOAD },
     );
     return await measured(() => reading(it.onMessages));
+  };
+  const subject = async (): Promise<Measured> => {
+    const rate = await bridgeReader();
+    await endSubscriptions(port);
+    return rate;
   };
   const bareReader = async (): Promise<Measured> => {
     await using it = await openBareClient(port, "reader");
@@ -86,6 +91,16 @@ async function compareReaders(
     return rate;
   };
   return await compare({ name, target, rounds: READER_ROUNDS, subject, bare: bareReader });
+}
+
+/** What is for a reader that has gone, the server hands to all others of its account: each round would have more of it. */
+async function endSubscriptions(port: number): Promise<void> {
+  await using it = await openBareClient(port, "sweeper");
+  const asked = `<iq type='get' to='${PUBSUB}' id='all'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscriptions/></pubsub></iq>`;
+  const listed = await it.ask(asked);
+  for (const [, jid = ""] of listed.matchAll(/<subscription [^>]*jid='([^']+)'/g)) {
+    await it.ask(subscription("unsubscribe", jid));
+  }
 }
 
 interface Measured {
