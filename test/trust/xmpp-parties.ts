@@ -41,6 +41,18 @@ async function openSession({ prosody, account }: XmppPartyOptions): Promise<Link
   return own;
 }
 
+/**
+ * What was read of a node, in the order it was sent. A server puts an item that is sent again at the end: read before
+ * those after it have followed, it is behind them. Order is told by what comes live, and by what the node keeps at the end.
+ */
+export function asSent(items: readonly NodeItem[]): readonly NodeItem[] {
+  const placeOf = ({ payload }: NodeItem): number => {
+    const text = Buffer.from((payload && readItem(payload)?.payload) ?? []).toString();
+    return Number(text.slice(text.lastIndexOf("#") + 1));
+  };
+  return items.toSorted((one, other) => placeOf(one) - placeOf(other));
+}
+
 /** Makes nodes that are the account's: with so many items, or as the server has them. */
 export async function makeNodes(
   { prosody, account }: Pick<XmppPartyOptions, "prosody" | "account">,
@@ -120,7 +132,7 @@ export async function openXmppReader(
       // Whether a state was told before or after it was read, nobody knows.
       if (between.length > 0) continue;
       const items = itemsIn(answer);
-      for (const item of items) take(node, item);
+      for (const item of asSent(items)) take(node, item);
       if (isState(node) && items.length === 0) clear(node);
       break;
     }

@@ -10,6 +10,7 @@ import { type Element, Namespace } from "../../packages/xmpp-bridge/src/stream/e
 import { type Linked, linked } from "../../packages/xmpp-bridge/test/link/linked.ts";
 import type { Prosody } from "../real/prosody.ts";
 import type { Book, Sent } from "../trust/book.ts";
+import { asSent } from "../trust/xmpp-parties.ts";
 
 /** Somebody at the server itself, with a connection that comes back after each of its ends. */
 export interface XmppParty extends AsyncDisposable {
@@ -86,7 +87,7 @@ function read({ own, pubsub, nodes, items, party, book, done }: Reading): Promis
       await done(requestsTo(pubsub).subscribe(node, jid), true);
       const there = await items(node);
       if (mine !== session) return;
-      for (const item of there) take(node, item);
+      for (const item of asSent(there)) take(node, item);
     }
     for (const each of waiting) each();
     live = undefined;
