@@ -1,6 +1,6 @@
 import type { Prosody } from "../../../test/real/prosody.ts";
 import type { IqAnswer } from "../src/link/link.ts";
-import { requestsTo } from "../src/nodes/pubsub-request.ts";
+import { itemsOf, requestsTo } from "../src/nodes/pubsub-request.ts";
 import { readItem } from "../src/payload/item.ts";
 import { readNodeItem, readNotification } from "../src/receiving/notification.ts";
 import { type Element, Namespace } from "../src/stream/element.ts";
@@ -71,10 +71,9 @@ export async function connectClient(
     async items(node) {
       const answer = await ask(requests.items(node, { most: 1_000 }));
       if (answer.is !== "result") return undefined;
-      const list = answer.stanza.getChild("pubsub", Namespace.pubsub)?.getChild("items");
-      return (list?.getChildren("item") ?? []).map(readNodeItem).flatMap(({ id, payload }) => {
-        return seenOf(node, id, payload);
-      });
+      return itemsOf(answer.stanza)
+        .map(readNodeItem)
+        .flatMap(({ id, payload }) => seenOf(node, id, payload));
     },
     async configuration(node) {
       const answer = await ask(requests.configuration(node));

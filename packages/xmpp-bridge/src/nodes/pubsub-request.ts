@@ -89,6 +89,10 @@ function pageElement({ most, after }: { readonly most: number; readonly after?: 
   return element("set", { xmlns: RSM }, after === undefined ? [max] : [max, element("after", {}, [after])]);
 }
 
+/** The items in an answer to {@link PubsubRequests.items}, as the server lists them. */
+export const itemsOf = (answer: Element): readonly Element[] =>
+  answer.getChild("pubsub", Namespace.pubsub)?.getChild("items", Namespace.pubsub)?.getChildren("item") ?? [];
+
 /** Of a page: where the next one begins; undefined: it was the last, or the service knows no pages. */
 export function nextPageOf(query: Element): string | undefined {
   const last = query.getChild("set", RSM)?.getChild("last")?.getText();

@@ -2,9 +2,9 @@ import type { IqAnswer } from "../link/link.ts";
 import { type ItemToSend, itemOfMessage } from "../mapping.ts";
 import { nodeOfChannel } from "../nodes/node-name.ts";
 import type { ReadyNode } from "../nodes/nodes.ts";
-import { requestsTo } from "../nodes/pubsub-request.ts";
+import { itemsOf, requestsTo } from "../nodes/pubsub-request.ts";
 import { STATE_ITEM } from "../payload/state-item.ts";
-import { type Element, Namespace } from "../stream/element.ts";
+import type { Element } from "../stream/element.ts";
 import type { ItemPlace } from "./expiries.ts";
 import { isSameState } from "./same-state.ts";
 import type { Endings, PublisherUse, Sending } from "./sending.ts";
@@ -133,8 +133,7 @@ export function createRequests(use: PublisherUse, ends: Endings): Requests {
 }
 
 /** The payload of the state in an answer; undefined: it is not there. */
-function stateIn(answer: Element): Element | undefined {
-  const items = answer.getChild("pubsub", Namespace.pubsub)?.getChild("items", Namespace.pubsub);
-  const found = items?.getChildren("item").find(({ attrs }) => attrs["id"] === STATE_ITEM);
-  return found?.getChildElements()[0];
-}
+const stateIn = (answer: Element): Element | undefined =>
+  itemsOf(answer)
+    .find(({ attrs }) => attrs["id"] === STATE_ITEM)
+    ?.getChildElements()[0];

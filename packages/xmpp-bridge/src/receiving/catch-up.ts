@@ -1,6 +1,7 @@
 import type { IqFailure } from "../link/link.ts";
 import type { Asking } from "../nodes/listing.ts";
 import { eachOf } from "../nodes/pool.ts";
+import { itemsOf } from "../nodes/pubsub-request.ts";
 import { readItem } from "../payload/item.ts";
 import { STATE_ITEM } from "../payload/state-item.ts";
 import { type Element, Namespace } from "../stream/element.ts";
@@ -150,7 +151,5 @@ function isYoungestFirst(ids: readonly string[], read: readonly string[]): boole
   return (places[0] ?? 0) > (places.at(-1) ?? 0);
 }
 
-const itemsIn = (stanza: Element): readonly NodeItem[] => {
-  const items = stanza.getChild("pubsub", Namespace.pubsub)?.getChild("items")?.getChildren("item") ?? [];
-  return items.slice(-MOST_ITEMS).map(readNodeItem);
-};
+const itemsIn = (stanza: Element): readonly NodeItem[] =>
+  itemsOf(stanza).slice(-MOST_ITEMS).map(readNodeItem);

@@ -4,6 +4,7 @@ import { describeWithPeers } from "../../../../test/peers.ts";
 import { type Fault, type FaultyLink, openFaultyLink, seeded } from "../../../../test/real/faulty-link.ts";
 import { type Prosody, startProsody } from "../../../../test/real/prosody.ts";
 import type { Link } from "../../src/link/link.ts";
+import { itemsOf } from "../../src/nodes/pubsub-request.ts";
 import { element } from "../../src/stream/build.ts";
 import { type Element, Namespace } from "../../src/stream/element.ts";
 import { type Linked, linked } from "./linked.ts";
@@ -100,8 +101,7 @@ function reader(it: Linked): readonly string[] {
 
 async function readAll(link: Link): Promise<readonly Element[]> {
   const answer = await link.request(request("get", element("items", { node: "n" })), { first: true });
-  const list = answer.is === "result" ? answer.stanza.getChild("pubsub", Namespace.pubsub) : undefined;
-  return list?.getChild("items")?.getChildren("item") ?? [];
+  return answer.is === "result" ? itemsOf(answer.stanza) : [];
 }
 
 /**
