@@ -1,5 +1,5 @@
-import { requestsTo } from "../../packages/xmpp-bridge/src/nodes/pubsub-request.ts";
-import { itemPayload, readItem } from "../../packages/xmpp-bridge/src/payload/item.ts";
+import { itemsOf, requestsTo } from "../../packages/xmpp-bridge/src/nodes/pubsub-request.ts";
+import { readItem } from "../../packages/xmpp-bridge/src/payload/item.ts";
 import { STATE_ITEM } from "../../packages/xmpp-bridge/src/payload/state-item.ts";
 import {
   type NodeEvent,
@@ -12,6 +12,7 @@ import { type Element, Namespace } from "../../packages/xmpp-bridge/src/stream/e
 import { type Linked, linked } from "../../packages/xmpp-bridge/test/link/linked.ts";
 import type { Prosody } from "../real/prosody.ts";
 import type { Book, Sent } from "./book.ts";
+import { asSent, idOf, payloadOf } from "./xmpp-items.ts";
 
 /** Where a party of XMPP stands: its server, its account there, and the book. */
 export interface XmppPartyOptions {
@@ -39,18 +40,6 @@ async function openSession({ prosody, account }: XmppPartyOptions): Promise<Link
   });
   await own.until("online");
   return own;
-}
-
-/**
- * What was read of a node, in the order it was sent. A server puts an item that is sent again at the end: read before
- * those after it have followed, it is behind them. Order is told by what comes live, and by what the node keeps at the end.
- */
-export function asSent(items: readonly NodeItem[]): readonly NodeItem[] {
-  const placeOf = ({ payload }: NodeItem): number => {
-    const text = Buffer.from((payload && readItem(payload)?.payload) ?? []).toString();
-    return Number(text.slice(text.lastIndexOf("#") + 1));
-  };
-  return items.toSorted((one, other) => placeOf(one) - placeOf(other));
 }
 
 /** Makes nodes that are the account's: with so many items, or as the server has them. */
@@ -131,7 +120,7 @@ export async function openXmppReader(
       if (answer === undefined) return;
       // Whether a state was told before or after it was read, nobody knows.
       if (between.length > 0) continue;
-      const items = itemsIn(answer);
+      const items = itemsOf(answer).map(readNodeItem);
       for (const item of asSent(items)) take(node, item);
       if (isState(node) && items.length === 0) clear(node);
       break;
@@ -160,26 +149,6 @@ export async function openXmppReader(
   });
   await catchUpAll();
   return own;
-}
-
-const itemsIn = (answer: Element): readonly NodeItem[] => {
-  const items = answer.getChild("pubsub", Namespace.pubsub)?.getChild("items")?.getChildren("item") ?? [];
-  return items.map(readNodeItem);
-};
-
-const idOf = ({ id }: Sent): string => Buffer.from(id).toString("hex").padStart(32, "0").slice(-32);
-
-/** As a gateway writes it. Of QoS 1 without the name that tells repeats apart, as other programs do. */
-function payloadOf(sent: Sent): Element {
-  const { channel, id, place, qos, retain } = sent;
-  const message = { id: idOf(sent), seq: place, priority: 0, publishedAt: sent.sentAt, origin: "trust" };
-  const made = itemPayload(
-    { ...message, channel, qos, retain, payload: Buffer.from(id) },
-    { gateway: "trust" },
-  );
-  if (made === "too-large") throw new Error(made);
-  if (qos < 2) for (const name of ["n:oid", "n:gw"]) delete made.attrs[name];
-  return made;
 }
 
 function nodeForm(items: number): Element {

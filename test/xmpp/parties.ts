@@ -1,5 +1,5 @@
-import { requestsTo } from "../../packages/xmpp-bridge/src/nodes/pubsub-request.ts";
-import { itemPayload, readItem } from "../../packages/xmpp-bridge/src/payload/item.ts";
+import { itemsOf, requestsTo } from "../../packages/xmpp-bridge/src/nodes/pubsub-request.ts";
+import { readItem } from "../../packages/xmpp-bridge/src/payload/item.ts";
 import {
   type NodeItem,
   readNodeItem,
@@ -10,7 +10,7 @@ import { type Element, Namespace } from "../../packages/xmpp-bridge/src/stream/e
 import { type Linked, linked } from "../../packages/xmpp-bridge/test/link/linked.ts";
 import type { Prosody } from "../real/prosody.ts";
 import type { Book, Sent } from "../trust/book.ts";
-import { asSent } from "../trust/xmpp-parties.ts";
+import { asSent, idOf, payloadOf } from "../trust/xmpp-items.ts";
 
 /** Somebody at the server itself, with a connection that comes back after each of its ends. */
 export interface XmppParty extends AsyncDisposable {
@@ -43,8 +43,7 @@ export async function openXmppParty(prosody: Prosody, username: string, book: Bo
   };
   const items = async (node: string): Promise<readonly NodeItem[]> => {
     const stanza = await done(requests.items(node, { most: MOST_ITEMS }), true);
-    const list = stanza.getChild("pubsub", Namespace.pubsub)?.getChild("items");
-    return (list?.getChildren("item") ?? []).map(readNodeItem);
+    return itemsOf(stanza).map(readNodeItem);
   };
   return {
     done,
@@ -107,21 +106,6 @@ function read({ own, pubsub, nodes, items, party, book, done }: Reading): Promis
   const now = own.link.state();
   if (now.is !== "online") throw new Error("not online");
   return catchUp(now.jid);
-}
-
-const idOf = ({ id }: Sent): string => Buffer.from(id).toString("hex").padStart(32, "0").slice(-32);
-
-/** As a gateway writes it at QoS 2; at QoS 1 without the name that tells repeats apart, as other programs do. */
-function payloadOf(sent: Sent): Element {
-  const { channel, id, place, qos, retain, sentAt } = sent;
-  const message = { id: idOf(sent), seq: place, priority: 0, publishedAt: sentAt, origin: "party" } as const;
-  const made = itemPayload(
-    { ...message, channel, qos, retain, payload: Buffer.from(id) },
-    { gateway: "party" },
-  );
-  if (made === "too-large") throw new Error(made);
-  if (qos < 2) for (const name of ["n:oid", "n:gw"]) delete made.attrs[name];
-  return made;
 }
 
 /** Creates a node that keeps so many items. */
