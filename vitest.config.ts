@@ -29,6 +29,7 @@ export default defineConfig({
     // Many files wait, for a real clock or for a program that they start: one file a core would leave cores idle.
     maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: WaitingFirst },
+    setupFiles: [new URL("test/seeded-properties.ts", import.meta.url).pathname],
     reporters: [
       "default",
       "./test/skipped-reporter.ts",
