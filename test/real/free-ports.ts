@@ -1,20 +1,19 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 
-/** So many ports of 127.0.0.1 that nobody had a moment ago. */
+/** So many TCP ports of 127.0.0.1 that nobody has, below those that the kernel gives away: while nothing listens there nobody gets one by chance. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, "127.0.0.1");
+  const held = new Map<number, Server>();
+  while (held.size < count) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const server = createServer().listen(port, "127.0.0.1");
+    try {
       await once(server, "listening");
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("no port");
-    return address.port;
-  });
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
+      held.set(port, server);
+    } catch {
+      // Taken: another.
+    }
+  }
+  await Promise.all([...held.values()].map((server) => new Promise((closed) => server.close(closed))));
+  return [...held.keys()];
 }

@@ -73,14 +73,14 @@ export async function startXmppServer(
     pubsub: "pubsub.localhost",
     ca,
     log,
-    end: (signal = "SIGTERM") => end(child, signal),
+    end: (signal = "SIGTERM") => endServer(child, signal),
     signal: (name) => void child.kill(name),
     async start() {
       if (child.exitCode === null && child.signalCode === null) return;
       child = await launch();
     },
     async [Symbol.asyncDispose]() {
-      await end(child, "SIGKILL");
+      await endServer(child, "SIGKILL");
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -92,7 +92,8 @@ export function endWithUs(child: ChildProcess): void {
   child.once("close", () => running.delete(child));
 }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+/** Resolves when it has ended. */
+export async function endServer(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, "exit");
   child.kill(signal);
