@@ -1,19 +1,57 @@
+import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { createServer, type Server } from "node:net";
+import { createServer } from "node:net";
 
-/** So many TCP ports of 127.0.0.1 that nobody has, below those that the kernel gives away: while nothing listens there nobody gets one by chance. */
+/** Below those that kernels give out: while a server is down, nobody who asks for any port gets its own. */
+const FIRST = 10_000;
+const COUNT = 20_000;
+const HOST = "127.0.0.1";
+/** Another address of this machine: whoever chose a port holds it here, and nobody else here chooses it. */
+const HOLDER = "127.0.0.2";
+const held: Socket[] = [];
+
+/** So many ports of 127.0.0.1 that nobody has, for TCP or UDP; nobody else who asks here gets them while this process runs. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const held = new Map<number, Server>();
-  while (held.size < count) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    try {
-      await once(server, "listening");
-      held.set(port, server);
-    } catch {
-      // Taken: another.
-    }
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = FIRST + Math.floor(Math.random() * COUNT);
+    if ((await hold(port)) && (await isFree(port))) ports.push(port);
   }
-  await Promise.all([...held.values()].map((server) => new Promise((closed) => server.close(closed))));
-  return [...held.keys()];
+  return ports;
+}
+
+async function hold(port: number): Promise<boolean> {
+  const socket = createSocket("udp4").unref();
+  try {
+    await bound(socket, port, HOLDER);
+  } catch (error) {
+    socket.close();
+    // Only Linux has the address by itself. Elsewhere ports are drawn from so many that two seldom meet.
+    return String(error).includes("EADDRNOTAVAIL");
+  }
+  held.push(socket);
+  return true;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const socket = createSocket("udp4");
+  const server = createServer();
+  try {
+    await bound(socket, port, HOST);
+    server.listen(port, HOST);
+    await once(server, "listening");
+  } catch {
+    return false;
+  } finally {
+    const closed = once(socket, "close");
+    socket.close();
+    await closed;
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  }
+  return true;
+}
+
+async function bound(socket: Socket, port: number, host: string): Promise<void> {
+  socket.bind({ port, address: host, exclusive: true });
+  await once(socket, "listening");
 }

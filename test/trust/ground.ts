@@ -1,13 +1,13 @@
-import { once } from "node:events";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AttachmentState } from "@nomq/core";
 import { checkStore } from "@nomq/gateway/store";
 import { type LaunchedGateway, launchGateway, type TestFolder } from "../../packages/gateway/test/launch.ts";
 import { askControl } from "../real/control.ts";
+import { freePorts } from "../real/free-ports.ts";
 import { vectorKey } from "../real/vectors.ts";
+import { within } from "./within.ts";
 
 /** A gateway that is killed and started again on the same folder and ports. */
 export interface Ground extends AsyncDisposable {
@@ -167,15 +167,24 @@ class OneGround implements Ground {
     const count = (): number => running.stdout().split(answer).length;
     const before = count();
     running.signal(signal);
-    while (count() === before && this.#running === running)
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    const said = async (): Promise<void> => {
+      while (count() === before && this.#running === running)
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    await within(Promise.race([said(), running.ended]), () => `${answer} after ${signal}`);
+    if (count() === before) throw new Error(`the gateway ended before it said ${answer}`);
   }
 
   keep(): string {
     const to = mkdtempSync(join(tmpdir(), "nomq-trust-"));
     writeFileSync(join(to, "gateway.log"), this.log());
     const filter = (path: string): boolean => !/\.sock$|ballast$/.test(path);
-    cpSync(this.#data(), join(to, "data"), { recursive: true, filter });
+    // Of a gateway that runs, files go while they are copied: what failed must be told all the same.
+    try {
+      cpSync(this.#data(), join(to, "data"), { recursive: true, filter });
+    } catch (error) {
+      writeFileSync(join(to, "not-copied.txt"), String(error));
+    }
     return to;
   }
 
@@ -186,25 +195,10 @@ class OneGround implements Ground {
   }
 }
 
-/** Ports below those that the kernel gives to clients: while the gateway is down nobody else gets one by chance. */
-export async function freePorts(): Promise<Ports> {
-  return { nomq: await freePort(), mqtt: await freePort(), coap: await freePort() };
-}
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const server = createServer();
-    server.listen(port, "127.0.0.1");
-    try {
-      await once(server, "listening");
-    } catch {
-      continue;
-    }
-    server.close();
-    await once(server, "close");
-    return port;
-  }
+/** Ports that stay the gateway's own while it is down. */
+export async function groundPorts(): Promise<Ports> {
+  const [nomq = 0, mqtt = 0, coap = 0] = await freePorts(3);
+  return { nomq, mqtt, coap };
 }
 
 /** The key of the vectors as `nomq.keys` has it. */

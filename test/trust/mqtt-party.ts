@@ -80,7 +80,9 @@ class Client implements MqttParty {
 
   publish(sent: Sent): Promise<void> {
     const messageId = this.#freeId();
-    const seconds = sent.endsAt === undefined ? undefined : Math.ceil((sent.endsAt - Date.now()) / 1000);
+    // Stopped between the two by a busy machine, it would be over, and none can be less than nothing.
+    const seconds =
+      sent.endsAt === undefined ? undefined : Math.max(0, Math.ceil((sent.endsAt - Date.now()) / 1000));
     const packet: IPublishPacket = {
       cmd: "publish",
       topic: sent.channel,

@@ -7,6 +7,8 @@ export interface Recorded {
   readonly datagram: Buffer;
   /** The way it came. */
   readonly way: Way;
+  /** When, as `performance.now()` has it. */
+  readonly at: number;
 }
 
 /** The way of one device through the relay: the gateway sees the device at this address. */
@@ -83,7 +85,7 @@ export function openRelay(gatewayPort: number, random: Prng, packetOf: PacketOf 
         }
         if (isTurn) relay.counts.spared += 1;
         relay.counts.passed += 1;
-        if (!isAnswer) recorded = [...recorded.slice(1 - KEPT), { datagram, way }];
+        if (!isAnswer) recorded = [...recorded.slice(1 - KEPT), { datagram, way, at: performance.now() }];
         socket.send(datagram, isAnswer ? devicePort : gatewayPort, HOST, () => undefined);
       });
       return way;

@@ -10,6 +10,7 @@ import { DISK_MIB } from "./small-disk.ts";
 import { FILTERS, openStage, patienceFor, type Stage } from "./stage.ts";
 import { startTraffic } from "./traffic.ts";
 import { cause, type Trouble } from "./troubles.ts";
+import { within } from "./within.ts";
 
 /** What happens, drawn from a seed. */
 export interface Plan {
@@ -79,7 +80,11 @@ export interface Watching {
   readonly say?: (text: string) => void;
   /** Ends the run; it then rejects. */
   readonly signal?: AbortSignal;
+  /** Milliseconds that it may take: less than the limit of its test, which keeps neither log nor data. Default 13 minutes. */
+  readonly limitMs?: number;
 }
+
+const LIMIT_MS = 780_000;
 
 /** Plays a plan and checks everything; what fails says its seed, its plan and where log and data lie. */
 export async function play(plan: Plan, watching: Watching = {}): Promise<Summary> {
@@ -96,7 +101,8 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
   const cancel = (): void => book.fail(new Error("cancelled"));
   watching.signal?.addEventListener("abort", cancel);
   try {
-    const settling = await run(stage, plan, watching);
+    const { limitMs = LIMIT_MS } = watching;
+    const settling = await within(run(stage, plan, watching), () => standing(stage), limitMs);
     return {
       published: book.sent.length,
       acked: book.acked,
@@ -127,6 +133,16 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
   } finally {
     watching.signal?.removeEventListener("abort", cancel);
   }
+}
+
+/** How far a run has come that did not end. */
+function standing({ book, kills, xmppKills, ground }: Stage): string {
+  const open = book.sent.filter(({ is }) => is === "sent").map(({ id }) => id);
+  return [
+    `the end of a run with ${kills.length} kills and ${xmppKills.length} of the XMPP server`,
+    `${book.acked} of ${book.sent.length} messages acknowledged, ${book.received} arrivals`,
+    `the gateway is ${ground.isUp ? "up" : "down"}, ${open.length} have no answer: ${open.slice(0, 20).join(", ")}`,
+  ].join("; ");
 }
 
 async function run(stage: Stage, plan: Plan, { say }: Watching): Promise<Summary["settling"]> {

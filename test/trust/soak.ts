@@ -97,7 +97,7 @@ for (let round = 0; performance.now() < until && !stop.signal.aborted; round += 
     `round ${round + 1}, seed ${seed}: ${options.kinds.join(", ")}${options.loss > 0 ? `, ${options.loss} lost` : ""}`,
   );
   try {
-    const summary = await play(plan, { say, signal: stop.signal });
+    const summary = await play(plan, { say, signal: stop.signal, limitMs: 6 * 3_600_000 });
     add(summary);
     const { took, stood } = summary.settling;
     say(

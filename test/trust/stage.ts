@@ -4,12 +4,13 @@ import { filterMatches } from "@nomq/core";
 import { type TestFolder, testFolder } from "../../packages/gateway/test/launch.ts";
 import { type Book, openBook } from "./book.ts";
 import { type CoapStage, openCoapStage } from "./coap-stage.ts";
-import { freePorts, type Ground, openGround, siteKey } from "./ground.ts";
+import { type Ground, groundPorts, openGround, siteKey } from "./ground.ts";
 import { type MqttParty, openMqttParty } from "./mqtt-party.ts";
 import { type BoardParty, type NodeParty, openBoardParty, openNodeParty } from "./nomq-parties.ts";
 import { openRelay, type Relay } from "./relay.ts";
 import { draws } from "./seed.ts";
 import { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
+import { within } from "./within.ts";
 import { HAS_XMPP, openXmppStage, type XmppStage } from "./xmpp-stage.ts";
 
 /** Who receives what. Events are `t/` and `x/`, retained values `r/`, slow ones for the board `s/`, soon over `b/`, at QoS 0 `q/`. */
@@ -120,7 +121,7 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
   const disk =
     diskMiB === undefined ? undefined : stack.use(await mountSmallDisk(join(folder.path, "data"), diskMiB));
   const book = openBook();
-  const ports = await freePorts();
+  const ports = await groundPorts();
   const relay = stack.use(openRelay(ports.nomq, draws(seed, "relay")));
   const ways = {
     node: await relay.open(),
@@ -173,14 +174,22 @@ export async function openStage({ seed, main, diskMiB, slowness = 1 }: StageOpti
       openMqttParty({ name, version, port: ports.mqtt, book, filters: FILTERS[name] ?? [] }),
     );
   }
-  await Promise.all(Object.values(mqtt).map((party) => party.ready()));
-  await coap.open();
-  await xmpp?.ready(async () => {
-    // The documented shape of /healthz.
-    const { xmpp: side } = (await ground.ask("/healthz")) as {
-      xmpp: { receiving?: { subscribed: number } };
-    };
-    return side.receiving?.subscribed ?? 0;
+  let subscribed = 0;
+  const connected = async (): Promise<void> => {
+    await Promise.all(Object.values(mqtt).map((party) => party.ready()));
+    await coap.open();
+    await xmpp?.ready(async () => {
+      // The documented shape of /healthz.
+      const { xmpp: side } = (await ground.ask("/healthz")) as {
+        xmpp: { receiving?: { subscribed: number } };
+      };
+      subscribed = side.receiving?.subscribed ?? 0;
+      return subscribed;
+    });
+  };
+  await within(connected(), () => {
+    const away = Object.values(mqtt).filter(({ isOnline }) => !isOnline);
+    return `all connected; without ${away.map(({ name }) => name).join(", ")}; ${subscribed} XMPP nodes read; log and data: ${ground.keep()}`;
   });
   const kept = stack.move();
   let boards = 0;

@@ -28,6 +28,8 @@ export interface XmppPublisher extends AsyncDisposable {
 }
 
 const RESOURCE = "trust";
+/** A limit against hanging: a busy machine's server takes its time, and a request without an answer leaves open what holds. */
+const ANSWER = { timeoutMs: 120_000 };
 
 /** States are `r/`: their nodes keep one item. */
 const isState = (node: string): boolean => node.startsWith("r/");
@@ -52,7 +54,7 @@ export async function makeNodes(
   await using own = linked(service, { username: account, password: `${account}pw`, resource: "maker" });
   for (const node of nodes) {
     const form = history === undefined ? undefined : nodeForm(isState(node) ? 1 : history);
-    const answer = await own.link.request(requestsTo(pubsub).create(node, form));
+    const answer = await own.link.request(requestsTo(pubsub).create(node, form), ANSWER);
     if (answer.is !== "result") throw new Error(`no node ${node}: ${JSON.stringify(answer)}`);
   }
 }
@@ -67,7 +69,7 @@ export async function openXmppPublisher(options: XmppPartyOptions): Promise<Xmpp
       const { channel: node, clears } = sent;
       const item = isState(node) ? STATE_ITEM : idOf(sent);
       const iq = clears ? requests.retract(node, item, true) : requests.publish(node, item, payloadOf(sent));
-      const answer = await session.link.request(iq);
+      const answer = await session.link.request(iq, ANSWER);
       const isThere =
         answer.is === "result" || (clears && answer.is === "error" && answer.condition === "item-not-found");
       book.settle(sent, isThere ? "acked" : "unknown");
@@ -104,7 +106,7 @@ export async function openXmppReader(
   };
   const ask = async (iq: Element): Promise<Element | undefined> => {
     const session = sessions;
-    const answer = await link.request(iq);
+    const answer = await link.request(iq, ANSWER);
     // The session was lost meanwhile: in the next one all is asked again.
     if (session !== sessions || link.state().is === "closed") return undefined;
     if (answer.is !== "result") throw new Error(`${name} cannot read: ${JSON.stringify(answer)}`);

@@ -6,7 +6,7 @@ import { askControlText } from "../real/control.ts";
 import { type FaultyLink, openFaultyLink } from "../real/faulty-link.ts";
 import { type Prosody, startProsody } from "../real/prosody.ts";
 import { type Book, openBook, type Sent } from "../trust/book.ts";
-import { freePorts, type Ground, openGround, siteKey } from "../trust/ground.ts";
+import { type Ground, groundPorts, openGround, siteKey } from "../trust/ground.ts";
 import { type MqttParty, openMqttParty } from "../trust/mqtt-party.ts";
 import { type NodeParty, openNodeParty } from "../trust/nomq-parties.ts";
 import { openRelay } from "../trust/relay.ts";
@@ -61,7 +61,7 @@ export async function openFaultStage(
   await bob.read(UP, "bob");
 
   const link = stack.use(await openFaultyLink(prosody.port));
-  const ports = await freePorts();
+  const ports = await groundPorts();
   const way = await stack.use(openRelay(ports.nomq, draws(seed, "relay"))).open();
   const folder = stack.use(testFolder());
   mkdirSync(join(folder.path, "data"), { mode: 0o700 });

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Health } from "../../packages/gateway/src/api/health.ts";
@@ -16,6 +15,7 @@ import {
 } from "../../packages/gateway/test/launch.ts";
 import { describeWithPeers } from "../peers.ts";
 import { askControl } from "../real/control.ts";
+import { freePorts } from "../real/free-ports.ts";
 import { blocksIn } from "../real/pages.ts";
 
 const PAGE = "docs/xmpp.md";
@@ -51,15 +51,6 @@ certificates = "${path}/certs"
 VirtualHost "localhost"
 Include "${path}/conf.d/*.cfg.lua"
 `;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((closed) => server.close(closed));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 /** Runs a command line of the page, with what it asks for. */
 async function typed(line: string, folder: TestFolder, input = ""): Promise<void> {
@@ -107,7 +98,7 @@ describeWithPeers(`${PAGE}, step by step`, ["prosody", "openssl", "python3-slixm
     timeout: 180_000,
   }, async () => {
     using folder = testFolder();
-    const port = await freePort();
+    const [port = 0] = await freePorts(1);
     await using stack = new AsyncDisposableStack();
     const prosody = await setUp(folder, port);
     stack.defer(async () => {
