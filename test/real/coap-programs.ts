@@ -41,6 +41,8 @@ export interface CoapCall {
   readonly body?: string | Buffer;
   /** More arguments: `-b 64`, `-N`, `-l 20%`. */
   readonly more?: readonly string[];
+  /** IPv4 address of the server. Default 127.0.0.1. */
+  readonly host?: string;
 }
 
 /** Seconds after which coap-client gives up; its repetitions take 93 at most. */
@@ -54,7 +56,7 @@ const FORGETS_BLOCKS = "large body receive internal issue";
 /** A server that answers nothing in time is not a busy machine. */
 const MOST_RUNS = 20;
 
-/** Runs Debian's coap-client on a resource of 127.0.0.1 to its end; a GET whose blocks it forgets once more. */
+/** Runs Debian's coap-client on a resource to its end; a GET whose blocks it forgets once more. */
 export async function coapClient(port: number, uri: string, call: CoapCall = {}): Promise<CoapRun> {
   for (let runs = 1; runs < MOST_RUNS; runs += 1) {
     const ran = await runCoapClient(port, uri, call);
@@ -65,11 +67,11 @@ export async function coapClient(port: number, uri: string, call: CoapCall = {})
 
 async function runCoapClient(port: number, uri: string, call: CoapCall): Promise<CoapRun | "forgot"> {
   using folder = testFolder();
-  const { method = "get", body, more = [] } = call;
+  const { method = "get", body, more = [], host = "127.0.0.1" } = call;
   const file = body === undefined ? [] : ["-f", bodyFile(folder, body)];
   const out = folder.file("out", "");
   const all = ["-v", "7", "-B", PATIENCE, "-m", method, ...file, "-o", out, ...more];
-  await using program = run("coap-client-notls", [...all, `coap://127.0.0.1:${port}/${uri}`]);
+  await using program = run("coap-client-notls", [...all, `coap://${host}:${port}/${uri}`]);
   const ended = program.ended.then(({ stdout }) => stdout);
   const forgot = program.said(FORGETS_BLOCKS).then(
     () => "forgot" as const,
@@ -100,17 +102,21 @@ export interface CoapObserver extends AsyncDisposable {
   readonly ended: Promise<unknown>;
 }
 
-/** Starts coap-client observing a resource of 127.0.0.1 for some seconds. */
+/** Starts coap-client observing a resource for some seconds. */
 export function coapObserve(
   port: number,
   uri: string,
-  { seconds = 60, more = [] }: { readonly seconds?: number; readonly more?: readonly string[] } = {},
+  {
+    host = "127.0.0.1",
+    more = [],
+    seconds = 60,
+  }: Pick<CoapCall, "host" | "more"> & { readonly seconds?: number } = {},
 ): CoapObserver {
   const folder = testFolder();
   const out = folder.file("out", "");
   // Blocks are put together before they are handed over (3); a line feed ends each.
   const all = ["-v", "7", "-L", "3", "-w", "-o", out, "-s", String(seconds), ...more];
-  const url = `coap://127.0.0.1:${port}/${uri}`;
+  const url = `coap://${host}:${port}/${uri}`;
   const program: Program = run("stdbuf", ["-oL", "coap-client-notls", ...all, url]);
   const trace = (): readonly Traced[] => traceOf(program.stdout());
   return {

@@ -39,16 +39,17 @@ describeWithPeers("Debian's coap-server", ["libcoap3-bin"], () => {
     for (const more of [[], ["-N"]]) {
       await using server = await startCoapServer(more);
       await using running = await start({ observe: [{ url: server.url("time"), channel: "clock" }] });
-      const seen = new Set<string | undefined>();
-      seen.add(undefined);
+      const seen = new Set<string>();
+      // Its values hold for a second: on a busy machine it may be registered for again. Others come without a request.
       await expect
         .poll(async () => {
-          seen.add(textOf(await running.latest("clock")));
-          return seen.size;
+          const value = textOf(await running.latest("clock"));
+          if (value !== undefined) seen.add(value);
+          return seen.size - running.bridge.counts().client.requests;
         })
-        .toBeGreaterThan(2);
-      expect(running.bridge.sensors()).toMatchObject([{ state: "fresh", mode: "observed" }]);
-      expect(running.bridge.counts().client).toMatchObject({ requests: 1, refused: {} });
+        .toBeGreaterThan(0);
+      await expect.poll(() => running.bridge.sensors()).toMatchObject([{ state: "fresh", mode: "observed" }]);
+      expect(running.bridge.counts().client.refused).toEqual({});
     }
   });
 

@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { networkInterfaces } from "node:os";
 import { createHub } from "@nomq/core";
 import { request } from "coap";
 import { describe, expect, test } from "vitest";
+import { coapClient, coapObserve } from "../../../../test/real/coap-programs.ts";
 import { type CoapBridge, createCoapBridge } from "../../src/coap-bridge.ts";
 
 /** An address of this machine that the gateway must take for one that anybody could forge. */
@@ -12,11 +12,12 @@ const own = Object.values(networkInterfaces())
   .flatMap((addresses) => addresses ?? [])
   .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
 
+const host = own ?? "";
 const body = "0123456789".repeat(500);
 
 interface Served extends AsyncDisposable {
   readonly bridge: CoapBridge;
-  readonly url: string;
+  readonly port: number;
 }
 
 /** A gateway's CoAP side with a value of 5,000 bytes, open to that address. */
@@ -25,22 +26,9 @@ async function serve(): Promise<Served> {
   const bridge = createCoapBridge({ listen: [{ url: "coap://0.0.0.0:0", anonymous: [`${own}/32`] }] });
   hub.add(bridge);
   await hub.start();
-  const port = bridge.addresses?.()[0]?.split(":").at(-1);
-  const url = `coap://${own}:${port}/a`;
-  await coapClient("-m", "put", "-e", body, url);
-  return { bridge, url, [Symbol.asyncDispose]: () => hub[Symbol.asyncDispose]() };
-}
-
-async function coapClient(...options: readonly string[]): Promise<string> {
-  const client = spawn("coap-client-notls", ["-B", "20", ...options], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let text = "";
-  client.stdout.on("data", (chunk: Buffer) => {
-    text += chunk;
-  });
-  await once(client, "close");
-  return text;
+  const port = Number(bridge.addresses()[0]?.split(":").at(-1));
+  await coapClient(port, "a", { method: "put", body, host });
+  return { bridge, port, [Symbol.asyncDispose]: () => hub[Symbol.asyncDispose]() };
 }
 
 describe.skipIf(own === undefined)(
@@ -48,14 +36,15 @@ describe.skipIf(own === undefined)(
   () => {
     test("Debian's coap-client gets 5,000 bytes without options", async () => {
       await using served = await serve();
-      expect((await coapClient("-m", "get", served.url)).trim()).toBe(body);
-      expect((await coapClient("-N", "-m", "get", "-b", "64", served.url)).trim()).toBe(body);
+      expect((await coapClient(served.port, "a", { host })).body.toString()).toBe(body);
+      const more = ["-N", "-b", "64"];
+      expect((await coapClient(served.port, "a", { host, more })).body.toString()).toBe(body);
     });
 
     test("node-coap gets them too", async () => {
       await using served = await serve();
       const got = await new Promise<string>((resolve, reject) => {
-        const asked = request(served.url);
+        const asked = request(`coap://${host}:${served.port}/a`);
         asked.on("response", (response) => resolve(String(response.payload)));
         asked.on("error", reject);
         asked.end();
@@ -66,7 +55,7 @@ describe.skipIf(own === undefined)(
     test("RFC 7641 §7: a relation begins with the proof, and nothing of it is written down before", async () => {
       await using served = await serve();
       const socket = createSocket("udp4");
-      const port = Number(/:(\d+)\//.exec(served.url)?.[1]);
+      const { port } = served;
       const next = async (): Promise<Buffer> => {
         const [datagram]: unknown[] = await once(socket, "message");
         if (!Buffer.isBuffer(datagram)) throw new Error("no datagram");
@@ -91,7 +80,8 @@ describe.skipIf(own === undefined)(
 
     test("coap-client observes from there", async () => {
       await using served = await serve();
-      expect(await coapClient("-s", "1", "-m", "get", served.url)).toContain("0123456789");
+      await using observer = coapObserve(served.port, "a", { host });
+      await expect.poll(() => observer.bodies()).toEqual([body]);
     });
   },
 );

@@ -33,12 +33,11 @@ const observe = (
   options: readonly CoapOptionPair[] = [],
 ): Promise<CoapPacket> =>
   client.ask({ code: GET, uri, token: TOKEN, options: [[OPTION.observe, Buffer.alloc(0)], ...options] });
-/** The next notification after those seen so far. */
+/** The next notification after those seen so far, which a busy machine may repeat. */
 const told = async ({ client }: Net, cause: () => Promise<unknown>): Promise<CoapPacket> => {
-  const seen = client.received.length;
+  const seen = new Set(client.received.map(({ messageId }) => messageId));
   await cause();
-  const isNew = (packet: CoapPacket): boolean =>
-    packet.token.equals(TOKEN) && client.received.indexOf(packet) >= seen;
+  const isNew = ({ messageId, token }: CoapPacket): boolean => token.equals(TOKEN) && !seen.has(messageId);
   return client.next(isNew);
 };
 
