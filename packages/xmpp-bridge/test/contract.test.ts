@@ -135,6 +135,8 @@ function harnessAt(prosody: Prosody): BridgeHarness {
       await sleep(2);
       await settle();
     },
+    // The server is a process of its own: half a minute of turns, not four seconds.
+    mostTurns: 15_000,
     publisher: async () => asPublisher(await client("alice")),
     subscriber: async (channel) => asSubscriber(await client("bob"), channel),
     async both(channel) {

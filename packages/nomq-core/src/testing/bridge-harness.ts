@@ -74,6 +74,11 @@ export interface BridgeHarness extends AsyncDisposable {
   readonly clock: FakeClock;
   /** Lets sockets, promises and whatever else carries the messages go on for a moment (about 5 ms). */
   turn(): Promise<void>;
+  /**
+   * Turns after which what has not come is taken never to come; default 2,000. More where another process carries the
+   * messages: it may be kept waiting while turns go by.
+   */
+  readonly mostTurns?: number;
   /** A new peer that publishes. Called after `start`. */
   publisher(): Promise<ContractPublisher>;
   /** A new peer subscribed to exactly this channel; resolves when the subscription is in force. */

@@ -10,15 +10,25 @@ function openHandles(): string[] {
     .sort();
 }
 
+/** Which of them are there now and were not; those of earlier cases may have closed since. */
+function opened(before: readonly string[]): string[] {
+  const left = [...before];
+  return openHandles().filter((kind) => {
+    const at = left.indexOf(kind);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
+
 const always = (): boolean => true;
 
 const constructing: ContractCase = {
   name: "constructing opens nothing and promises nothing",
   applies: always,
   async run(contract) {
-    const before = openHandles().join();
+    const before = openHandles();
     await using harness = await contract.make();
-    check(openHandles().join() === before, "making the bridge opened a handle");
+    check(opened(before).length === 0, "making the bridge opened a handle");
     check(harness.bridge.addresses().length === 0, "a bridge that has not started has no addresses");
     check(harness.bridge.status().state !== "ready", "a bridge that has not started is not ready");
   },
@@ -30,13 +40,13 @@ const attaching: ContractCase = {
   async run(contract) {
     await using harness = await contract.make();
     await using world = prepareWorld(harness);
-    const before = openHandles().join();
+    const before = openHandles();
     const found: string[] = [];
     // The hub attaches every bridge before it starts any: what this one sees is what attach has done.
     world.hub.add(
       probe(async () => {
         await harness.turn();
-        if (openHandles().join() !== before) found.push(`attach opened a handle: ${openHandles().join()}`);
+        if (opened(before).length > 0) found.push(`attach opened a handle: ${opened(before).join()}`);
         if (harness.bridge.addresses().length > 0) found.push("addresses before start");
         if (harness.bridge.status().state === "ready") found.push("ready before start");
       }),

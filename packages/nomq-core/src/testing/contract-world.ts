@@ -68,9 +68,10 @@ export function prepareWorld(harness: BridgeHarness): ContractWorld {
   hub.add(harness.bridge);
   const recorder = createToyPeer({ name: "contract:recorder", filters: ["#"], window: 8 });
   const port = hub.port("contract");
+  const { mostTurns = MOST_TURNS } = harness;
 
   const until: ContractWorld["until"] = async (holds, what) => {
-    for (let turn = 0; turn < MOST_TURNS; turn += 1) {
+    for (let turn = 0; turn < mostTurns; turn += 1) {
       if (await holds()) return;
       await harness.turn();
     }
@@ -91,7 +92,7 @@ export function prepareWorld(harness: BridgeHarness): ContractWorld {
       done = true;
     });
     // Grace periods of the hub and of the bridge run on the harness's clock.
-    for (let turn = 0; turn < MOST_TURNS && !done; turn += 1) {
+    for (let turn = 0; turn < mostTurns && !done; turn += 1) {
       await harness.turn();
       if (turn % 20 === 19) await harness.clock.advance(1_000);
     }
