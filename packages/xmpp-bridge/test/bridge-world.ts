@@ -1,4 +1,5 @@
 import {
+  type Clock,
   createHub,
   createMemoryStore,
   type Draft,
@@ -6,6 +7,7 @@ import {
   type Port,
   type Receipt,
   type Store,
+  systemClock,
 } from "@nomq/core";
 import { expect } from "vitest";
 import type { Prosody } from "../../../test/real/prosody.ts";
@@ -23,17 +25,23 @@ export interface BridgeWorld extends AsyncDisposable {
   until(state: string, reason?: RegExp): Promise<void>;
 }
 
+/** As the bridge's own; the store is new and the clock the system's, unless given. */
+export type BridgeWorldOptions = Partial<XmppBridgeOptions> & {
+  readonly clock?: Clock;
+  readonly store?: Store;
+};
+
 /** Starts one; it has not connected yet. */
 export async function startBridge(
   server: Pick<Prosody, "service" | "domain">,
-  { store = createMemoryStore(), ...options }: Partial<XmppBridgeOptions> & { readonly store?: Store } = {},
+  { clock = systemClock, store = createMemoryStore({ clock }), ...options }: BridgeWorldOptions = {},
 ): Promise<BridgeWorld> {
   const { domain, service } = server;
   const bridge = createXmppBridge({
     ...{ service, domain, username: "gw", password: "gwpw", publish: ["#"] },
     ...options,
   });
-  const hub = createHub({ store });
+  const hub = createHub({ clock, store });
   hub.add(bridge);
   await hub.start();
   const port = hub.port("test");

@@ -1,4 +1,5 @@
 import { createMemoryStore } from "@nomq/core";
+import { createFakeClock } from "@nomq/core/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithPeers } from "../../../test/peers.ts";
 import { type Prosody, startProsody } from "../../../test/real/prosody.ts";
@@ -124,22 +125,26 @@ describeWithPeers("channels on a real Prosody", ["prosody", "openssl"], () => {
   });
 
   test("an item whose time is over is taken back, also where the gateway was away then", async () => {
-    const store = createMemoryStore();
+    const clock = createFakeClock();
+    const store = createMemoryStore({ clock });
     await using alice = await connectClient(server, "alice");
     {
-      await using world = await startBridge(server, { store });
+      await using world = await startBridge(server, { clock, store });
       const soon = { text: "1", qos: 1, ttlMs: 3_000 } as const;
-      // Delivered: they lay there. A busy machine may be too late to look.
       expect(await world.outcome({ channel: "ttl/now", retain: true, ...soon })).toBe("delivered");
       expect(await world.outcome({ channel: "ttl/event", ...soon })).toBe("delivered");
+      for (const channel of ["ttl/now", "ttl/event"]) expect(await alice.items(channel)).toHaveLength(1);
+      await clock.advance(3_000);
       await expect.poll(async () => await alice.items("ttl/now")).toEqual([]);
       await expect.poll(async () => await alice.items("ttl/event")).toEqual([]);
       await expect.poll(() => world.bridge.counts().publishing.expired).toBe(2);
       await world.outcome({ channel: "ttl/later", text: "1", qos: 1, retain: true, ttlMs: 10_000 });
       await world.outcome({ channel: "ttl/later-event", text: "1", qos: 1, ttlMs: 10_000 });
     }
-    expect(await alice.items("ttl/later")).toHaveLength(1);
-    await using _world = await startBridge(server, { store });
+    for (const channel of ["ttl/later", "ttl/later-event"])
+      expect(await alice.items(channel)).toHaveLength(1);
+    await clock.advance(10_000);
+    await using _world = await startBridge(server, { clock, store });
     await expect.poll(async () => await alice.items("ttl/later")).toEqual([]);
     await expect.poll(async () => await alice.items("ttl/later-event")).toEqual([]);
   });
