@@ -60,7 +60,8 @@ export async function connectClient(
       if (event.is === "retract") retracted.push(`${event.node} ${event.id}`);
     }
   });
-  const ask = (iq: Element): Promise<IqAnswer> => own.link.request(iq);
+  // A busy machine may keep the server waiting: that is no answer of its own.
+  const ask = (iq: Element): Promise<IqAnswer> => own.link.request(iq, { timeoutMs: 60_000 });
   return {
     ...{ jid, seen, retracted, ask },
     create: (node) => ask(requests.create(node)),

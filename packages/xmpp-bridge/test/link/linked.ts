@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { silentLog, systemClock } from "@nomq/core";
 import type { FakeClock } from "@nomq/core/testing";
 import { createLink } from "../../src/link/create-link.ts";
@@ -58,8 +59,11 @@ export function linked(service: string, more: Partial<LinkOptions> = {}): Linked
 export const pingTo = (to: string): Element =>
   element("iq", { type: "get", to }, [element("ping", { xmlns: Namespace.ping })]);
 
-/** Moves time on until it holds: sockets settle between. */
+/** Moves time on until it holds: sockets settle between, which a busy system may do later than in the same turn. */
 export async function advanceUntil(clock: FakeClock, holds: () => boolean, step = 250): Promise<void> {
-  for (let count = 0; count < 1_000 && !holds(); count += 1) await clock.advance(step);
+  for (let count = 0; count < 1_000 && !holds(); count += 1) {
+    await clock.advance(step);
+    await sleep(1);
+  }
   if (!holds()) throw new Error("it never came about");
 }

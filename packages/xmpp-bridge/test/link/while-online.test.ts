@@ -162,7 +162,9 @@ describe("while online", () => {
     const ping = await asked;
     expect(ping.getChild("ping", "urn:xmpp:ping")).toBeDefined();
     const again = connection.element("iq");
-    connection.write(`<iq type='result' id='${ping.attrs["id"]}' from='localhost'/>`);
+    connection.write(`<iq type='result' id='${ping.attrs["id"]}' from='localhost'/><message/>`);
+    // Heard before time goes on.
+    await expect.poll(() => it.stanzas.some(({ name }) => name === "message"), { interval: 1 }).toBe(true);
     await advanceUntil(clock, () => connection.received().split("urn:xmpp:ping").length > 2, 500);
     await again;
     expect(it.link.state().is).toBe("online");

@@ -96,8 +96,8 @@ describeWithPeers("hostile publishers at a real Prosody", ["prosody"], () => {
     }
     await Promise.all(all);
     await alice.done(publish("f/a", "current", json('"last"')));
-    await expect.poll(() => it.texts("f/a").at(-1), { timeout: 10_000 }).toBe('["last"]');
-    await expect.poll(() => it.receiving.counts().waiting, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => it.texts("f/a").at(-1)).toBe('["last"]');
+    await expect.poll(() => it.receiving.counts().waiting).toBe(0);
     expect(it.link.counts()).toMatchObject({ sessions: 1, attempts: 1 });
   });
 

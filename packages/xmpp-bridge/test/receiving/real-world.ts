@@ -22,6 +22,10 @@ import { type Element, Namespace } from "../../src/stream/element.ts";
 export const PUBSUB = "pubsub.localhost";
 export const requests: PubsubRequests = requestsTo(PUBSUB);
 
+/** Back at once after a server that was ended; one that a busy machine keeps waiting is not given up. */
+const PATIENT = { timeoutMs: 60_000 };
+const TIMES = { firstDelayMs: 20, longestDelayMs: 50, answerMs: 60_000, deadAfterMs: 60_000 };
+
 /** A connection of somebody: `alice@localhost/RESOURCE`. */
 export interface Client extends AsyncDisposable {
   readonly link: Link;
@@ -33,15 +37,15 @@ export interface Client extends AsyncDisposable {
 export async function client(service: string, name = "alice", resource = "test"): Promise<Client> {
   const link = createLink({
     ...{ service, domain: "localhost", username: name, password: `${name}pw`, resource },
-    ...{ clock: systemClock, log: silentLog, times: { firstDelayMs: 20, longestDelayMs: 50 } },
+    ...{ clock: systemClock, log: silentLog, times: TIMES },
   });
   link.start();
   await online(link);
   return {
     link,
-    ask: (iq) => link.request(iq),
+    ask: (iq) => link.request(iq, PATIENT),
     async done(iq) {
-      const answer = await link.request(iq);
+      const answer = await link.request(iq, PATIENT);
       if (answer.is !== "result") throw new Error(`${JSON.stringify(answer)} to ${iq.toString()}`);
       return answer.stanza;
     },
@@ -96,7 +100,7 @@ export async function receivingFrom(
   });
   const link = createLink({
     ...{ service, domain: "localhost", username: "gw", password: "gwpw", resource: "nomq-g" },
-    ...{ clock: systemClock, log: silentLog, times: { firstDelayMs: 20, longestDelayMs: 50 } },
+    ...{ clock: systemClock, log: silentLog, times: TIMES },
   });
   const options = { link, port, attachment, pubsub: PUBSUB, subscribe: ["#"], gateway: "g", findEveryMs: 50 };
   const receiving = createReceiving({ ...options, ...rest });
