@@ -15,6 +15,8 @@ export interface Bench extends AsyncDisposable {
   client(options?: Omit<RawOptions, "port">): Promise<RawClient>;
   /** A client subscribed to the filter. */
   subscriber(filter: string, qos?: 0 | 1 | 2, options?: Omit<RawOptions, "port">): Promise<RawClient>;
+  /** The broker has seen the end of every client that has ended here: what comes now finds its session alone. */
+  gone(): Promise<void>;
 }
 
 export async function startBench(options?: MqttBridgeOptions, hub: ToyHub = createToyHub()): Promise<Bench> {
@@ -27,6 +29,11 @@ export async function startBench(options?: MqttBridgeOptions, hub: ToyHub = crea
     const made = await connectRaw({ port, ...given });
     clients.push(made);
     return made;
+  };
+  /** A socket that is closed here need not be closed there yet: the kernel may be busy with others. */
+  const hasSeenEnds = (): boolean => {
+    const ends = hub.recorded.filter(({ what }) => what === "client.disconnected").length;
+    return ends >= clients.filter((one) => one.socket.closed && wasLetIn(one)).length;
   };
   return {
     hub,
@@ -44,6 +51,12 @@ export async function startBench(options?: MqttBridgeOptions, hub: ToyHub = crea
       await made.take("suback");
       return made;
     },
+    async gone() {
+      while (!hasSeenEnds()) await new Promise((resolve) => setImmediate(resolve));
+      // aedes hears of it some turns later.
+      await using other = await connectRaw({ port });
+      await other.settled();
+    },
     async [Symbol.asyncDispose]() {
       hub.holding = false;
       hub.holdingState = false;
@@ -54,3 +67,6 @@ export async function startBench(options?: MqttBridgeOptions, hub: ToyHub = crea
     },
   };
 }
+
+const wasLetIn = ({ got: [first] }: RawClient): boolean =>
+  first?.cmd === "connack" && (first.reasonCode ?? first.returnCode ?? 0) === 0;

@@ -116,6 +116,7 @@ describe("sessions are so many", () => {
     expect((await second.client(session("b"))).got[0]).toMatchObject({ reasonCode: 0, sessionPresent: true });
     const ending = await second.client({ clientId: "a", clean: true });
     await ending.end();
+    await second.gone();
     expect((await second.client(session("c"))).got[0]).toMatchObject({ reasonCode: 0 });
   });
 

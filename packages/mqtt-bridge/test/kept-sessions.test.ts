@@ -1,7 +1,7 @@
 import type { Packet } from "mqtt-packet";
 import { describe, expect, test } from "vitest";
 import { startBench } from "./bench.ts";
-import { kinds, SESSION, subscribed, turn, written } from "./lasting.ts";
+import { kinds, SESSION, subscribed, written } from "./lasting.ts";
 import { publishOf, type RawClient } from "./raw-client.ts";
 
 const publishes = ({ got }: RawClient): Packet[] => got.filter(({ cmd }) => cmd === "publish");
@@ -51,7 +51,7 @@ describe("after a kill", () => {
       sent.push((await client.take("publish")).messageId ?? 0);
     }
     await client.end();
-    await turn();
+    await first.gone();
     for (const channel of ["c", "d"]) await first.hub.deliver({ channel, qos: channel === "c" ? 1 : 2 });
     await written(first);
     await using second = await first.killed();
@@ -133,7 +133,7 @@ describe("after a kill", () => {
   test("what the hub gives again and the session has is there once", async () => {
     await using first = await startBench();
     await (await subscribed(first)).end();
-    await turn();
+    await first.gone();
     await first.hub.deliver({ id: "m1", channel: "a", qos: 2 });
     await using second = await first.killed();
     await second.hub.deliver({ id: "m1", channel: "a", qos: 2 });
@@ -167,7 +167,7 @@ describe("after a kill", () => {
       )
     ).end();
     await (await subscribed(first)).end();
-    await turn();
+    await first.gone();
     await first.hub.deliver({ channel: "short", qos: 1 }, 30_000);
     await first.hub.deliver({ channel: "long", qos: 1 }, 300_000);
     await written(first);
@@ -256,7 +256,7 @@ describe("after a kill", () => {
   test("a damaged record is left out, and the others are used", async () => {
     await using first = await startBench();
     await (await subscribed(first)).end();
-    await turn();
+    await first.gone();
     for (const channel of ["a", "b"]) await first.hub.deliver({ channel, qos: 1 });
     const [, entry] = [...first.hub.state.values()].filter(([key]) => key[0] === 0x52);
     if (entry === undefined) throw new Error("no entry was stored");

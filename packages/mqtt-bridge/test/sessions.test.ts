@@ -14,14 +14,7 @@ const versions = [
 async function leaveSession(bench: Bench, options: object = SESSION, qos: 1 | 2 = 2): Promise<void> {
   const client = await bench.subscriber("#", qos, options);
   await client.end();
-  await gone(bench);
-}
-
-/** The broker has seen that a client has gone: its will, or its absence, is no longer in doubt. */
-async function gone(bench: Bench): Promise<void> {
-  const other = await bench.client();
-  await other.settled();
-  await other.end();
+  await bench.gone();
 }
 
 function acknowledgeAll(client: RawClient): void {
@@ -54,7 +47,7 @@ describe.each(versions)("MQTT %s: a session without its connection", (_name, opt
     first.send({ cmd: "pubrec", messageId: two.messageId ?? 0 });
     await first.take("pubrel");
     await first.end();
-    await gone(bench);
+    await bench.gone();
     const second = await bench.client(options);
     expect(await second.take("publish")).toMatchObject({ topic: "q1", dup: true, messageId: one.messageId });
     expect(await second.take("pubrel")).toMatchObject({ messageId: two.messageId });
@@ -64,7 +57,7 @@ describe.each(versions)("MQTT %s: a session without its connection", (_name, opt
     );
     await second.settled();
     await second.end();
-    await gone(bench);
+    await bench.gone();
     const third = await bench.client(options);
     await third.settled();
     expect(third.got.filter(({ cmd }) => cmd === "publish" || cmd === "pubrel")).toEqual([]);
@@ -75,11 +68,11 @@ describe.each(versions)("MQTT %s: a session without its connection", (_name, opt
     const first = await bench.client(options);
     expect(first.got[0]).toMatchObject({ sessionPresent: false });
     await first.end();
-    await gone(bench);
+    await bench.gone();
     const second = await bench.client(options);
     expect(second.got[0]).toMatchObject({ sessionPresent: true });
     await second.end();
-    await gone(bench);
+    await bench.gone();
     const clean = await bench.client({ ...options, clean: true });
     expect(clean.got[0]).toMatchObject({ sessionPresent: false });
   });
@@ -143,7 +136,7 @@ describe.each(versions)("MQTT %s: a session without its connection", (_name, opt
     first.send(publishOf({ qos: 2, messageId: 3 }));
     await first.settled();
     await first.end();
-    await gone(bench);
+    await bench.gone();
     const second = await bench.client(options);
     second.send(publishOf({ qos: 2, messageId: 3, dup: true }));
     await second.settled();
@@ -173,7 +166,7 @@ test.each([true, false])(
     if (isAcknowledged) acknowledgeAll(first);
     await first.settled();
     await first.end();
-    await gone(bench);
+    await bench.gone();
     const second = await bench.client(SESSION);
     await second.settled();
     expect(second.messages()).toEqual(isAcknowledged ? [] : ["r payload"]);
@@ -188,7 +181,7 @@ test("resuming with expiry 0 still sends what is stored, and ends the session af
   expect(last.got[0]).toMatchObject({ sessionPresent: true });
   await last.take("publish");
   await last.end();
-  await gone(bench);
+  await bench.gone();
   const next = await bench.client({ clientId: "s", clean: false });
   expect(next.got[0]).toMatchObject({ sessionPresent: false });
 });

@@ -100,6 +100,7 @@ describe("QoS of what is delivered [MQTT-3.3.4-2] [MQTT-3.8.4-8]", () => {
     before.send({ cmd: "subscribe", messageId: 1, subscriptions: [...subscriptions] });
     await before.take("suback");
     await before.end();
+    await bench.gone();
     await bench.hub.deliver({ channel: "a/b", qos: 2 });
     const reader = await bench.client(session);
     expect(await reader.take("publish")).toMatchObject({ qos });
