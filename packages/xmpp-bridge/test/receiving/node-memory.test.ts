@@ -78,9 +78,11 @@ describe("what was missed of a node", () => {
   });
 });
 
+// Made before the tests: fast-check computes a table of all characters first, a second that no test's limit is for.
+const text = fc.string({ unit: "grapheme", maxLength: 6 });
+
 describe("a memory that lasts", () => {
   test("comes back as it was", () => {
-    const text = fc.string({ unit: "grapheme", maxLength: 6 });
     fc.assert(
       fc.property(
         text,
