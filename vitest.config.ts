@@ -23,9 +23,9 @@ export default defineConfig({
       { extends: true as const, test: { name: "workspace", root: "test" } },
     ],
     // Limits against hanging, not assertions about time: a busy machine must not fail a test.
-    testTimeout: process.env["NOMQ_LONG"] ? 600_000 : 60_000,
-    hookTimeout: 60_000,
-    expect: { poll: { timeout: 30_000 } },
+    testTimeout: process.env["NOMQ_LONG"] ? 600_000 : 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
     // Many files wait, for a real clock or for a program that they start: one file a core would leave cores idle.
     maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: WaitingFirst },

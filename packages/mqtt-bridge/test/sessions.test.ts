@@ -103,7 +103,7 @@ describe.each(versions)("MQTT %s: a session without its connection", (_name, opt
       }
       client.send({ cmd: "puback", messageId: packet.messageId ?? 0 });
     }
-  }, 60_000);
+  });
 
   test("connections that end while stored messages go out cost none of them [MQTT-4.4.0-1]", async () => {
     await using bench = await startBench();

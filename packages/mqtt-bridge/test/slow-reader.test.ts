@@ -40,7 +40,7 @@ test("a subscriber that stops reading delays nobody, costs little, and is counte
   await frozen.closed;
   expect(bench.bridge.counts().connectionsCut).toEqual({ stalled: 1 });
   await healthy.settled();
-}, 60_000);
+});
 
 test("QoS 1 to a client that never acknowledges waits in bounds; then 0x97, and its session has the rest", async () => {
   await using bench = await startBench();
@@ -65,7 +65,7 @@ test("QoS 1 to a client that never acknowledges waits in bounds; then 0x97, and 
   const again = await bench.client(session);
   for (let count = 0; count < 10; count += 1) await again.take("publish");
   expect(bench.bridge.counts().messagesDropped).toEqual({});
-}, 60_000);
+});
 
 test("the client's Receive Maximum is kept [MQTT-3.3.4-7]", async () => {
   await using bench = await startBench();

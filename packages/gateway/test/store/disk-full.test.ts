@@ -87,7 +87,7 @@ describe.skipIf(!canMount)("on a small disk that fills (needs a mount namespace)
         process.execPath,
         fileURLToPath(new URL("./littered.ts", import.meta.url)),
       ],
-      { encoding: "utf8", timeout: 60_000, stdio: ["ignore", "pipe", "inherit"] },
+      { encoding: "utf8", timeout: 110_000, stdio: ["ignore", "pipe", "inherit"] },
     );
     expect(output.trim().split("\n")).toEqual(["ENOSPC", "waiting 200", "left"]);
   });

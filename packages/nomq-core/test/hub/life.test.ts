@@ -204,7 +204,7 @@ describe("durable interest", () => {
     await using next = await createRig({ store, clock: rig.clock });
     for (let day = 0; day < 31; day += 1) await next.clock.advance(24 * 60 * 60 * 1_000);
     expect(next.hub.attachments()).toEqual([]);
-  }, 60_000);
+  });
 
   test("forget drops rows, interest and counts in one commit", async () => {
     const store = createMemoryStore();
