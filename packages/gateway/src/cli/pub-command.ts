@@ -43,10 +43,14 @@ async function publishAndFollow(
   }
   const late = options.timeout === undefined ? [] : [AbortSignal.timeout(options.timeout)];
   const signal = AbortSignal.any([endSignal(), ...late]);
+  let isTold = false;
   for await (const receipt of client.follow(last.id, signal)) {
     last = receipt;
     print(receipt);
+    isTold = true;
   }
+  // However soon the waiting ends, the message's id is said.
+  if (!isTold) print(last);
   if (options.json !== true) process.stdout.write(`${sumText(last)}\n`);
   if (last.outcomes.every(({ is }) => is === "delivered")) return 0;
   const isOpen = last.outcomes.some(({ is }) => is === "pending");
