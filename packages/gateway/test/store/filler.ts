@@ -14,7 +14,7 @@ const MIB = 1024 * 1024;
 const space = mode === "blind" ? { low: 0, high: 0, reserve: 8 * MIB } : { high: 34 * MIB };
 const store = createDurableStore({ folder, space, durability: "power", history: [] });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-// A store that cannot even open again waits for room: it must not wait for ever.
+// A store that cannot even open again waits for room: it must not wait for ever. One that fills a slow disk need not hurry.
 const free = (): void => {
   if (!existsSync(ballast)) return;
   unlinkSync(ballast);
@@ -28,7 +28,7 @@ let { seq } = await store.open();
 await store.commit(batchOf([interestWrite("one")]));
 await store.tidy();
 writeFileSync(ballast, Buffer.alloc(24 * MIB));
-setTimeout(free, 15_000);
+const stuck = setTimeout(free, 15_000);
 
 async function commit(): Promise<boolean> {
   const first = seq + 1;
@@ -41,6 +41,7 @@ async function commit(): Promise<boolean> {
   } catch {
     return false;
   }
+  stuck.refresh();
   for (let at = 0; at < 8; at += 1) say(`+${first + at}`);
   return true;
 }
