@@ -16,6 +16,7 @@ const BARE = "nomq: { listen: [] }\nmqtt: { listen: [] }\n";
 
 interface Stub extends AsyncDisposable {
   readonly url: string;
+  /** Each request once: on a busy machine it may have been sent again before it was answered. */
   readonly asked: CoapPacket[];
 }
 
@@ -29,7 +30,7 @@ async function stub(
   socket.on("message", (bytes, { port, address }) => {
     const request = decodeCoap(bytes);
     if (!request.code.startsWith("0.0") || request.code === EMPTY) return;
-    asked.push(request);
+    if (!asked.some(({ messageId }) => messageId === request.messageId)) asked.push(request);
     const said = answer(request);
     if (said === undefined) return;
     socket.send(
