@@ -78,7 +78,7 @@ describe("start", () => {
     program.closeStdout();
     const place = ["--config", file];
     const isUp = async (): Promise<boolean> => (await nomq(["pub", "a/b", "x", ...place]).ended).code === 0;
-    await expect.poll(isUp, { timeout: 20_000 }).toBe(true);
+    await expect.poll(isUp).toBe(true);
     program.signal("SIGTERM");
     expect((await program.ended).code).toBe(0);
     expect(program.stderr()).toContain("stopped");

@@ -78,7 +78,6 @@ async function settle(walk: Walk, there: readonly Receiver[], mark: string): Pro
     const due = [...(walk.expected.get(receiver) ?? [])].sort();
     await expect
       .poll(() => ({ who: receiver.name, missing: due.filter((each) => !receiver.got.has(each)) }), {
-        timeout: 20_000,
         interval: 10,
       })
       .toEqual({ who: receiver.name, missing: [] });
