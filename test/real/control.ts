@@ -23,9 +23,12 @@ export interface ShownReceipt {
   }[];
 }
 
+/** A connection for each request: the gateway may just be ending one that was kept, and a busy machine hears of it too late. */
+const agent = false;
+
 function get(socketPath: string, path: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    request({ socketPath, path }, resolve).once("error", reject).end();
+    request({ socketPath, path, agent }, resolve).once("error", reject).end();
   });
 }
 
@@ -44,7 +47,7 @@ export async function postControl(
 ): Promise<{ readonly status: number; readonly body: string }> {
   const headers = { "content-type": "application/json" };
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    request({ socketPath, path, method: "POST", headers }, resolve)
+    request({ socketPath, path, method: "POST", headers, agent }, resolve)
       .once("error", reject)
       .end(JSON.stringify(body));
   });

@@ -59,6 +59,7 @@ class Line implements CoapLine {
   readonly #socket: Socket;
   readonly #options: LineOptions;
   readonly #open = new Map<string, Open>();
+  #isEnded = false;
   #lastId = randomMessageId();
 
   constructor(socket: Socket, options: LineOptions) {
@@ -80,7 +81,8 @@ class Line implements CoapLine {
   }
 
   sendTo(port: number, packet: CoapPacket): void {
-    if (this.#options.isLost?.() !== true) this.#socket.send(encodeCoap(packet), port, HOST, () => undefined);
+    if (this.#isEnded || this.#options.isLost?.() === true) return;
+    this.#socket.send(encodeCoap(packet), port, HOST, () => undefined);
   }
 
   request({ mayRenew, payload = Buffer.alloc(0), ...draft }: CoapRequest): Promise<CoapPacket> {
@@ -133,6 +135,7 @@ class Line implements CoapLine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnded = true;
     for (const { timer } of this.#open.values()) clearTimeout(timer);
     this.#open.clear();
     const closed = once(this.#socket, "close");

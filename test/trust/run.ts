@@ -150,7 +150,7 @@ async function run(stage: Stage, plan: Plan, { say }: Watching): Promise<Summary
     relay.loss = plan.loss;
     relay.mostLosses = plan.mostLosses ?? Number.POSITIVE_INFINITY;
   }
-  const traffic = startTraffic(stage);
+  using traffic = startTraffic(stage);
   if (plan.troubles.length === 0) await acked(stage, plan.acks);
   for (const trouble of plan.troubles) {
     await acked(stage, trouble.afterAcks);

@@ -5,8 +5,8 @@ import type { BoardParty } from "./nomq-parties.ts";
 import { draws } from "./seed.ts";
 import { type MqttName, patienceFor, type Stage } from "./stage.ts";
 
-/** Everybody publishes until told to end. */
-export interface Traffic {
+/** Everybody publishes until told to end. Disposed of, nobody begins anything new: a run that failed leaves no publisher. */
+export interface Traffic extends Disposable {
   /** Nothing new is published; resolves when all that was is acknowledged, and all who roam are back. */
   end(): Promise<void>;
   /** No new publishes while true. */
@@ -45,6 +45,10 @@ export function startTraffic(stage: Stage): Traffic {
     sleep(stage, traffic),
   ];
   for (const each of work) each.catch((error: unknown) => stage.book.fail(asError(error)));
+  const stop = (): void => {
+    traffic.isOver = true;
+    stage.book.touch();
+  };
   return {
     get isHeld() {
       return traffic.isHeld;
@@ -52,9 +56,9 @@ export function startTraffic(stage: Stage): Traffic {
     set isHeld(is) {
       traffic.isHeld = is;
     },
+    [Symbol.dispose]: stop,
     async end() {
-      traffic.isOver = true;
-      stage.book.touch();
+      stop();
       let left = work.length;
       const ending = openDwindling();
       for (const each of work) {
@@ -178,7 +182,11 @@ async function runLane(
     if (traffic.isHeld || lane.mayGo?.() === false) continue;
     const work = lane.publish(book.send(lane.letter(random)));
     open.add(work);
-    void work.then(() => open.delete(work));
+    // One that fails stays, and ends the lane.
+    work.then(
+      () => open.delete(work),
+      () => undefined,
+    );
     if (open.size >= lane.window) await Promise.race(open);
   }
   await Promise.all(open);

@@ -122,7 +122,8 @@ async function exchange(socketPath: string, { method, path, body }: Call): Promi
   try {
     return await new Promise<IncomingMessage>((resolve, reject) => {
       const headers = body === undefined ? {} : { "content-type": "application/json" };
-      const asking = request({ socketPath, method, path, headers }, resolve);
+      // A connection kept from the request before may be at its end on the other side, and this one would be lost with it.
+      const asking = request({ socketPath, method, path, headers, agent: false }, resolve);
       asking.once("error", reject);
       asking.end(body);
     });
