@@ -59,6 +59,8 @@ class Line implements CoapLine {
   readonly #socket: Socket;
   readonly #options: LineOptions;
   readonly #open = new Map<string, Open>();
+  /** Confirmable answers, byte for byte: after a restart the other end may begin with message ids that it has had. */
+  readonly #answers = new Set<string>();
   #isEnded = false;
   #lastId = randomMessageId();
 
@@ -121,12 +123,21 @@ class Line implements CoapLine {
 
   #take(packet: CoapPacket, port: number): void {
     const { type, code, messageId, token } = packet;
+    // A copy: its acknowledgement was late, or lost (RFC 7252 section 4.5).
+    const bytes = encodeCoap(packet).toString("latin1");
+    if (type === "CON" && this.#answers.has(bytes)) {
+      this.sendTo(port, emptyOf("ACK", packet));
+      return;
+    }
     const one = this.#open.get(token.toString("hex"));
     const isAnswer =
       one !== undefined && /^[245]/.test(code) && (type !== "ACK" || messageId === one.packet.messageId);
     if (isAnswer) {
       this.#end(token.toString("hex"));
-      if (type === "CON") this.sendTo(port, emptyOf("ACK", packet));
+      if (type === "CON") {
+        this.#answers.add(bytes);
+        this.sendTo(port, emptyOf("ACK", packet));
+      }
       for (const done of one.done) done(packet);
       return;
     }
