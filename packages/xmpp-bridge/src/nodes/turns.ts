@@ -3,12 +3,14 @@ const SLICE_MS = 5;
 
 /**
  * Lets others have their turns between the pieces of long work: asked before each, it answers with what to wait for, if
- * with anything. Real time on purpose: it is the real loop that must not stall.
+ * with anything, after every `pieces` of them. Real time on purpose: it is the real loop that must not stall.
  */
-export function createTurns(): () => Promise<void> | undefined {
+export function createTurns(pieces = 1): () => Promise<void> | undefined {
   let begun = performance.now();
+  let done = 0;
   return () => {
-    if (performance.now() - begun < SLICE_MS) return undefined;
+    done += 1;
+    if (done % pieces !== 0 || performance.now() - begun < SLICE_MS) return undefined;
     return new Promise((resolve) =>
       setImmediate(() => {
         begun = performance.now();

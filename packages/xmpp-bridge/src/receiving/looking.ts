@@ -7,15 +7,24 @@ export interface LookingOptions {
   readonly clock: Pick<Clock, "after">;
   readonly everyMs: number;
   readonly signal: AbortSignal;
-  /** Acts on what was found, `before` on what the look before found in this run. */
-  found(found: Found, before: Found | undefined): void;
+  /** Acts on what a look has found. Until it has, nobody is told of it. Never rejects. */
+  found(look: Looked): Promise<void>;
+}
+
+/** What a look has found. */
+export interface Looked {
+  readonly found: Found;
+  /** What the look before found in this run. */
+  readonly before: Found | undefined;
+  /** Whether the session in which it was found still lasts. */
+  isCurrent(): boolean;
 }
 
 /** Looks for nodes at the begin of each session, and again and again. */
 export interface Looking {
   /** A new session has begun, under this full JID. */
   begin(jid: string): void;
-  /** What was last found in this session; waits for its first look. Undefined: nothing. */
+  /** What was last found in this session and acted on; waits for its first look. Undefined: nothing. */
   last(): Promise<Found | undefined>;
   /** We have made the node: looks that may have listed before do not know of it. */
   made(node: string): void;
@@ -46,11 +55,13 @@ export function createLooking({ clock, everyMs, finding, found, signal }: Lookin
     madeMeanwhile = meanwhile;
     const now = await finding.look(own, { signal, isFirst });
     if (current !== session || signal.aborted) return undefined;
-    looked = Promise.resolve(now);
+    const acted = Promise.withResolvers<Found>();
+    looked = acted.promise;
     made = meanwhile;
     const last = before;
     before = now;
-    found(now, last);
+    await found({ found: now, before: last, isCurrent: () => current === session });
+    acted.resolve(now);
     return now;
   };
   const again = (): void => {

@@ -1,6 +1,7 @@
 import { AgedMap } from "@nomq/core";
 import type { NodeMemory } from "./node-memory.ts";
 import type { Place, Work } from "./place.ts";
+import { createStarts } from "./starts.ts";
 import type { Tally } from "./tally.ts";
 import { weightOf } from "./weight.ts";
 
@@ -20,6 +21,8 @@ export interface PlacesOptions {
   make(memory: NodeMemory): Place;
   /** Does one thing. Never rejects. */
   work(place: Place, work: Work): Promise<void>;
+  /** Resolves when what nobody has told of can be begun: a catch-up waits for it in any case. Never rejects. */
+  ready(): Promise<void>;
 }
 
 /** The nodes that we read, each with its own order. */
@@ -39,7 +42,7 @@ export interface Places {
 }
 
 /** Makes it, without any. */
-export function createPlaces({ make, signal, tally, work }: PlacesOptions): Places {
+export function createPlaces({ make, ready, signal, tally, work }: PlacesOptions): Places {
   const places = new AgedMap<string, Place>();
   const running = new Set<Promise<void>>();
   let waiting = 0;
@@ -77,15 +80,20 @@ export function createPlaces({ make, signal, tally, work }: PlacesOptions): Plac
     }
     place.isBusy = false;
   };
-  const start = (place: Place): void => {
-    if (place.isBusy || place.queue.length === 0 || place.isEnded || signal.aborted) return;
-    place.isBusy = true;
+  const begin = (place: Place): void => {
     const done = run(place).finally(() => {
       running.delete(done);
       // Between its last look at the queue and now something may have come.
       start(place);
     });
     running.add(done);
+  };
+  const starts = createStarts({ begin, ready });
+  const start = (place: Place): void => {
+    if (place.isBusy || place.queue.length === 0 || place.isEnded || signal.aborted) return;
+    place.isBusy = true;
+    if (place.queue[0]?.is === "event") begin(place);
+    else starts.add(place);
   };
   const overflow = (place: Place): void => {
     tally.add("overflowed", drop(place) + 1);
@@ -120,6 +128,7 @@ export function createPlaces({ make, signal, tally, work }: PlacesOptions): Plac
     },
     waiting: () => waiting,
     async rest() {
+      await starts.rest();
       while (running.size > 0) await Promise.all(running);
     },
   };

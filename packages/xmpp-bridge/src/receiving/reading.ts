@@ -1,8 +1,9 @@
 import { bareJid, filterMatches, isValidFilter } from "@nomq/core";
-import { createFinding, type Found } from "../nodes/finding.ts";
+import { createFinding } from "../nodes/finding.ts";
 import type { Asking } from "../nodes/listing.ts";
 import { nodeOfChannel } from "../nodes/node-name.ts";
 import { requestsTo } from "../nodes/pubsub-request.ts";
+import { createTurns } from "../nodes/turns.ts";
 import { createEvents, type Events } from "./events.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { type HubState, hubStateOf } from "./hub-state.ts";
@@ -10,7 +11,7 @@ import { createInflow } from "./inflow.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { joinNode } from "./joining.ts";
 import type { KeptMemories } from "./kept-memories.ts";
-import { createLooking, type Looking } from "./looking.ts";
+import { createLooking, type Looked, type Looking } from "./looking.ts";
 import type { NodeMemory } from "./node-memory.ts";
 import type { Place, Work } from "./place.ts";
 import { createPlaces, type Places } from "./places.ts";
@@ -43,6 +44,8 @@ export interface Reading {
 const MOST_NODES = 10_000;
 /** Nodes that are caught up with at a time: most of the window is for publishing. */
 const CAUGHT_UP_AT_ONCE = 8;
+/** Nodes that are arranged before it is asked how long that has taken. */
+const ARRANGED_AT_ONCE = 32;
 
 /** What a reading is made of. */
 interface Parts extends ReadingOptions {
@@ -80,11 +83,17 @@ export function createReading(options: ReadingOptions): Reading {
       });
     }
   };
-  const places = createPlaces({ ...options, make: (memory) => makePlace(options, seen, memory), work });
+  const ready = async (): Promise<void> => void (await looking.last());
+  const places = createPlaces({
+    ...options,
+    make: (memory) => makePlace(options, seen, memory),
+    work,
+    ready,
+  });
   const looking = createLooking({
     ...{ finding: findingOf(options, seen), clock: port.clock, signal },
     everyMs: options.findEveryMs ?? 60_000,
-    found: (now, before) => arrange(parts, now, before),
+    found: (look) => arrange(parts, look),
   });
   const hubState = hubStateOf(port, options.attachment);
   const gate = createGate(CAUGHT_UP_AT_ONCE);
@@ -127,22 +136,43 @@ function makePlace(options: ReadingOptions, seen: SeenNodes, memory: NodeMemory)
 }
 
 /** Lets every node that was found be caught up with, and those that are gone be left. */
-function arrange(parts: Parts, found: Found, before: Found | undefined): void {
-  const { looking, places, problems } = parts;
+async function arrange(parts: Parts, look: Looked): Promise<void> {
+  const { looking, places, problems, signal } = parts;
+  const { found } = look;
   problems.tellAll(found.problems);
+  const turn = createTurns(ARRANGED_AT_ONCE);
   for (const [node, channel] of found.wanted) {
-    const place = placeOf(parts, node, channel);
-    if (place === undefined) continue;
-    // When all nodes were listed it was not among them.
-    if (place.isNew && before?.isComplete === true && !before.wanted.has(node)) place.isBorn = true;
-    const isThere = found.subscribed?.has(node) ?? place.isSubscribed;
-    if (place.isSubscribed && isThere) continue;
-    place.isSubscribed = isThere;
-    if (place.catchUps === 0) places.push(place, { is: "catch-up" });
+    const others = turn();
+    if (others !== undefined) await others;
+    if (signal.aborted) return;
+    arrangeNode(parts, look, { node, channel });
   }
-  if (found.isComplete)
-    for (const place of places.all())
-      if (!found.wanted.has(place.node) && !looking.isMade(place.node)) places.push(place, { is: "gone" });
+  if (!found.isComplete) return;
+  for (const place of [...places.all()]) {
+    const others = turn();
+    if (others !== undefined) await others;
+    if (signal.aborted) return;
+    const { isEnded, node } = place;
+    if (!isEnded && !found.wanted.has(node) && !looking.isMade(node)) places.push(place, { is: "gone" });
+  }
+}
+
+function arrangeNode(
+  parts: Parts,
+  { found, before, isCurrent }: Looked,
+  { node, channel }: Pick<Place, "channel" | "node">,
+): void {
+  const { looking, places } = parts;
+  const place = placeOf(parts, node, channel);
+  if (place === undefined) return;
+  // When all nodes were listed it was not among them.
+  if (place.isNew && before?.isComplete === true && !before.wanted.has(node)) place.isBorn = true;
+  // Of another session, and of a node that was made since, the subscriptions that were listed say nothing.
+  const subscribed = isCurrent() && !looking.isMade(node) ? found.subscribed : undefined;
+  const isThere = subscribed?.has(node) ?? place.isSubscribed;
+  if (place.isSubscribed && isThere) return;
+  place.isSubscribed = isThere;
+  if (place.catchUps === 0) places.push(place, { is: "catch-up" });
 }
 
 const isAskedFor = ({ subscribe }: Parts, channel: string): boolean =>

@@ -39,6 +39,8 @@ export interface Scripted extends AsyncDisposable {
   hub: "answers" | "hangs";
   online(resumed: boolean): void;
   tell(node: string, inside: string, attributes?: string, beside?: string): void;
+  /** Tells what stands in an event, of nodes rather than of items. */
+  tellOf(inside: string): void;
   release(): void;
 }
 
@@ -118,6 +120,8 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
       );
       tell(stanza);
     },
+    tellOf: (inside) =>
+      tell(parsed(`<message from='pubsub.h'><event xmlns='${EVENT}'>${inside}</event></message>`)),
     release() {
       world.hub = "answers";
       for (const go of held.splice(0)) go();
