@@ -5,6 +5,8 @@ import type { Link } from "./link/link.ts";
 import { createNodes } from "./nodes/create-nodes.ts";
 import { nodeOfChannel } from "./nodes/node-name.ts";
 import type { Nodes } from "./nodes/nodes.ts";
+import { requestsTo } from "./nodes/pubsub-request.ts";
+import { createServiceInfo } from "./nodes/service-info.ts";
 import type { XmppSettings } from "./options.ts";
 import { MAX_PAYLOAD_BYTES } from "./payload/item.ts";
 import { createExpiries, type Expiries } from "./publishing/expiries.ts";
@@ -66,10 +68,11 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
     if (isValidFilter(channel)) attachment.repair([channel]);
   };
   const made = (channel: string): void => receiving.made(channel);
-  const nodes = createNodes({ link, pubsub, clock, log, history, access, made, rebuilt });
+  const info = createServiceInfo({ link, requests: requestsTo(pubsub) });
+  const nodes = createNodes({ link, pubsub, info, clock, log, history, access, made, rebuilt });
   const own = { link, port, pubsub, gateway };
   const receiving: Receiving = createReceiving({
-    ...{ ...own, subscribe, attachment: name, changed: nodes.forget },
+    ...{ ...own, info, subscribe, attachment: name, changed: nodes.forget },
     evicted: rebuilt,
   });
   await receiving.restore();

@@ -6,6 +6,7 @@ import { eachOf } from "./pool.ts";
 import { checkNode, type Prepared, prepareNode, type Server } from "./prepare-node.ts";
 import { requestsTo } from "./pubsub-request.ts";
 import { askService } from "./service.ts";
+import { createServiceInfo, type ServiceInfo } from "./service-info.ts";
 import type { NodeAccess } from "./wanted-config.ts";
 
 /** What own nodes need. */
@@ -13,6 +14,8 @@ export interface NodesOptions {
   readonly link: Link;
   /** The address of the pubsub service. */
   readonly pubsub: string;
+  /** What it says of itself; default: asked for nobody else. */
+  readonly info?: ServiceInfo;
   readonly clock: Clock;
   readonly log: Log;
   /** Items kept on nodes with events. Default 250. */
@@ -45,6 +48,7 @@ interface Known {
 export function createNodes(options: NodesOptions): Nodes {
   const { link, pubsub, clock, log, history = 250, access = {}, mostNodes = 100_000 } = options;
   const requests = requestsTo(pubsub);
+  const { info = createServiceInfo({ link, requests }) } = options;
   const known = new AgedMap<string, Known>();
   const problems = new AgedMap<string, NodeProblem & { readonly channel: string }>();
   const counts = { created: 0, configured: 0, rebuilt: 0, failed: 0 };
@@ -151,7 +155,7 @@ export function createNodes(options: NodesOptions): Nodes {
     prepare,
     async begin(asked = {}) {
       session += 1;
-      const found = await askService({ link, requests }, asked);
+      const found = await askService({ info, link, requests }, asked);
       if (found.service.is === "there") kind = found.service.kind;
       server = { requests, defaults: found.defaults ?? server.defaults, learnt: nothingLearnt() };
       return found.service;

@@ -12,12 +12,15 @@ import {
 import { channelOfNode, nodeOfChannel } from "./node-name.ts";
 import { eachOf } from "./pool.ts";
 import { requestsTo } from "./pubsub-request.ts";
+import { createServiceInfo, type ServiceInfo } from "./service-info.ts";
 import { createTurns } from "./turns.ts";
 
 /** What finding nodes needs. */
 export interface FindingOptions {
   readonly link: Link;
   readonly pubsub: string;
+  /** What it says of itself; default: asked for nobody else. */
+  readonly info?: ServiceInfo;
   /** Channels wanted, `+` and `#` as ever. */
   readonly filters: readonly string[];
   readonly log: Log;
@@ -63,6 +66,7 @@ const NOTHING: Listing = { nodes: new Map() };
 export function createFinding(options: FindingOptions): Finding {
   const { link, pubsub, filters, log, mostNodes = 10_000 } = options;
   const requests = requestsTo(pubsub);
+  const { info = createServiceInfo({ link, requests }) } = options;
   const exact = filters.filter((filter) => !/[+#]/.test(filter));
   const patterns = filters.filter((filter) => /[+#]/.test(filter));
   const isWanted = (channel: string): boolean => filters.some((filter) => filterMatches(filter, channel));
@@ -123,7 +127,7 @@ export function createFinding(options: FindingOptions): Finding {
         requests,
         ask: (iq, timeoutMs) => link.request(iq, timeoutMs === undefined ? asked : { ...asked, timeoutMs }),
       };
-      if (isFirst && patterns.length > 0) pages = await hasPages(asking);
+      if (isFirst && patterns.length > 0) pages = hasPages(await info.said(asked));
       const [listing, subscriptions] = await Promise.all([
         patterns.length === 0 ? NOTHING : listNodes(asking, pages),
         isSilent ? undefined : listSubscriptions(asking),

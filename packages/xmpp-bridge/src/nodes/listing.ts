@@ -31,9 +31,8 @@ export interface Listing {
   readonly missing?: string;
 }
 
-/** Whether the service lists in pages. */
-export async function hasPages({ ask, requests }: Asking): Promise<boolean> {
-  const answer = await ask(requests.info());
+/** Whether the service lists in pages, as it says of itself. */
+export function hasPages(answer: IqAnswer): boolean {
   if (answer.is !== "result") return false;
   const features = answer.stanza.getChild("query", Namespace.discoInfo)?.getChildren("feature") ?? [];
   return features.some(({ attrs }) => attrs["var"] === PAGES_FEATURE);

@@ -4,6 +4,7 @@ import { Namespace } from "../stream/element.ts";
 import { formIn, type ServerForm } from "./config-form.ts";
 import type { PubsubService } from "./nodes.ts";
 import type { PubsubRequests } from "./pubsub-request.ts";
+import type { ServiceInfo } from "./service-info.ts";
 
 /** Answers that say that nobody serves pubsub there, or not to us. */
 const ABSENT: ReadonlySet<string> = new Set([
@@ -24,15 +25,21 @@ export interface KnownService {
   readonly defaults?: ServerForm;
 }
 
+/** What asking needs. */
+export interface AskServiceUse {
+  readonly link: Pick<Link, "request">;
+  readonly requests: PubsubRequests;
+  readonly info: ServiceInfo;
+}
+
 /** Who the service is, and which fields its nodes have. */
 export async function askService(
-  { link, requests }: { readonly link: Link; readonly requests: PubsubRequests },
+  { info: service, link, requests }: AskServiceUse,
   options: AbortOptions = {},
 ): Promise<KnownService> {
-  const first = { ...options, first: true };
   const [info, form] = await Promise.all([
-    link.request(requests.info(), first),
-    link.request(requests.defaults(), first),
+    service.ask(options),
+    link.request(requests.defaults(), { ...options, first: true }),
   ]);
   if (info.is !== "result") return { service: withoutInfo(info) };
   const query = info.stanza.getChild("query", Namespace.discoInfo);

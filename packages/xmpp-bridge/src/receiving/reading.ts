@@ -108,13 +108,14 @@ export function createReading(options: ReadingOptions): Reading {
 }
 
 const findingOf = (
-  { link, mostNodes = MOST_NODES, port, pubsub, subscribe }: ReadingOptions,
+  { info, link, mostNodes = MOST_NODES, port, pubsub, subscribe }: ReadingOptions,
   seen: SeenNodes,
 ): ReturnType<typeof createFinding> =>
   createFinding({
     ...{ link, pubsub, log: port.log, filters: subscribe.filter(isValidFilter) },
     channelOf: (node) => seen.get(node)?.channel,
     mostNodes,
+    ...(info === undefined ? {} : { info }),
   });
 
 function makePlace(options: ReadingOptions, seen: SeenNodes, memory: NodeMemory): Place {

@@ -1,5 +1,6 @@
 import type { Port } from "@nomq/core";
 import type { Link } from "../link/link.ts";
+import type { ServiceInfo } from "../nodes/service-info.ts";
 
 /** What the bridge publishes itself. */
 export interface SentItem {
@@ -17,6 +18,8 @@ export interface ReceivingOptions {
   readonly attachment: string;
   /** The address of the pubsub service. */
   readonly pubsub: string;
+  /** What the service says of itself; default: asked for nobody else. */
+  readonly info?: ServiceInfo;
   /** Channels whose nodes are read. */
   readonly subscribe: readonly string[];
   /** Our own name in items. */

@@ -27,7 +27,7 @@ function service(nodes: ReadonlyMap<string, string | undefined>): { link: Link; 
     return { is: "result", stanza: parsed(`<iq><query xmlns='${query.getNS()}'>${inside}</query></iq>`) };
   };
   // Only what finding uses of a link.
-  return { link: { request } as unknown as Link, asked };
+  return { link: { request, state: () => undefined } as unknown as Link, asked };
 }
 
 const long = (text: string): string => `long/${text.repeat(300)}`;
