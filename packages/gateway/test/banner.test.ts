@@ -74,7 +74,7 @@ describe("banner", () => {
 
   test("as whom it goes to which XMPP server, who may publish there, and no password", () => {
     const account = { domain: "example.org", username: "gw", password: "s3cret", tls: {}, access: {} };
-    const xmpp = { ...account, publish: ["a/#"], subscribe: [], history: 250 };
+    const xmpp = { ...account, publish: ["a/#"], subscribe: [], history: 250, findEvery: 60_000 };
     expect(shown({}, { xmpp })).toContain(
       "  xmpp    gw@example.org at xmpp://example.org:5222, nodes of pubsub.example.org\n",
     );

@@ -25,6 +25,7 @@ test("an account is enough; the rest has defaults", () => {
     subscribe: [],
     tls: {},
     history: 250,
+    findEvery: 60_000,
     access: {},
   });
 });
@@ -45,6 +46,7 @@ xmpp:
   subscribe: ["home/+/state"]
   tls: { required: true, ca: ca.pem, servername: chat.example.org }
   history: 1000
+  findEvery: 5m
   access: { members: [ann@example.org], publishers: [plc@example.org, other.example] }
   outbox: { messages: 50, bytes: 1MiB, whenFull: refuse }
   component: null
@@ -59,6 +61,7 @@ xmpp:
     subscribe: ["home/+/state"],
     tls: { required: true, ca: pem, servername: "chat.example.org" },
     history: 1000,
+    findEvery: 300_000,
     access: { members: ["ann@example.org"], publishers: ["plc@example.org", "other.example"] },
     outbox: { messages: 50, bytes: 1_048_576, whenFull: "refuse" },
   });
@@ -101,6 +104,12 @@ describe("is refused, with path and reason", () => {
     ],
     [`{ ${ACCOUNT}, publish: ["a/#/b"] }`, "xmpp.publish[0]: expected a filter"],
     [`{ ${ACCOUNT}, history: 1 }`, "xmpp.history: expected a whole number from 2 to 1000000"],
+    [
+      `{ ${ACCOUNT}, findEvery: 60 }`,
+      "xmpp.findEvery: expected a duration with its unit, such as 500ms, 60s",
+    ],
+    [`{ ${ACCOUNT}, findEvery: 500ms }`, "xmpp.findEvery: expected 1s to 576h"],
+    [`{ ${ACCOUNT}, findEvery: 600h }`, "xmpp.findEvery: expected 1s to 576h"],
     [`{ ${ACCOUNT}, tls: { ca: none.pem } }`, "xmpp.tls.ca: cannot read /none.pem (ENOENT)"],
     [`{ ${ACCOUNT}, tls: { required: yes please } }`, "xmpp.tls.required: expected true or false"],
     [

@@ -50,7 +50,7 @@ export interface AssembleUse {
 /** Makes the parts, restores what earlier runs wrote down and claims the peer, paused. Opens no socket. */
 export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
   const { settings, counters } = use;
-  const { access, pubsub, history, outbox, publish, subscribe } = settings;
+  const { access, findEvery, pubsub, history, outbox, publish, subscribe } = settings;
   const { clock, log } = port;
   const name = `xmpp:${pubsub}`;
   const known = createKnownNodes();
@@ -73,7 +73,7 @@ export async function assemble(port: Port, use: AssembleUse): Promise<Parts> {
   const own = { link, port, pubsub, gateway };
   const receiving: Receiving = createReceiving({
     ...{ ...own, info, subscribe, attachment: name, changed: nodes.forget },
-    evicted: rebuilt,
+    ...{ evicted: rebuilt, findEveryMs: findEvery },
   });
   await receiving.restore();
   const refusing = createProblemNodes(() => clock.now());

@@ -4,6 +4,7 @@ export { type XmppVariant, xmppMapping } from "./mapping.ts";
 export type { NodeCounts } from "./nodes/nodes.ts";
 export {
   type XmppBridgeOptions,
+  xmppFindEveryFault,
   xmppHostFault,
   xmppJidFault,
   xmppServiceFault,

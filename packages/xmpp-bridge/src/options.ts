@@ -21,6 +21,8 @@ export interface XmppBridgeOptions {
   readonly tls?: TlsSettings;
   /** Items that nodes with events at QoS 1 and 2 keep: as long an outage subscribers can catch up. Default 250, at least 2. */
   readonly history?: number;
+  /** How often nodes of others are looked for, ms. Default 60,000; from 1,000. */
+  readonly findEvery?: number;
   /** Default 10,000 messages, 64 MiB, drop-oldest. */
   readonly outbox?: Partial<OutboxLimits>;
   /** Who may read and write the nodes of `publish`, bare JIDs. Default: everybody may read, nobody else may write. */
@@ -39,6 +41,10 @@ export interface XmppSettings
 const DEFAULT_HISTORY = 250;
 /** Above it a node's items cost servers more than they are worth, and few accept it. */
 const MOST_HISTORY = 1_000_000;
+const DEFAULT_FIND_EVERY_MS = 60_000;
+/** More often would only load the service; timers of the system go no further. */
+const LEAST_FIND_EVERY_MS = 1_000;
+const MOST_FIND_EVERY_MS = 2 ** 31 - 1;
 const SCHEMES: readonly string[] = ["xmpp:", "xmpps:", "ws:", "wss:"];
 
 /** Fills in defaults. Throws `config-invalid` or `not-available-yet` with the path of what is wrong. */
@@ -48,6 +54,7 @@ export function xmppSettings(options: XmppBridgeOptions): XmppSettings {
     service = `xmpp://${domain}:5222`,
     pubsub = `pubsub.${domain}`,
     history = DEFAULT_HISTORY,
+    findEvery = DEFAULT_FIND_EVERY_MS,
   } = options;
   const { outbox } = options;
   // Whoever writes no TypeScript, or reads a file, may have left them out.
@@ -64,10 +71,17 @@ export function xmppSettings(options: XmppBridgeOptions): XmppSettings {
   checkJids("publishers", access.publishers);
   if (!Number.isInteger(history) || history < 2 || history > MOST_HISTORY)
     invalid("history", `must be a number of items, 2 to ${MOST_HISTORY}`);
+  check("findEvery", xmppFindEveryFault(findEvery));
   return {
-    ...{ service, domain, username, password, pubsub, publish, subscribe, tls, history, access },
+    ...{ service, domain, username, password, pubsub, publish, subscribe, tls, history, findEvery, access },
     ...(outbox === undefined ? {} : { outbox }),
   };
+}
+
+/** What is wrong with how often nodes are looked for, ms. */
+export function xmppFindEveryFault(ms: unknown): string | undefined {
+  const isTime = typeof ms === "number" && ms >= LEAST_FIND_EVERY_MS && ms <= MOST_FIND_EVERY_MS;
+  return isTime ? undefined : "expected 1s to 576h";
 }
 
 /** What is wrong with the name of a domain or service; undefined: nothing that is seen from here. */

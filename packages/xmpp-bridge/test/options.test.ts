@@ -14,6 +14,7 @@ describe("options", () => {
       subscribe: [],
       tls: {},
       history: 250,
+      findEvery: 60_000,
       access: {},
     });
   });
@@ -30,6 +31,10 @@ describe("options", () => {
     ["xmpp.access.members[0]", { access: { members: ["ann@example.org/phone"] } }],
     ["xmpp.history", { history: 1 }],
     ["xmpp.history", { history: 1.5 }],
+    ["xmpp.findEvery", { findEvery: 999 }],
+    ["xmpp.findEvery", { findEvery: Number.NaN }],
+    ["xmpp.findEvery", { findEvery: 2 ** 31 }],
+    ["xmpp.findEvery", { findEvery: "60s" }],
   ])("%s is refused in %o, and the password is not said", (path, wrong) => {
     // What a file may hold.
     const make = (): unknown => createXmppBridge({ ...account, ...wrong } as XmppBridgeOptions);

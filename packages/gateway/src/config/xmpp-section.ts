@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { codeOf, type OutboxLimits } from "@nomq/core";
 import {
   isTlsRequired,
+  xmppFindEveryFault,
   xmppHostFault,
   xmppJidFault,
   xmppServiceFault,
@@ -11,7 +12,7 @@ import {
 import { z } from "zod";
 import type { Secret } from "./config.ts";
 import type { Fault } from "./faults.ts";
-import { filter, judged, list, path, secret, whole, yesOrNo } from "./fields.ts";
+import { duration, filter, judged, list, path, secret, whole, yesOrNo } from "./fields.ts";
 import { readSecret, type SecretSource } from "./secret.ts";
 import { outbox } from "./shared-sections.ts";
 
@@ -29,6 +30,8 @@ interface XmppShared {
   readonly subscribe: readonly string[];
   /** Items kept on nodes with events at QoS 1 and 2. */
   readonly history: number;
+  /** How often nodes of others are looked for, milliseconds. */
+  readonly findEvery: number;
   /** Who may use the nodes of `publish`, as bare JIDs. Default: everybody reads, nobody else writes. */
   readonly access: { readonly members?: readonly string[]; readonly publishers?: readonly string[] };
   readonly outbox?: Partial<OutboxLimits>;
@@ -58,6 +61,9 @@ export interface XmppSection extends XmppShared {
 
 const host = judged("expected the name of a domain, such as example.org", xmppHostFault);
 const jids = list(judged("expected a JID such as ann@example.org", xmppJidFault));
+const findEvery = duration.refine((ms) => xmppFindEveryFault(ms) === undefined, {
+  error: "expected 1s to 576h",
+});
 const serviceUrl = judged("expected a URL such as xmpp://127.0.0.1:5222", xmppServiceFault);
 
 /** The schema of `xmpp` (docs/configuration.md); component mode is checked and refused until it is served. */
@@ -78,6 +84,7 @@ export const xmppSection: z.ZodType<XmppSection> = z
       })
       .prefault({}),
     history: whole(2, 1_000_000).default(250),
+    findEvery: findEvery.default(60_000),
     access: z.strictObject({ members: jids.exactOptional(), publishers: jids.exactOptional() }).prefault({}),
     outbox: outbox.exactOptional(),
     component: z.strictObject({ service: serviceUrl, domain: host, secret }).nullable().exactOptional(),

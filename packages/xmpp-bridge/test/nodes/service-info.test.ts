@@ -45,6 +45,17 @@ test("each session asks the service once what it is, for own nodes and for those
   }
 });
 
+test("nodes of others are looked for as often as the configuration says", async () => {
+  await using server = await fakeServer();
+  const { service } = server;
+  const often = { subscribe: ["home/#"], findEvery: 1_000 };
+  await using _ = await startBridge({ service, domain: "localhost" }, often);
+  const asked: string[] = [];
+  void serve(await server.accept(), asked);
+  const looks = (): number => asked.filter((each) => each === LIST).length;
+  await expect.poll(looks, { timeout: 20_000 }).toBeGreaterThan(2);
+});
+
 describe("what a service says of itself", () => {
   const answered: IqAnswer = { is: "result", stanza: parsed("<iq/>") };
   const setup = (answer: () => Promise<IqAnswer>) => {
