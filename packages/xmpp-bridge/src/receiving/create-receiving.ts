@@ -45,6 +45,10 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       tally.add("stored", told.events.length);
       return;
     }
+    if (isOfAnother(stanza.attrs["to"], looking.jid())) {
+      tally.add("unwanted", told.events.length);
+      return;
+    }
     for (const event of told.events) {
       const place = places.get(event.node);
       if (event.is === "delete" || event.is === "configuration") events.configured(event.node);
@@ -77,5 +81,16 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     },
   };
 }
+
+/**
+ * Whether a message is for another session of our account: one that has lost its data folder left its subscriptions at the
+ * service, and what is for a session that is not there servers hand to one that is. We hear of it by our own subscription.
+ */
+function isOfAnother(to: string | undefined, own: string): boolean {
+  const resource = resourceOf(to);
+  return resource !== undefined && own !== "" && resource !== resourceOf(own);
+}
+
+const resourceOf = (jid: string | undefined): string | undefined => /\/(.+)$/s.exec(jid ?? "")?.[1];
 
 const domainOf = (jid: string): string => /^(?:[^@/]*@)?([^/]*)/.exec(jid)?.[1]?.toLowerCase() ?? "";

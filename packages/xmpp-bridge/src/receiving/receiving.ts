@@ -83,7 +83,7 @@ export interface ReceivingCounts {
   readonly otherSource: number;
   /** Kept by the account's server while we were away: what they told of is read from the nodes. */
   readonly stored: number;
-  /** Of nodes that are not subscribed. */
+  /** Of nodes that are not subscribed, or for another session of the account. */
   readonly unwanted: number;
   /** Items without or with several payload elements, or with one that cannot be read. */
   readonly malformed: number;

@@ -221,3 +221,16 @@ test("nodes whose items the service cannot tell do not keep others from being re
   expect(it.receiving.counts().subscribed).toBe(13);
   expect(it.receiving.problems()).toEqual([]);
 });
+
+test("what is for another session of the account is left to it", async () => {
+  await using it = await scripted("n");
+  it.online(false);
+  await it.clock.advance(0);
+  it.tell("n", item("e1", "1"), " to='gw@h/r'");
+  it.tell("n", item("e2", "2"), " to='gw@h/nomq-lost'");
+  it.tell("n", item("e3", "3"), " to='gw@h'");
+  it.tell("n", item("e4", "4"));
+  await it.clock.advance(0);
+  expect(it.texts).toEqual(["1", "3", "4"]);
+  expect(it.receiving.counts().unwanted).toBe(1);
+});

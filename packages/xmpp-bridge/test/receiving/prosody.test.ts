@@ -97,6 +97,20 @@ describeWithPeers("nodes of a real Prosody become channels", ["prosody"], () => 
     expect(it.receiving.counts().duplicates).toBeGreaterThanOrEqual(2);
   });
 
+  test("what was subscribed by a gateway whose data folder was lost does not come a second time", async () => {
+    await alice.done(requests.create("lost", submission({ notification_type: "normal" })));
+    {
+      await using before = await client(server.service, "gw", "nomq-lost");
+      await before.done(requests.subscribe("lost", "gw@localhost/nomq-lost"));
+    }
+    await using it = await receivingFrom(server.service, { subscribe: ["lost"] });
+    await expect.poll(() => it.receiving.counts().subscribed).toBe(1);
+    for (let n = 0; n < 3; n += 1) await alice.done(publish("lost", "heartbeat", json(`${n}`)));
+    await expect.poll(() => it.texts().at(-1)).toBe("2");
+    await expect.poll(() => it.receiving.counts().unwanted).toBe(3);
+    expect(it.texts()).toEqual(["0", "1", "2"]);
+  });
+
   test("purged and deleted nodes have no state; a node made again is found again", async () => {
     for (const channel of ["t5/a", "t5/b"]) {
       await alice.done(create(channel));
