@@ -32,10 +32,11 @@ export function createIncoming(limits: IncomingLimits): Incoming {
     const text = isMessage ? data : decode(decoder, data);
     const top = isMessage ? 0 : 1;
     const tags = tagsOf(parser, top);
-    const { isWhole, ready } = tags.scan(text);
     total += text.length;
+    // Before any of it is read: a message of a WebSocket may be far larger than that.
     if (total > (limits.total ?? Number.POSITIVE_INFINITY))
       throw new IncomingError("too-large", `more than ${limits.total} characters before anybody was known`);
+    const { isWhole, ready } = tags.scan(text);
     if (isMessage && !(isWhole && tags.level === 0)) throw notWellFormed();
     const isOpen = tags.isInside || tags.level > top;
     if (ready === "") return isOpen;

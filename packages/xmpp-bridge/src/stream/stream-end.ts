@@ -114,6 +114,13 @@ export function socketEnd(error: unknown, connected: boolean): StreamEnd {
     const reason = `TLS does not come about: ${code}`;
     return { is: "refused", reason, condition: "tls", fatal: true };
   }
+  // A session that went on would be sent it again.
+  if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH")
+    return {
+      is: "unreadable",
+      reason: "the server sent a WebSocket message that is too large",
+      blamed: true,
+    };
   return connected
     ? { is: "closed", reason: `the connection broke: ${code}` }
     : { is: "unreachable", reason: `no connection: ${code}` };

@@ -128,6 +128,16 @@ describe("RFC 7395: a WebSocket", () => {
     expect(server.received.join("")).not.toMatch(/<auth/);
   });
 
+  test.each<[what: string, act: (socket: WebSocket) => void]>([
+    ["one message", (socket) => socket.send("x".repeat(1_000_000))],
+    ["one without end", (socket) => endless(socket)],
+  ])("whose messages are too large, %s, ends with a word that says so", async (_what, act) => {
+    await using server = await webSocketServer(act);
+    await using it = linked(server.service, { maxReceived: 100_000 });
+    const { reason } = await it.until("waiting");
+    expect(reason).toBe("the server sent a WebSocket message that is too large");
+  });
+
   test.each([
     ["no HTTP", "hello\r\n\r\n"],
     ["an error", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"],

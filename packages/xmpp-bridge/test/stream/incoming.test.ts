@@ -90,6 +90,14 @@ describe("what a socket brings", () => {
     expect(flood).toThrow(expect.objectContaining({ name: "IncomingError", why: "too-large" }));
   });
 
+  test("before anybody is known a message of a WebSocket that is too large is not read at all", () => {
+    const incoming = createIncoming({ stanza: 1_000, total: 2_000 });
+    // Whoever reads it stumbles over its first letter.
+    expect(() => incoming(`\0${"x".repeat(2_000)}`, counting().parser)).toThrow(
+      expect.objectContaining({ name: "IncomingError", why: "too-large" }),
+    );
+  });
+
   test("text that is no item's is no longer than one: its entities would be read in one go", () => {
     const text = `<message><body>${"&amp;".repeat(210_000)}</body></message>`;
     const tooLarge = expect.objectContaining({ name: "IncomingError", why: "too-large" });
