@@ -49,9 +49,10 @@ describeWithPeers("nodes that the gateway makes and reads, on a real Prosody", [
     expect(await alice.publish("b/new", "e1", text("hers"))).toMatchObject({ is: "result" });
     await expect.poll(() => seen).toEqual(["b/new hers"]);
     await gw.delete("b/new");
+    // The end of the node was the end of its state.
+    await expect.poll(() => seen).toEqual(["b/new hers", "b/new "]);
     expect(await world.outcome({ ...draft, text: "mine again" })).toBe("delivered");
     expect(await alice.publish("b/new", "e2", text("hers again"))).toMatchObject({ is: "result" });
-    // The end of the node was the end of its state.
     await expect.poll(() => seen).toEqual(["b/new hers", "b/new ", "b/new hers again"]);
     expect(world.bridge.counts().receiving).toMatchObject({ published: 2, cleared: 1, gaps: 0 });
   });

@@ -1,7 +1,9 @@
+import type { Port } from "@nomq/core";
 import type { Asking } from "../nodes/listing.ts";
 import { channelOfNode } from "../nodes/node-name.ts";
 import { STATE_ITEM } from "../payload/state-item.ts";
 import { readCurrent } from "./catch-up.ts";
+import { isStateOf } from "./gone-state.ts";
 import type { Intake } from "./intake.ts";
 import { withCurrent } from "./node-memory.ts";
 import type { NodeEvent } from "./notification.ts";
@@ -15,6 +17,11 @@ export interface EventsOptions {
   readonly intake: Intake;
   readonly tally: Tally;
   readonly sentItems: SentItems;
+  readonly port: Pick<Port, "latest">;
+  /** The attachment that messages come from. */
+  readonly attachment: string;
+  /** Our own name in items. */
+  readonly gateway: string;
   changed?(channel: string): void;
 }
 
@@ -26,8 +33,21 @@ export interface Events {
   configured(node: string): void;
 }
 
+/**
+ * Whether the hub has another state than the one that lay there, and not from there: it was set meanwhile, and is published
+ * on what is there now. Cleared, it would lie on the node and not be in the hub.
+ */
+async function hasNewer(
+  { channel, memory }: Place,
+  { attachment, gateway, port }: EventsOptions,
+): Promise<boolean> {
+  const value = await port.latest(channel, "*").catch(() => undefined);
+  return value !== undefined && value.origin !== attachment && !isStateOf(value, memory, gateway);
+}
+
 /** Makes it. */
-export function createEvents({ asking, changed, intake, sentItems, tally }: EventsOptions): Events {
+export function createEvents(options: EventsOptions): Events {
+  const { asking, changed, intake, sentItems, tally } = options;
   const retracted = async (place: Place, id: string): Promise<void> => {
     // A server that tells of evicted items uses the same words: only the state is ever cleared.
     if (id !== STATE_ITEM) {
@@ -47,7 +67,15 @@ export function createEvents({ asking, changed, intake, sentItems, tally }: Even
     if (now === undefined || ("is" in now && now.is === "error")) await intake.clear(place);
   };
   const emptied = async (place: Place): Promise<void> => {
-    if (place.memory.current !== undefined) await intake.clear(place);
+    if (place.memory.current === undefined) return;
+    // What was taken in before is in the hub.
+    await place.inflow.rest();
+    if (!(await hasNewer(place, options))) {
+      await intake.clear(place);
+      return;
+    }
+    place.memory = withCurrent(place.memory, undefined);
+    place.inflow.pass(place.memory);
   };
 
   return {

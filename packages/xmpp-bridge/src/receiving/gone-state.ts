@@ -30,7 +30,7 @@ export async function ownStateGone(
   { channel, memory, node }: Place,
   { asking, gateway, isSameNode, latest }: GoneStateUse,
 ): Promise<GoneState> {
-  if (!isSameNode || !isOf(await latest(channel), memory, gateway)) return { is: "known" };
+  if (!isSameNode || !isStateOf(await latest(channel), memory, gateway)) return { is: "known" };
   const ids = await readItemIds(asking, node);
   if ("answer" in ids) return { is: "failed", answer: ids.answer };
   const isRetracted = ids.ids.length === 0 || ids.ids.some((id) => isFromBefore(memory, id));
@@ -38,7 +38,7 @@ export async function ownStateGone(
 }
 
 /** Whether the hub's value is the one that lay there. */
-function isOf(value: Message | undefined, { current }: NodeMemory, gateway: string): boolean {
+export function isStateOf(value: Message | undefined, { current }: NodeMemory, gateway: string): boolean {
   if (value === undefined) return false;
   const prints = [printOf({ ...value, gateway, originId: value.id }), printOf(value)];
   return prints.some((print) => isSamePrint(current?.print, print));

@@ -234,3 +234,24 @@ test("what is for another session of the account is left to it", async () => {
   expect(it.texts).toEqual(["1", "3", "4"]);
   expect(it.receiving.counts().unwanted).toBe(1);
 });
+
+test.each(["<delete node='n'/>", "<purge node='n'/>"])(
+  "%s clears the state that lay there, and not one that was set in the hub meanwhile: it lies on what is there now",
+  async (end) => {
+    await using it = await scripted("n");
+    it.nodes.get("n")?.set("current", jsonXml("1"));
+    it.online(false);
+    await it.clock.advance(0);
+    await it.setInHub("n", "2");
+    it.tellOf(end);
+    await it.clock.advance(0);
+    expect(it.texts).toEqual(["[1]"]);
+    it.tell("n", item("current", "3"));
+    await it.clock.advance(60_000);
+    it.tell("n", item("current", "2"));
+    await it.clock.advance(0);
+    it.tellOf(end);
+    await it.clock.advance(0);
+    expect(it.texts.at(-1)).toBe("[]");
+  },
+);

@@ -42,6 +42,8 @@ export interface Scripted extends AsyncDisposable {
   /** Tells what stands in an event, of nodes rather than of items. */
   tellOf(inside: string): void;
   release(): void;
+  /** Somebody of another protocol sets the channel's state in the hub. */
+  setInHub(channel: string, json: string): Promise<void>;
 }
 
 /** Makes one with those nodes. */
@@ -122,6 +124,10 @@ export async function scripted(...channels: readonly string[]): Promise<Scripted
     },
     tellOf: (inside) =>
       tell(parsed(`<message from='pubsub.h'><event xmlns='${EVENT}'>${inside}</event></message>`)),
+    async setInHub(channel, json) {
+      const state = { channel, payload: Buffer.from(json), contentType: "application/json" };
+      await hub.port("other").publish({ ...state, qos: 1, retain: true }, "anonymous", { until: "stored" });
+    },
     release() {
       world.hub = "answers";
       for (const go of held.splice(0)) go();
