@@ -2,19 +2,22 @@ import { type Element, Namespace } from "../stream/element.ts";
 import { ownText } from "../stream/own-text.ts";
 import { isAttributeSafe } from "./xml-text.ts";
 
-const PREFIX = "n";
 /** Behind a name: the value is base64url, for it holds what an attribute cannot. */
 const ENCODED = "-64";
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Attributes to be written, with the declaration of our prefix. */
-export function ourAttributes(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const attributes: Record<string, string> = { [`xmlns:${PREFIX}`]: Namespace.nomq };
-  for (const [name, value] of Object.entries(values)) {
+/** Attributes to be written, by their names with our prefix `n`, and the declaration of that. */
+export function ourAttributes(
+  values: Readonly<Record<`n:${string}`, string | undefined>>,
+): Record<string, string> {
+  const attributes: Record<string, string> = { "xmlns:n": Namespace.nomq };
+  let written: keyof typeof values;
+  for (written in values) {
+    const value = values[written];
     if (value === undefined) continue;
-    if (isAttributeSafe(value)) attributes[`${PREFIX}:${name}`] = value;
-    else attributes[`${PREFIX}:${name}${ENCODED}`] = Buffer.from(value).toString("base64url");
+    if (isAttributeSafe(value)) attributes[written] = value;
+    else attributes[written + ENCODED] = Buffer.from(value).toString("base64url");
   }
   return attributes;
 }

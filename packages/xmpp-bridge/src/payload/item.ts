@@ -47,7 +47,7 @@ export function itemPayload(
   if (message.payload.byteLength > MAX_PAYLOAD_BYTES) return "too-large";
   const attributes = ourAttributes(propertiesOf(message, said));
   let bytes = 0;
-  for (const [name, value] of Object.entries(attributes)) bytes += name.length + Buffer.byteLength(value);
+  for (const name in attributes) bytes += name.length + Buffer.byteLength(attributes[name] ?? "");
   if (bytes > MAX_ATTRIBUTE_BYTES) return "too-large";
   const text = xmlSafeText(message.payload);
   // Markup characters grow by escaping: base64 never grows by more than a third.
@@ -63,20 +63,20 @@ export function itemPayload(
 function propertiesOf(
   message: Message,
   { gateway, expiresInMs }: { readonly gateway: string; readonly expiresInMs?: number },
-): Record<string, string | undefined> {
+): Record<`n:${string}`, string | undefined> {
   const { contentType, correlation, expiresAt, priority, properties, responseChannel } = message;
   return {
-    qos: String(message.qos),
-    retain: message.retain ? "1" : "0",
-    ttl: expiresInMs === undefined ? undefined : String(Math.max(0, Math.ceil(expiresInMs))),
-    exp: expiresAt === undefined ? undefined : String(Math.ceil(expiresAt)),
-    prio: priority === 0 ? undefined : String(priority),
-    ct: contentType,
-    oid: message.id,
-    gw: gateway,
-    resp: responseChannel,
-    corr: correlation && Buffer.from(correlation).toString("base64url"),
-    props: properties && properties.length > 0 ? JSON.stringify(properties) : undefined,
+    "n:qos": String(message.qos),
+    "n:retain": message.retain ? "1" : "0",
+    "n:ttl": expiresInMs === undefined ? undefined : String(Math.max(0, Math.ceil(expiresInMs))),
+    "n:exp": expiresAt === undefined ? undefined : String(Math.ceil(expiresAt)),
+    "n:prio": priority === 0 ? undefined : String(priority),
+    "n:ct": contentType,
+    "n:oid": message.id,
+    "n:gw": gateway,
+    "n:resp": responseChannel,
+    "n:corr": correlation && Buffer.from(correlation).toString("base64url"),
+    "n:props": properties && properties.length > 0 ? JSON.stringify(properties) : undefined,
   };
 }
 

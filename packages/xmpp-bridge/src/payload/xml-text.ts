@@ -1,9 +1,9 @@
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 // XML 1.0 section 2.2; CR, of which parsers make a line feed (section 2.11); and controls that XML discourages.
-const NOT_IN_TEXT = /(?![\t\n])[\p{Cc}\ufffe\uffff]/u;
+const NOT_IN_TEXT = /[^\t\n -~\u00a0-\ufffd]/;
 // In attributes tab and line feed become spaces (section 3.3.3).
-const NOT_IN_ATTRIBUTE = /[\p{Cc}\ufffe\uffff]/u;
+const NOT_IN_ATTRIBUTE = /[^ -~\u00a0-\ufffd]/;
 
 /** The bytes as text that comes back the same from any XML parser; undefined where there is none. */
 export function xmlSafeText(bytes: Uint8Array): string | undefined {

@@ -64,7 +64,10 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       endings.push(link.onState(onState), link.onStanza(onStanza));
       onState(link.state());
     },
-    sent: (item) => sentItems.sent(item),
+    sent(item) {
+      // Who subscribes to nothing is told nothing.
+      if (options.subscribe.length > 0) sentItems.sent(item);
+    },
     made: reading.made,
     problems: problems.now,
     counts: () => ({

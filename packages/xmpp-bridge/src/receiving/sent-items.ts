@@ -35,6 +35,7 @@ export function createSentItems(clock: Pick<Clock, "monotonic">): SentItems {
       prune();
     },
     take(item) {
+      if (tickets.size === 0) return false;
       const key = keyOf(item);
       const now = clock.monotonic();
       const left = (tickets.get(key) ?? []).filter((until) => until >= now);

@@ -5,12 +5,20 @@ import type { Element } from "./element.ts";
 /** Attributes of an element to be made; undefined ones are left out. */
 export type Attributes = Readonly<Record<string, string | undefined>>;
 
-/** Makes an element. Text is escaped when it is written; what XML cannot hold must not be in it. */
+/**
+ * Makes an element. Text is escaped when it is written; what XML cannot hold must not be in it. As ltx's own function
+ * would, without the lists of all attributes that it makes on the way.
+ */
 export function element(
   name: string,
   attributes: Attributes = {},
   children: readonly (Element | string)[] = [],
 ): Element {
-  // ltx makes exactly such an element; its function has no types.
-  return xml(name, attributes, ...children) as Element;
+  const made = new xml.Element(name);
+  for (const each in attributes) {
+    const value = attributes[each];
+    if (value !== undefined) made.attrs[each] = value;
+  }
+  for (const child of children) if (child !== "") made.cnode(child);
+  return made;
 }

@@ -36,13 +36,10 @@ type State =
   | "end-name"
   | "end-blank";
 
-const NAME_FIRST = /[A-Za-z_:\u0080-\uffff]/;
-const NAME_REST = /[\w:.\-\u0080-\uffff]*/y;
-const BLANKS = /[\t\n\r ]*/y;
 const SECTION = "[CDATA[";
 const DECLARATION = /^xml[\t\n\r ][^<>?]*\?$/;
-// XML 1.0 section 2.2.
-const NO_CHARACTER = /(?![\t\n\r\u007f-\u009f])[\p{Cc}\ufffe\uffff]/u;
+// XML 1.0 section 2.2; halves of surrogate pairs come out of no UTF-8.
+const NO_CHARACTER = /[^\t\n\r -\ufffd]/;
 
 /** Begins before a stream; `top`: the level that stanzas stand on, 1 inside of a stream element, 0 where none is around. */
 export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
@@ -56,7 +53,7 @@ export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
   const kept = createKept(top, limits);
 
   const begin = (text: string, at: number, next: "name" | "attribute" | "end-name"): number => {
-    if (!NAME_FIRST.test(text[at] ?? "")) throw malformed();
+    if (!isNameFirst(text.charCodeAt(at))) throw malformed();
     if (next === "end-name") endName = text[at] ?? "";
     else kept.count(level);
     state = next;
@@ -118,11 +115,11 @@ export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
       return end;
     },
     name(text, at) {
-      const end = past(NAME_REST, text, at);
+      const end = pastName(text, at);
       return end === text.length ? end : goOn(text, end);
     },
     blank(text, at) {
-      const end = past(BLANKS, text, at);
+      const end = pastBlanks(text, at);
       const next = text[end];
       if (next === undefined) return end;
       if (next === ">" || next === "/") return goOn(text, end);
@@ -130,19 +127,19 @@ export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
       return begin(text, end, "attribute");
     },
     attribute(text, at) {
-      const end = past(NAME_REST, text, at);
+      const end = pastName(text, at);
       if (end < text.length) state = "equals";
       return end;
     },
     equals(text, at) {
-      const end = past(BLANKS, text, at);
+      const end = pastBlanks(text, at);
       if (end === text.length) return end;
       if (text[end] !== "=") throw malformed();
       state = "quote";
       return end + 1;
     },
     quote(text, at) {
-      const end = past(BLANKS, text, at);
+      const end = pastBlanks(text, at);
       if (end === text.length) return end;
       quote = text[end] ?? "";
       if (quote !== "'" && quote !== '"') throw malformed();
@@ -164,13 +161,13 @@ export function createTagScan(top: 0 | 1, limits: IncomingLimits): TagScan {
     },
     "end-first": (text, at) => begin(text, at, "end-name"),
     "end-name"(text, at) {
-      const end = past(NAME_REST, text, at);
+      const end = pastName(text, at);
       endName += text.slice(at, end);
       if (end < text.length) state = "end-blank";
       return end;
     },
     "end-blank"(text, at) {
-      const end = past(BLANKS, text, at);
+      const end = pastBlanks(text, at);
       if (end === text.length) return end;
       if (text[end] !== ">") throw malformed();
       return closed(text, end);
@@ -249,10 +246,30 @@ function createDeclaration(): Declaration {
 const isBlank = (next: string | undefined): boolean =>
   next === " " || next === "\n" || next === "\t" || next === "\r";
 
-function past(what: RegExp, text: string, at: number): number {
-  what.lastIndex = at;
-  what.test(text);
-  return what.lastIndex;
+/** Where the blanks that begin there end. */
+function pastBlanks(text: string, from: number): number {
+  let at = from;
+  while (isBlank(text[at])) at += 1;
+  return at;
+}
+
+/** Letters below 128 that names may begin with, and that they may go on with; above it all are. */
+const FIRST_LETTERS = lettersIn(/[A-Za-z_:]/);
+const LETTERS = lettersIn(/[\w:.-]/);
+
+const isNameFirst = (code: number): boolean => code >= FIRST_LETTERS.length || FIRST_LETTERS[code] === 1;
+
+/** Where a name that goes on there ends. */
+function pastName(text: string, from: number): number {
+  for (let at = from; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < LETTERS.length && LETTERS[code] === 0) return at;
+  }
+  return text.length;
+}
+
+function lettersIn(these: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 128 }, (_, code) => (these.test(String.fromCharCode(code)) ? 1 : 0));
 }
 
 const malformed = (): IncomingError => new IncomingError("malformed", "XML that is not well-formed");
