@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Health } from "../../packages/gateway/src/api/health.ts";
@@ -27,13 +27,19 @@ const commands = blocksIn(PAGE, "console")
   .filter((line) => /^(?:openssl|prosodyctl) /.test(line));
 // Debian's own: its modules are not seen by others.
 const PYTHON = "/usr/bin/python3";
+/** How long a server may take on a busy machine to start, or to take some hundred items. */
+const BUSY = { timeout: 100_000 };
 
-/** What Debian's file says before it includes conf.d, as far as it matters to a gateway, in a folder of the test's own. */
+/**
+ * What Debian's file says before it includes conf.d, as far as it matters to a gateway, in a folder of the test's own. With
+ * this network backend Prosody logs whom it holds to a limit.
+ */
 const packaged = ({ path }: TestFolder, port: number): string => `
 run_as_root = true
 pidfile = "${path}/prosody.pid"
 data_path = "${path}/data-prosody"
-log = { { levels = { min = "info" }, to = "file", filename = "${path}/prosody.log" } }
+network_backend = "select"
+log = { { levels = { min = "debug" }, to = "file", filename = "${path}/prosody.log" } }
 interfaces = { "127.0.0.1" }
 c2s_ports = { ${port} }
 c2s_direct_tls_ports = { }
@@ -95,7 +101,7 @@ const RULES = 'access: { rules: [{ who: "jid:ann@example.org", publish: ["home/#
 
 describeWithPeers(`${PAGE}, step by step`, ["prosody", "openssl", "python3-slixmpp"], () => {
   test("with its certificates, files and program a gateway and a person share channels, at no packaged limit", {
-    timeout: 180_000,
+    timeout: 300_000,
   }, async () => {
     using folder = testFolder();
     const [port = 0] = await freePorts(1);
@@ -121,7 +127,7 @@ describeWithPeers(`${PAGE}, step by step`, ["prosody", "openssl", "python3-slixm
       await client.publish({ channel: "factory/line1/temperature", payload: "21", qos: 1, retain: true });
       const args = ["pub", "--retain", "home/lamp", '{"on":false}'];
       expect((await nomq(args, { cwd: folder.path }).ended).code).toBe(0);
-      await expect.poll(async () => (await first.health()).xmpp?.publishing.taken).toBe(2);
+      await expect.poll(async () => (await first.health()).xmpp?.publishing.taken, BUSY).toBe(2);
       first.signal("SIGTERM");
       await first.ended;
     }
@@ -133,14 +139,16 @@ describeWithPeers(`${PAGE}, step by step`, ["prosody", "openssl", "python3-slixm
     const lamp = (): Promise<unknown> => askControl(gateway.controlSocket, "/api/v1/channels/home%2Flamp");
     await expect.poll(lamp).toMatchObject({ payload: '{"on":true}', contentType: "application/json" });
 
-    // 70 KB, and as much for the nodes: at the packaged 10 a second they would take longer than the gateway waits before it says so.
+    // 70 KB, and as much for the nodes, where the packaged limit lets 10 a second through. That the gateway is ready would
+    // say less: a busy machine is taken for a server with a limit (docs/xmpp.md).
     const client = createControlClient(gateway.controlSocket);
     const before = (await gateway.health()).xmpp?.publishing.taken ?? 0;
     for (let at = 0; at < 200; at += 1) {
       const payload = `${at}`.padStart(20);
       await client.publish({ channel: `factory/${at}`, payload, qos: 1, retain: true });
     }
-    await expect.poll(async () => (await gateway.health()).xmpp?.publishing.taken).toBe(before + 200);
-    await expect.poll(async () => (await gateway.health()).bridges["xmpp"]).toMatchObject({ state: "ready" });
+    const taken = async (): Promise<number> => (await gateway.health()).xmpp?.publishing.taken ?? 0;
+    await expect.poll(taken, BUSY).toBe(before + 200);
+    expect(readFileSync(join(folder.path, "prosody.log"), "utf8")).not.toContain("over rate limit");
   });
 });
