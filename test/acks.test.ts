@@ -128,7 +128,8 @@ describe.concurrent.each([
     await quiet();
     await publisher.send();
     await quiet();
-    expect(publisher.answer()).toBe("none");
+    // On a busy machine it may have been late again by now.
+    expect(["none", late(speaker)]).toContain(publisher.answer());
     bench.answer(DELIVERED);
     await until(async () => {
       // As often as a device would, should it have been late again.

@@ -4,10 +4,14 @@ import { openCoapClient, type Reply } from "../packages/gateway/test/coap/client
 import { launchGateway, nomq, testFolder } from "../packages/gateway/test/launch.ts";
 import { describeWithPeers } from "./peers.ts";
 import { numberOf, OPTION } from "./real/coap-wire.ts";
+import { freePorts } from "./real/free-ports.ts";
 import { openModelDevice } from "./real/model-device.ts";
 import { publish, subscribe } from "./real/mosquitto.ts";
 import { PUBLISH } from "./real/seal.ts";
 import { vectorKey } from "./real/vectors.ts";
+
+/** Seconds: what is short-lived is still there when it is read, on a busy machine too. */
+const SHORT = 15;
 
 const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -26,13 +30,14 @@ async function maxAge(port: number, path: string): Promise<number | string | und
 }
 
 describeWithPeers("time to live through a gateway on disk", ["mosquitto-clients"], () => {
-  test("what is left goes out at every hop; what expired while the gateway was down is gone and said so", async () => {
+  test("what is left goes out at every hop; what expired while the gateway was down is gone and said so", {
+    timeout: 180_000,
+  }, async () => {
     using folder = testFolder();
-    const away = await openModelDevice(vectorKey, ["cmd/valve"]);
-    const { port, address } = away;
-    await away[Symbol.asyncDispose]();
-    const config = sections(address);
+    const [port = 0] = await freePorts(1);
+    const config = sections(`127.0.0.1:${port}`);
     const ids: Record<string, string> = {};
+    let overAt = 0;
     {
       await using first = await launchGateway({ folder, config });
       const at = { host: "127.0.0.1", port: first.port("mqtt", "mqtt") };
@@ -49,7 +54,7 @@ describeWithPeers("time to live through a gateway on disk", ["mosquitto-clients"
         "message-expiry-interval",
         String(seconds),
       ];
-      await publish(at, "cmd/short", "short", expiring(4));
+      await publish(at, "cmd/short", "short", expiring(SHORT));
       await publish(at, "cmd/valve", "long", expiring(600));
       const coap = first.port("coap");
       await using device = await openCoapClient(coap);
@@ -60,31 +65,32 @@ describeWithPeers("time to live through a gateway on disk", ["mosquitto-clients"
           query: [`ttl=${ttl}`],
           payload: Buffer.from(ttl < 60 ? "short" : "long"),
         });
-      expect((await set("coap/short", 4))?.code).toBe("2.01");
+      expect((await set("coap/short", SHORT))?.code).toBe("2.01");
       expect((await set("coap/long", 600))?.code).toBe("2.01");
       const api = await client.publish({
         channel: "cmd/api",
         payload: "short",
         qos: 1,
         retain: true,
-        ttl: 4,
+        ttl: SHORT,
       });
       ids["api"] = api.id;
+      overAt = performance.now() + SHORT * 1_000;
       await rest(1_500);
       await using reader = await subscribe(at, "cmd/#", ["-q", "1"]);
       const kept = await reader.atLeast(3);
       const left = new Map(kept.map(({ text, topic, expiry = 0 }) => [`${topic} ${text}`, expiry]));
-      expect(left.get("cmd/short short")).toBeLessThan(4);
-      expect(left.get("cmd/api short")).toBeLessThan(4);
+      expect(left.get("cmd/short short")).toBeLessThan(SHORT);
+      expect(left.get("cmd/api short")).toBeLessThan(SHORT);
       expect(left.get("cmd/valve long")).toBeLessThan(600);
       expect(left.get("cmd/valve long")).toBeGreaterThan(500);
       expect(await maxAge(coap, "cmd/valve")).toBeLessThan(600);
       expect(await maxAge(coap, "cmd/valve")).toBeGreaterThan(500);
-      expect(await maxAge(coap, "coap/short")).toBeLessThan(4);
+      expect(await maxAge(coap, "coap/short")).toBeLessThan(SHORT);
       first.signal("SIGKILL");
       await first.ended;
     }
-    await rest(4_000);
+    await rest(overAt - performance.now() + 500);
 
     await using again = await launchGateway({ folder, config });
     const client = createControlClient(again.controlSocket);

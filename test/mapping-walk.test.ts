@@ -58,7 +58,7 @@ describeWithPeers("every pair of peers, through a real gateway", ["prosody", "op
       samples,
       (sample, to) => isOurs(sample.from, to) && oracle.expected(sample, to) !== undefined,
     );
-  }, 120_000);
+  }, 600_000);
   afterAll(() => walk[Symbol.asyncDispose]());
 
   test("sends nothing that does not arrive where the tables say so", () => {

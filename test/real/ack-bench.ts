@@ -145,7 +145,8 @@ async function coapPublisher(
       const turn = sent;
       const asked = client.ask({ method: "post", path: channel, query, payload: Buffer.from("m") });
       void asked.then((reply) => {
-        if (turn === sent && reply !== undefined) answer = reply.code.startsWith("2.") ? "ack" : reply.code;
+        if (reply?.code.startsWith("2.")) answer = "ack";
+        else if (turn === sent && reply !== undefined) answer = reply.code;
       });
     },
     answer: () => answer,
