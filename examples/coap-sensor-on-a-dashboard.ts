@@ -30,7 +30,7 @@ const shown = ["-F", "%t %p %C, %r %E", "-V", "mqttv5", "--retain-as-published"]
 const dashboard = spawn("mosquitto_sub", ["-t", "greenhouse/temperature", ...shown]);
 for await (const line of createInterface({ input: dashboard.stdout })) {
   if (line.includes("20.5")) await measure("21.5");
-  else if (dashboard.kill()) console.log(line.replace(/1 \d+$/, "retained, for a minute"));
+  else if (dashboard.kill("SIGKILL")) console.log(line.replace(/1 \d+$/, "retained, for a minute"));
 }
 await coap("-m", "put", "-e", "on", "coap://127.0.0.1/pump/set");
 await pump.until(() => pump.delivered.length > 0);

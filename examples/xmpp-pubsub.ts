@@ -2,6 +2,7 @@
 // Prints: the service has taken it: delivered
 // Prints: factory/temperature 21.5 text/plain
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createHub } from "@nomq/core";
 import { createXmppBridge } from "@nomq/xmpp-bridge";
@@ -35,4 +36,5 @@ for await (const channel of other.port("example").channels("factory/#")) {
   break;
 }
 prosody.kill();
+await once(prosody, "exit");
 await rm(folder, { recursive: true });

@@ -24,7 +24,8 @@ function headingsOf(page: string): readonly string[] {
 }
 
 describeWithPeers("commands of README.md", ["mosquitto-clients", "iproute2", "util-linux", "curl"], () => {
-  namespaceTest("do what the page says", async () => {
+  // A dozen times npm, and again where a subscriber came late.
+  namespaceTest("do what the page says", { timeout: 240_000 }, async () => {
     const stdout = await runInNamespace(join(root, "test/real/readme-session.ts"));
     // The session's own line.
     const typed = JSON.parse(stdout) as { command: string; output: string }[];

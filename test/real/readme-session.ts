@@ -51,9 +51,12 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
-function end({ child }: Typed): void {
-  if (child.exitCode === null && child.signalCode === null && child.pid !== undefined)
-    process.kill(-child.pid);
+/** Resolves when all that it started is gone. Subscribers too: mosquitto_sub 2.0 may lock itself up in its handler of SIGTERM. */
+async function end({ child }: Typed): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const closed = once(child, "close");
+  process.kill(-child.pid, "SIGKILL");
+  await closed;
 }
 
 const typed: Typed[] = [];
@@ -78,7 +81,7 @@ try {
     for (const command of again) await finish(command);
   }
 } finally {
-  for (const one of typed) end(one);
+  await Promise.all(typed.map(end));
   rmSync(clone, { recursive: true, force: true });
 }
 process.stdout.write(`${JSON.stringify(typed.map(({ command, output }) => ({ command, output })))}\n`);
