@@ -1,10 +1,10 @@
 import { createSocket } from "node:dgram";
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { nomq, type Program, testFolder } from "../packages/gateway/test/launch.ts";
 import { connectRaw, publishOf, type RawClient } from "../packages/mqtt-bridge/test/raw-client.ts";
 import { type CoapOptionPair, decodeCoap, EMPTY, encodeCoap, OPTION, POST } from "./real/coap-wire.ts";
+import { freePorts } from "./real/free-ports.ts";
 import { openModelDevice } from "./real/model-device.ts";
 import { ACK, randomId, unixSeconds } from "./real/seal.ts";
 import { openDevice } from "./real/udp-device.ts";
@@ -18,23 +18,6 @@ const AWAY_MS = process.env["NOMQ_LONG"] === undefined ? 1_500 : 30_000;
 const AGAIN_MS = 2;
 
 const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  return port;
-}
-
-async function freeTcpPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 /** Resolves as soon as the port takes a connection. */
 async function answers(port: number): Promise<void> {
@@ -116,12 +99,7 @@ async function killed(program: Program): Promise<void> {
 
 test("kill -9, restart, publish at the first instant a port answers: who is back later has it once", async () => {
   using folder = testFolder();
-  const [nomqPort, mqttPort, coapPort, devicePort] = [
-    await freeUdpPort(),
-    await freeTcpPort(),
-    await freeUdpPort(),
-    await freeUdpPort(),
-  ];
+  const [mqttPort = 0, nomqPort = 0, coapPort = 0, devicePort = 0] = await freePorts(4);
   const { encryption, mac } = vectorKey;
   const key = { id: "site", encryption: encryption.toString("hex"), mac: mac.toString("hex") };
   const devices = [{ name: "valve", address: `127.0.0.1:${devicePort}`, subscribe: ["cmd/#"] }];

@@ -133,7 +133,7 @@ describe.each(PLACES)("$name", ({ open }) => {
     test("a fifth of a client's datagrams lost: what is answered was done, and nothing twice", async () => {
       const posts = Array.from({ length: isLong ? 40 : 6 }, (_, at) => `${at}`);
       // One that is lost again and again is not waited for.
-      const patience = isLong ? [] : ["-B", "8"];
+      const patience = isLong ? [] : ["-B", "20"];
       const post = (body: string) =>
         coapClient(place.port, "core/loss", { method: "post", body, more: ["-l", "20%", ...patience] });
       const codes = await Promise.all(posts.map(async (body) => (await post(body)).code));

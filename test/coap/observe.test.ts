@@ -65,14 +65,17 @@ describe.each(PLACES)("$name", ({ open }) => {
       async ({ type, uri }) => {
         const channel = uri.split("?")[0] ?? "";
         await place.publish({ channel, text: "0", retain: true, contentType: "text/plain" });
-        await using observer = coapObserve(place.port, uri, { seconds: 2 });
+        await using observer = coapObserve(place.port, uri);
         for (let value = 0; value < 5; value += 1) {
           await expect.poll(() => observer.bodies().at(-1)).toBe(String(value));
           await place.publish({ channel, text: String(value + 1), qos: 1, retain: true });
         }
-        await observer.ended;
+        await expect.poll(() => observer.bodies().at(-1)).toBe("5");
+        await observer.cancel();
         const bodies = observer.bodies();
         expect(bodies.slice(0, 6)).toEqual(["0", "1", "2", "3", "4", "5"]);
+        expect(observer.trace().at(-1)).toMatchObject({ way: "sent", code: "GET" });
+        expect(observer.trace().at(-1)?.options).toContain("Observe:1");
         const notes = observer.notifications();
         expect(new Set(notes.slice(1, 6).map((note) => note.type))).toEqual(new Set([type]));
         expect(rises(observeNumbers(notes.slice(0, 6)))).toBe(true);

@@ -1,10 +1,9 @@
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Program, run, type TestFolder, testFolder } from "../../packages/gateway/test/launch.ts";
 import { openCoapEndpoint } from "./coap-endpoint.ts";
 import { EMPTY } from "./coap-wire.ts";
+import { freePorts } from "./free-ports.ts";
 
 /** One message that Debian's coap-client sent or got, as its trace shows it. */
 export interface Traced {
@@ -98,24 +97,20 @@ export interface CoapObserver extends AsyncDisposable {
   notifications(): readonly Traced[];
   /** Bodies so far, whole, one a notification; they may hold no line feed. */
   bodies(): readonly string[];
-  /** Resolves when it has ended: after the seconds it was given it cancels the observation. */
-  readonly ended: Promise<unknown>;
+  /** Lets it cancel the observation and end, as Ctrl-C does; resolves when it has. */
+  cancel(): Promise<void>;
 }
 
-/** Starts coap-client observing a resource for some seconds. */
+/** Starts coap-client observing a resource, for longer than any test. */
 export function coapObserve(
   port: number,
   uri: string,
-  {
-    host = "127.0.0.1",
-    more = [],
-    seconds = 60,
-  }: Pick<CoapCall, "host" | "more"> & { readonly seconds?: number } = {},
+  { host = "127.0.0.1", more = [] }: Pick<CoapCall, "host" | "more"> = {},
 ): CoapObserver {
   const folder = testFolder();
   const out = folder.file("out", "");
   // Blocks are put together before they are handed over (3); a line feed ends each.
-  const all = ["-v", "7", "-L", "3", "-w", "-o", out, "-s", String(seconds), ...more];
+  const all = ["-v", "7", "-L", "3", "-w", "-o", out, "-s", "600", ...more];
   const url = `coap://${host}:${port}/${uri}`;
   const program: Program = run("stdbuf", ["-oL", "coap-client-notls", ...all, url]);
   const trace = (): readonly Traced[] => traceOf(program.stdout());
@@ -123,7 +118,10 @@ export function coapObserve(
     trace,
     notifications: () => trace().filter(({ way, code }) => way === "received" && code !== EMPTY),
     bodies: () => readFileSync(out, "utf8").split("\n").slice(0, -1),
-    ended: program.ended,
+    async cancel() {
+      program.signal("SIGINT");
+      await program.ended;
+    },
     async [Symbol.asyncDispose]() {
       await program[Symbol.asyncDispose]();
       folder[Symbol.dispose]();
@@ -162,7 +160,8 @@ export async function startCoapServer(
   more: readonly string[] = [],
   port: number | undefined = undefined,
 ): Promise<CoapServer> {
-  const own = port ?? (await freeUdpPort());
+  const [free = 0] = port === undefined ? await freePorts(1) : [];
+  const own = port ?? free;
   const program = run("coap-server-notls", ["-A", "127.0.0.1", "-p", String(own), "-d", "100", ...more]);
   const up = await isUp(own, program);
   if (!up) throw new Error(`coap-server did not start: ${program.stderr()}${program.stdout()}`);
@@ -183,25 +182,6 @@ async function isUp(port: number, program: Program): Promise<boolean> {
     return await Promise.race([reset, ended]);
   } finally {
     clearInterval(again);
-  }
-}
-
-/** A port below those that the kernel gives to clients: nobody else gets it by chance while nothing listens. */
-export async function freeUdpPort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const socket = createSocket("udp4");
-    try {
-      socket.bind(port, "127.0.0.1");
-      await once(socket, "listening");
-      return port;
-    } catch {
-      // Taken: another.
-    } finally {
-      const closed = once(socket, "close");
-      socket.close();
-      await closed;
-    }
   }
 }
 
