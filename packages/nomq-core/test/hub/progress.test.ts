@@ -73,6 +73,8 @@ describe("whether an attachment moves", () => {
     await rig.attach(silent);
     await rig.attach(well);
     for (let count = 0; count < 100; count += 1) await rig.publish({ channel: `c${count % 7}`, qos: 1 });
+    // Where the machine was busy with others, the hub's share of this turn is spent before the last call.
+    await settle();
     expect(well.calls).toHaveLength(100);
     expect(silent.calls).toHaveLength(1);
     await rig.clock.advance(60_000);
