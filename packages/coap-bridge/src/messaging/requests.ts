@@ -163,7 +163,8 @@ export class Requests {
   }
 }
 
+/** In few words: the answer is remembered beside its request, in place of an array of its own. */
 function badOption(number: number): Answer {
-  const text = Buffer.from(`option ${number} is not understood here`);
+  const text = Buffer.from(`bad option ${number}`);
   return { code: Response.badOption, tail: encodeTail([], text) };
 }
