@@ -174,7 +174,7 @@ class MessageLayer implements Messaging {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#exchanges.close();
+    this.#exchanges.close(this.#peers.values());
     this.#separate.close(this.#peers.values());
     this.#lines.close(this.#peers.values());
     this.#wheel.stop();

@@ -35,7 +35,6 @@ export interface ExchangesUse {
 /** Requests that were not answered at once, each until its answer has been said. */
 export class Exchanges {
   readonly #use: ExchangesUse;
-  readonly #open = new Map<number, Exchange>();
   #serving = 0;
   #toGroups = 0;
   #proving = 0;
@@ -85,10 +84,10 @@ export class Exchanges {
     peer: Peer,
     { messageId, fingerprint }: { readonly messageId: number; readonly fingerprint: number },
   ): boolean {
-    if (this.#open.size === 0) return false;
-    const exchange = this.#open.get((peer.slot << 16) | messageId);
-    if (exchange === undefined || exchange.request.from !== peer) return false;
-    if (exchange.request.fingerprint !== fingerprint) return false;
+    const exchange = peer.exchanges.find(
+      ({ request }) => request.messageId === messageId && request.fingerprint === fingerprint,
+    );
+    if (exchange === undefined) return false;
     if (exchange.acknowledged) this.#use.answers.acknowledge(peer, messageId);
     else if (exchange.stage === "proving") this.#use.lines.challenge(peer);
     return true;
@@ -96,21 +95,21 @@ export class Exchanges {
 
   /** A remote has proved itself: what waits for that goes now. */
   proved(peer: Peer): void {
-    if (peer.underWay === 0) return;
-    for (const exchange of this.#open.values()) {
-      if (exchange.request.from === peer && exchange.stage === "proving") this.#say(exchange);
+    if (peer.exchanges.length === 0) return;
+    for (const exchange of [...peer.exchanges]) {
+      if (exchange.stage === "proving") this.#say(exchange);
     }
   }
 
   /** No answer is said any more. */
-  close(): void {
-    for (const exchange of this.#open.values()) this.#end(exchange);
+  close(peers: Iterable<Peer>): void {
+    for (const { exchanges } of peers) for (const exchange of [...exchanges]) this.#end(exchange);
   }
 
   #begin(request: Request): Exchange {
     const exchange = new Exchange(request, this.#due);
     const { from } = request;
-    this.#open.set((from.slot << 16) | request.messageId, exchange);
+    from.exchanges.push(exchange);
     from.pins += 1;
     from.underWay += 1;
     if (request.toGroup) this.#toGroups += 1;
@@ -119,15 +118,16 @@ export class Exchanges {
   }
 
   #end(exchange: Exchange): void {
-    const { from, messageId, toGroup } = exchange.request;
+    const { from, toGroup } = exchange.request;
     if (exchange.stage === "proving") this.#proving -= 1;
     else if (!toGroup) this.#serving -= 1;
     if (toGroup) this.#toGroups -= 1;
     exchange.stage = "over";
     this.#use.wheel.disarm(exchange);
-    const key = (from.slot << 16) | messageId;
-    // Another message may have taken its id meanwhile.
-    if (this.#open.get(key) === exchange) this.#open.delete(key);
+    const { exchanges } = from;
+    // Nearly always: what is answered within this turn was the last to come.
+    if (exchanges.at(-1) === exchange) exchanges.pop();
+    else if (exchanges.includes(exchange)) exchanges.splice(exchanges.indexOf(exchange), 1);
     from.pins -= 1;
     from.underWay -= 1;
   }

@@ -1,4 +1,5 @@
 import type { CoapSocket } from "../listen/coap-socket.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Remote } from "./messaging.ts";
 import type { Sending } from "./sending.ts";
 
@@ -35,8 +36,9 @@ export class Peer implements Remote {
   credit = 0;
   /** Reasons not to forget it. */
   pins = 0;
-  /** Requests of it that are being answered. */
+  /** Requests of it that are being answered, of which those that were not answered at once. */
   underWay = 0;
+  readonly exchanges: Exchange[] = [];
   /** Acknowledgements and resets that fit nothing of ours: somebody may be guessing. */
   misses = 0;
   forgotten = false;

@@ -231,6 +231,19 @@ describe("RFC 7252 §4.5: duplicates", () => {
     expect(lab.served).toHaveLength(1);
   });
 
+  test("copies of two requests that came under one message id are known, while both are being served", async () => {
+    const { answer, give } = later();
+    await using lab = createLab(() => answer);
+    lab.ask(write());
+    lab.ask(write({ token: "a2" }));
+    lab.ask(write());
+    lab.ask(write({ token: "a2" }));
+    expect(lab.served).toHaveLength(2);
+    give(content);
+    await lab.clock.advance(0);
+    expect(lab.said()).toHaveLength(2);
+  });
+
   test("the same message id after EXCHANGE_LIFETIME, of another remote, or on another message is new", async () => {
     await using lab = createLab();
     lab.ask(write());
