@@ -22,9 +22,16 @@ export interface ChannelLocks {
   wait(channel: string, alone: boolean): Promise<Leave>;
 }
 
-/** Makes them; it holds nothing for channels nobody writes to. */
+/** Makes them; it holds nothing for channels nobody writes to, but for the one that was written to last. */
 export function createChannelLocks(): ChannelLocks {
   const doors = new Map<string, Door>();
+  // Writes mostly come one by one: a map that empties after each is made anew each time.
+  let last: { readonly channel: string; readonly door: Door } | undefined;
+  const rest = (channel: string, door: Door): void => {
+    if (last?.door === door) return;
+    if (last?.door.inside === 0) doors.delete(last.channel);
+    last = { channel, door };
+  };
   const isFree = (door: Door, alone: boolean): boolean =>
     door.waiting.length === 0 && !door.alone && (!alone || door.inside === 0);
   const admit = (door: Door, alone: boolean): void => {
@@ -44,7 +51,7 @@ export function createChannelLocks(): ChannelLocks {
         admit(door, next.alone);
         next.enter();
       }
-      if (door.inside === 0) doors.delete(channel);
+      if (door.inside === 0) rest(channel, door);
     };
   };
   const doorOf = (channel: string): Door => {

@@ -54,6 +54,12 @@ interface Admitted {
   readonly settings: ListenerSettings;
 }
 
+/** Of a request; `upload` only after Block1. */
+interface Body {
+  readonly payload: Uint8Array;
+  readonly upload?: Upload;
+}
+
 const answer = (code: Code, why = ""): Answer => encoded(plainAnswer(code, [], why));
 const UNAUTHORIZED: Answer = answer(Response.unauthorized);
 const FORBIDDEN: Answer = answer(Response.forbidden, "not allowed");
@@ -79,30 +85,33 @@ export function createServe(options: ServeOptions): Serve {
     options.log.error("a CoAP request failed", { error: String(error) });
     return FAILED;
   };
+  const say = (request: IncomingRequest, whole: Whole | undefined, upload?: Upload): Answer | undefined =>
+    whole && finish(request, whole, upload);
+  /** All of the body is here. */
+  const done = (request: IncomingRequest, run: RunOnBody, { payload, upload }: Body): ReturnType<Serve> => {
+    try {
+      const whole = run(payload);
+      if (!(whole instanceof Promise)) return say(request, whole, upload);
+      return whole.then(
+        (ran) => say(request, ran, upload),
+        (error: unknown) => say(request, failed(error), upload),
+      );
+    } catch (error) {
+      return say(request, failed(error), upload);
+    }
+  };
   /** The body of all blocks is here, or what this block is answered. */
   const withBody = ({ request, settings }: Admitted, run: RunOnBody): ReturnType<Serve> => {
-    const say = (whole: Whole | undefined, upload: Upload | undefined): Answer | undefined =>
-      whole && finish(request, whole, upload);
-    const done = (payload: Uint8Array, upload?: Upload): ReturnType<Serve> => {
-      try {
-        const whole = run(payload);
-        if (!(whole instanceof Promise)) return say(whole, upload);
-        return whole.then(
-          (ran) => say(ran, upload),
-          (error: unknown) => say(failed(error), upload),
-        );
-      } catch (error) {
-        return say(failed(error), upload);
-      }
-    };
     if (!concernsBlocks(request)) {
-      const { payload } = request;
-      return payload.length <= settings.maxPayload ? done(payload) : encoded(tooLarge(settings.maxPayload));
+      const { maxPayload } = settings;
+      return request.payload.length <= maxPayload
+        ? done(request, run, request)
+        : encoded(tooLarge(maxPayload));
     }
     const received = blocks.receive(request, settings.maxPayload);
     switch (received.is) {
       case "body":
-        return done(received.payload, received.upload);
+        return done(request, run, received);
       case "answer":
         return encoded(received.answer);
       case "again":
