@@ -20,8 +20,8 @@ export const COAP: readonly Sabotage[] = [
     name: "coap-forget-open-requests",
     breaks: "a duplicate of a request that is being handled is not handled again (RFC 7252 section 4.5)",
     file: `${SRC}/messaging/exchanges.ts`,
-    find: "    if (this.#open.size === 0) return false;\n",
-    replace: "    if (this.#open.size >= 0) return false;\n",
+    find: "request.messageId === messageId && request.fingerprint === fingerprint",
+    replace: "request.messageId !== messageId && request.fingerprint === fingerprint",
     suites: [coap("messaging/requests.test.ts")],
   },
   {
