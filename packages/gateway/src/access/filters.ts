@@ -3,7 +3,16 @@
  * message from one of which some channels are allowed.
  */
 export function filtersOverlap(one: string, other: string): boolean {
-  return overlap(one.split("/"), other.split("/"));
+  return overlap(levelsOf(one), levelsOf(other));
+}
+
+/**
+ * A filter's levels, of several ways to write it always the same: `+/#` matches what `#` does, for it counts the level
+ * above it in, and `/#` what `/+/#` does, for the level above it is the empty name there, which is no channel's.
+ */
+function levelsOf(filter: string): readonly string[] {
+  if (filter === "+/#") return ["#"];
+  return (filter === "/#" ? "/+/#" : filter).split("/");
 }
 
 function overlap(one: readonly string[], other: readonly string[]): boolean {
@@ -19,8 +28,8 @@ function overlap(one: readonly string[], other: readonly string[]): boolean {
 
 /** Whether the first filter matches every channel that the second matches. */
 export function filterCovers(wide: string, narrow: string): boolean {
-  const wider = wide.split("/");
-  const narrower = narrow.split("/");
+  const wider = levelsOf(wide);
+  const narrower = levelsOf(narrow);
   for (let at = 0; ; at += 1) {
     const mine = wider[at];
     const theirs = narrower[at];

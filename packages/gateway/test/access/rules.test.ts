@@ -27,6 +27,25 @@ const ALL: readonly string[] = (() => {
 })();
 
 describe("filters", () => {
+  test.each([
+    ["+", "/#", false],
+    ["/+", "/#", true],
+    ["+/+", "/#", true],
+  ])("%s and %s overlap: %s", (one, other, overlap) => {
+    expect([filtersOverlap(one, other), filtersOverlap(other, one)]).toEqual([overlap, overlap]);
+  });
+
+  test.each([
+    ["+/#", "#", true],
+    ["#", "+/#", true],
+    ["/+/#", "/#", true],
+    ["+/+/#", "/#", true],
+    ["a/+/#", "a/#", false],
+    ["+/+/#", "#", false],
+  ])("%s covers %s: %s", (wide, narrow, covers) => {
+    expect(filterCovers(wide, narrow)).toBe(covers);
+  });
+
   test("overlap exactly when one channel matches both", () => {
     fc.assert(
       fc.property(filter, filter, (one, other) => {
