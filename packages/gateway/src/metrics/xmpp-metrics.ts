@@ -235,7 +235,7 @@ const RECEIVING: readonly Metric<Facts>[] = [
   {
     name: "nomq_xmpp_notifications_ignored_total",
     type: "counter",
-    help: "Notifications that are no news: not from the service, stored while the gateway was away (their items are read), of other nodes, evictions, configurations",
+    help: "Notifications that are no news: not from the service, stored while the gateway was away (their items are read), of other nodes or for another session of the account, evictions, configurations",
     labels: ["reason"],
     read: maybe(({ receiving }) => receiving, ignoredIn),
   },
