@@ -2,9 +2,7 @@ import { createHash } from "node:crypto";
 import { isValidChannel } from "@nomq/core";
 import type { ReadItem } from "../payload/item.ts";
 import { shortOf } from "./marks.ts";
-
-/** The youngest events remembered of a node: so many may be retracted one by one before the place is lost. */
-export const MOST_REMEMBERED = 64;
+import { MOST_REMEMBERED, type SeenEvents, seenEvents } from "./seen-events.ts";
 
 /** Longer item ids are remembered by their hash: servers allow any. */
 const MOST_ID = 256;
@@ -16,7 +14,7 @@ export interface NodeMemory {
   /** The state: what it was, and whether we had put it there. */
   readonly current?: SeenState;
   /** Events by item id, oldest first. */
-  readonly events: ReadonlyMap<string, string>;
+  readonly events: SeenEvents;
   /** Taken in before a crash and not among the events: the print, by what the mark says of the id. Not written. */
   readonly marked?: ReadonlyMap<string, string>;
 }
@@ -53,13 +51,7 @@ export function isSamePrint(one: string | undefined, other: string | undefined):
 
 /** The memory with an event that was seen, as the youngest. */
 export function withEvent(memory: NodeMemory, id: string, print: string): NodeMemory {
-  const key = keyOfId(id);
-  const events = new Map(memory.events);
-  events.delete(key);
-  events.set(key, print);
-  const [oldest] = events.keys();
-  if (events.size > MOST_REMEMBERED && oldest !== undefined) events.delete(oldest);
-  return { ...memory, events };
+  return { ...memory, events: memory.events.with(keyOfId(id), print) };
 }
 
 const keyOfId = (id: string): string => (id.length > MOST_ID ? `#${shortOf(id)}` : id);
@@ -74,13 +66,13 @@ export const isRemembered = (memory: NodeMemory, id: string): boolean => memory.
 /** Which of those events was seen last; undefined: none of them is remembered. */
 export function youngestEvent(memory: NodeMemory, ids: readonly string[]): string | undefined {
   const keys = new Map(ids.map((id) => [keyOfId(id), id]));
-  const found = [...memory.events.keys()].findLast((key) => keys.has(key));
+  const found = memory.events.keys().findLast((key) => keys.has(key));
   return found === undefined ? undefined : keys.get(found);
 }
 
 /** The memory with the state as it is now, after the events seen so far. */
 export function withState(memory: NodeMemory, print: string, isOwn: boolean): NodeMemory {
-  const after = [...memory.events.keys()].at(-1);
+  const after = memory.events.youngest;
   return withCurrent(memory, { print, isOwn, ...(after === undefined ? {} : { after }) });
 }
 
@@ -142,7 +134,7 @@ export function readMemory(bytes: Uint8Array): NodeMemory | undefined {
   const { node, channel, current, events } = value as Record<string, unknown>; // Each is looked at below.
   if (typeof node !== "string" || typeof channel !== "string" || !isValidChannel(channel)) return undefined;
   if (!Array.isArray(events) || !events.every(isPair)) return undefined;
-  const memory = { node, channel, events: new Map(events.slice(-MOST_REMEMBERED)) };
+  const memory = { node, channel, events: seenEvents(new Map(events.slice(-MOST_REMEMBERED))) };
   return isCurrent(current) ? { ...memory, current } : memory;
 }
 

@@ -17,6 +17,7 @@ import type { Place, Work } from "./place.ts";
 import { createPlaces, type Places } from "./places.ts";
 import type { Problems } from "./problems.ts";
 import type { ReceivingOptions } from "./receiving.ts";
+import { seenEvents } from "./seen-events.ts";
 import { createSeenNodes, type SeenNodes } from "./seen-nodes.ts";
 import type { SentItems } from "./sent-items.ts";
 import type { Tally } from "./tally.ts";
@@ -189,7 +190,7 @@ function placeOf(
   // Where more are wanted than may be, others at each look, those that were there first stay.
   if (there === undefined && places.size() >= mostNodes) return undefined;
   const known = seen.get(node);
-  const place = there ?? places.add(known ?? { node, channel, events: new Map() });
+  const place = there ?? places.add(known ?? { node, channel, events: seenEvents() });
   if (known !== undefined) place.isNew = false;
   return place;
 }

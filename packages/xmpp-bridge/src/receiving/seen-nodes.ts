@@ -1,6 +1,7 @@
 import type { KeptMemories } from "./kept-memories.ts";
 import type { Mark } from "./marks.ts";
 import type { NodeMemory } from "./node-memory.ts";
+import { seenEvents } from "./seen-events.ts";
 
 /** Nodes that are not there and of which that is remembered, at most. */
 const MOST_GONE = 1_000;
@@ -43,7 +44,7 @@ export function createSeenNodes(memories: KeptMemories): SeenNodes {
     gone(node, channel) {
       const before = seen.get(node);
       if (before === undefined || before.events.size > 0 || before.current !== undefined)
-        keep({ node, channel, events: new Map() }, []);
+        keep({ node, channel, events: seenEvents() }, []);
       gone.delete(node);
       gone.add(node);
       const [oldest] = gone;

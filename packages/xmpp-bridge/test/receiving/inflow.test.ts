@@ -4,9 +4,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createInflow, type Entering, pause } from "../../src/receiving/inflow.ts";
 import { type NodeMemory, withEvent } from "../../src/receiving/node-memory.ts";
+import { seenEvents } from "../../src/receiving/seen-events.ts";
 import { createTally } from "../../src/receiving/tally.ts";
 
-const empty: NodeMemory = { node: "n", channel: "c", events: new Map() };
+const empty: NodeMemory = { node: "n", channel: "c", events: seenEvents() };
 const message = (n: number): Entering => ({
   draft: { channel: "c", payload: Buffer.from(String(n)), qos: 1 },
   ...{ from: "jid:a@b", memory: withEvent(empty, `e${n}`, "p"), as: "published" },

@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { shortOf } from "../../src/receiving/marks.ts";
 import {
-  MOST_REMEMBERED,
   missedOf,
   type NodeMemory,
   readMemory,
@@ -10,9 +9,10 @@ import {
   withEvent,
   writeMemory,
 } from "../../src/receiving/node-memory.ts";
+import { MOST_REMEMBERED, seenEvents } from "../../src/receiving/seen-events.ts";
 
 const numRuns = process.env["NOMQ_LONG"] ? 20_000 : 300;
-const empty: NodeMemory = { node: "n", channel: "c", events: new Map() };
+const empty: NodeMemory = { node: "n", channel: "c", events: seenEvents() };
 const seen = (ids: Iterable<string>): NodeMemory =>
   [...ids].reduce((memory, id) => withEvent(memory, id, `p${id}`), empty);
 const listed = (ids: readonly string[]): { id: string; print: string }[] =>
@@ -92,7 +92,8 @@ describe("a memory that lasts", () => {
           let memory: NodeMemory = { ...empty, node };
           for (const [id, print] of events) memory = withEvent(memory, id, print);
           memory = withCurrent(memory, { print: "p", isOwn });
-          expect(readMemory(writeMemory(memory))).toEqual(memory);
+          const { events: others, ...read } = readMemory(writeMemory(memory)) ?? empty;
+          expect({ ...read, events: [...others] }).toEqual({ ...memory, events: [...memory.events] });
           expect(memory.events.size).toBeLessThanOrEqual(MOST_REMEMBERED);
         },
       ),
