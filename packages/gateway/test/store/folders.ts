@@ -34,17 +34,27 @@ export async function leftBy(folder: string): Promise<TestFolder> {
 }
 
 async function tablesIn(folder: string): Promise<string> {
+  const files = (await filesIn(folder)).filter(({ name }) => !name.endsWith(".log"));
+  return files
+    .map(({ name, size }) => `${name} ${size}`)
+    .sort()
+    .join();
+}
+
+/** What LevelDB's files hold in all. */
+export async function bytesIn(folder: string): Promise<number> {
+  return (await filesIn(folder)).reduce((sum, { size }) => sum + size, 0);
+}
+
+/** LevelDB's files; one that went while they were looked at, as LevelDB tidies in a thread of its own, holds nothing. */
+async function filesIn(folder: string): Promise<readonly { readonly name: string; readonly size: number }[]> {
   const path = join(folder, "level");
-  const names = (await readdir(path)).filter((name) => !name.endsWith(".log")).sort();
-  const sizes = await Promise.all(
-    names.map((name) =>
-      stat(join(path, name)).then(
-        ({ size }) => size,
-        () => -1,
-      ),
-    ),
-  );
-  return names.map((name, at) => `${name} ${sizes[at]}`).join();
+  const sizeOf = (name: string): Promise<number> =>
+    stat(join(path, name)).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  return Promise.all((await readdir(path)).map(async (name) => ({ name, size: await sizeOf(name) })));
 }
 
 /** Small disks must not refuse: tests that want that say so. */

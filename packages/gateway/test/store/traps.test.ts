@@ -1,5 +1,3 @@
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { createHub, type Write } from "@nomq/core";
 import {
   batchOf,
@@ -16,7 +14,7 @@ import { type Level, type OpenLevel, openLevel } from "../../src/store/disk/leve
 import { checkStore } from "../../src/store/index.ts";
 import { rowKey, Space } from "../../src/store/layout/keys.ts";
 import { batchWrittenBy } from "./batches.ts";
-import { leftBy, makeStore, testFolder } from "./folders.ts";
+import { bytesIn, leftBy, makeStore, testFolder } from "./folders.ts";
 
 // What LevelDB does to those who do not know it. The others stand beside what they belong to: a batch that is too
 // large, a rejected batch that landed (writing.test.ts), a hole in the log, CURRENT gone, a flipped value, a second
@@ -90,14 +88,6 @@ async function turnsDuring(work: Promise<unknown>): Promise<number> {
 const delivered = (name: string, seq: number): Write => ({
   ...{ write: "outcome", name, seq, is: "delivered", at: 1 },
 });
-
-async function bytesIn(folder: string): Promise<number> {
-  const names = await readdir(join(folder, "level"));
-  const sizes = await Promise.all(
-    names.map((name) => stat(join(folder, "level", name)).then(({ size }) => size)),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
-}
 
 const OUTBOX = { history: [], receipts: { forMs: 0 } };
 

@@ -1,5 +1,3 @@
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { HistoryRule, Message, Write } from "@nomq/core";
 import {
   batchOf,
@@ -11,7 +9,7 @@ import {
 } from "@nomq/core/testing";
 import { describe, expect, test } from "vitest";
 import { checkStore } from "../../src/store/index.ts";
-import { leftBy, makeStore, testFolder } from "./folders.ts";
+import { bytesIn, leftBy, makeStore, testFolder } from "./folders.ts";
 
 const isLong = process.env["NOMQ_LONG"] !== undefined;
 const HOUR_MS = 3_600_000;
@@ -22,14 +20,6 @@ const many = (first: number, count: number, given: (at: number) => Partial<Messa
 
 const ends = (name: string, messages: readonly Message[]): Write[] =>
   messages.map(({ seq }) => ({ write: "outcome", name, seq, is: "delivered", at: 1 }));
-
-async function bytesIn(folder: string): Promise<number> {
-  const names = await readdir(join(folder, "level"));
-  const sizes = await Promise.all(
-    names.map((name) => stat(join(folder, "level", name)).then(({ size }) => size)),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
-}
 
 describe("what has expired", () => {
   test("a retained value becomes a tombstone; a later value of its channel stays", async () => {
