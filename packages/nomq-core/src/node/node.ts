@@ -39,6 +39,8 @@ class Node implements NomqNode {
   readonly #parts: Parts;
   readonly #options: NomqNodeOptions;
   #receiver: NomqReceiver | undefined;
+  #opened: Transport | undefined;
+  /** Present once answers are heard: what left before would be taken and never known to be. */
   #transport: Transport | undefined;
   #starting: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
@@ -97,7 +99,7 @@ class Node implements NomqNode {
   }
 
   local(): Endpoint | undefined {
-    return this.#transport?.local;
+    return this.#opened?.local;
   }
 
   async publish(
@@ -193,12 +195,13 @@ class Node implements NomqNode {
     const opened = typeof transport === "function" ? await transport() : transport;
     if (this.#stopped !== undefined) await opened[Symbol.asyncDispose]();
     this.#refuseStopped();
-    this.#transport = opened;
+    this.#opened = opened;
     // From now on a crash costs notes.
     await this.#parts.journal.start([...this.#parts.sessions.begin(), { key: ENDED.key }]);
     this.#refuseStopped();
-    this.#parts.probing.start();
     opened.onDatagram((datagram, from) => this.#take(datagram, from));
+    this.#transport = opened;
+    this.#parts.probing.start();
   }
 
   /** A receiver that throws must not let a datagram end the process. */
@@ -237,9 +240,9 @@ class Node implements NomqNode {
     await this.#starting?.catch(() => undefined);
     // One that was handed in open is closed though it was never used.
     const { transport } = this.#options;
-    const open = this.#transport ?? (typeof transport === "function" ? undefined : transport);
+    const open = this.#opened ?? (typeof transport === "function" ? undefined : transport);
     await open?.[Symbol.asyncDispose]();
-    await journal.end(this.#transport === undefined ? [] : [ENDED]);
+    await journal.end(this.#opened === undefined ? [] : [ENDED]);
   }
 
   #reach(to: string | Endpoint): PeerEntry {

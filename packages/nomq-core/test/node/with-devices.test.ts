@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { decodePacket, type NodePublishOptions, type PublishOutcome } from "../../src/index.ts";
 import { createV1Device, openV1, type V1Driver } from "../../src/testing/index.ts";
 import { vectorKey, vectorRing } from "../vectors.ts";
-import { createWorld, type Room, text, until, type World } from "./node-room.ts";
+import { createRoom, createWorld, type Room, text, until, type World } from "./node-room.ts";
 
 const RUNS = process.env["NOMQ_LONG"] === undefined ? 20 : 500;
 const EPOCH_2000 = -946_684_800;
@@ -30,6 +30,30 @@ function publishesTo(device: V1Driver): { nonce: number; iv: string; at: number 
     return [{ nonce: result.packet.nonce, iv, at }];
   });
 }
+
+test("while a node starts nothing leaves it: a device answers once, and nobody would hear", async () => {
+  const world = createWorld();
+  const device = world.device();
+  const { promise: stored, resolve: store } = Promise.withResolvers<void>();
+  const options = { clock: world.clock, keys: [vectorKey()], transport: world.network.open() };
+  const room = createRoom(options, { remember: () => stored });
+  const starting = room.node.start();
+  await world.clock.advance(500);
+  expect(room.node.local()).toBeDefined();
+  expect(await publish(world, room, { qos: 2, to: device.local })).toMatchObject({
+    is: "refused",
+    reason: "closed",
+    sent: false,
+  });
+  expect(device.received).toEqual([]);
+  store();
+  await starting;
+  expect(await publish(world, room, { qos: 2, to: device.local })).toMatchObject({ is: "delivered" });
+  expect(device.delivered).toHaveLength(1);
+  await room.node.stop();
+  await world.stop();
+  expect(world.clock.pending()).toBe(0);
+});
 
 describe("towards a v1 device", () => {
   test.each([0, 1, 2] as const)("QoS %s is delivered once where nothing is lost", async (qos) => {

@@ -1,7 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { createMemoryStore } from "../../src/index.ts";
+import { type Batch, createMemoryStore, type Store } from "../../src/index.ts";
+import { settle } from "../../src/testing/index.ts";
 import { createWorld, text } from "../node/node-room.ts";
 import { GATEWAY, openBridge, publish, pump, pumpDevice, texts } from "./bridge-room.ts";
+
+/** Each commit takes turns of the event loop, in which datagrams come and go. */
+function slowed(store: Store): Store {
+  const commit = store.commit.bind(store);
+  return Object.assign(store, {
+    async commit(batch: Batch) {
+      await settle();
+      await commit(batch);
+    },
+  });
+}
 
 describe("over a restart of the gateway with its store kept", () => {
   test("replays are refused, packets of the same second taken, and a device's clock is remembered", async () => {
@@ -131,10 +143,15 @@ describe("over a restart of the gateway with its store kept", () => {
     await second.stop();
   });
 
-  test.each(["device", "node"] as const)(
-    "a QoS 2 message that waited while the bridge was gone reaches a %s: it was never sent",
-    async (kind) => {
-      const store = createMemoryStore();
+  test.each([
+    ["device", "a store", createMemoryStore],
+    ["node", "a store", createMemoryStore],
+    ["device", "a slow store", () => slowed(createMemoryStore())],
+    ["node", "a slow store", () => slowed(createMemoryStore())],
+  ] as const)(
+    "a QoS 2 message that waited while the bridge was gone reaches a %s from %s: it was never sent",
+    async (kind, _, createStore) => {
+      const store = createStore();
       const devices = [{ ...pumpDevice, kind }];
       const first = await openBridge({ devices, hub: { store } });
       const { world } = first;
