@@ -115,6 +115,7 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
         passed: relay.counts.passed + coap.relay.counts.passed,
         lost: relay.counts.lost + coap.relay.counts.lost,
         spared: relay.counts.spared + coap.relay.counts.spared,
+        strange: relay.counts.strange + coap.relay.counts.strange,
       },
       rss: ground.most.rss,
       settling,
@@ -126,7 +127,11 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
     // Who sent and got what, and when.
     const got = Object.fromEntries(Object.keys(FILTERS).map((party) => [party, book.got(party)]));
     const { kills, xmppKills } = stage;
-    writeFileSync(join(where, "book.json"), JSON.stringify({ kills, xmppKills, sent: book.sent, got }));
+    const datagrams = { nomq: relay.counts, coap: coap.relay.counts };
+    writeFileSync(
+      join(where, "book.json"),
+      JSON.stringify({ kills, xmppKills, datagrams, sent: book.sent, got }),
+    );
     throw new Error(`NOMQ_SEED=${plan.seed} ${JSON.stringify(plan)}; log and data: ${where}\n${said}`, {
       cause: error,
     });
