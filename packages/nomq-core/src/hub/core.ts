@@ -132,6 +132,8 @@ export interface Core {
 export class Changes {
   private readonly waiting = new Map<string, number>();
   private readonly parked = new Map<string, Set<Place>>();
+  /** Came to rest last, and stays with 0: a map that empties with each change is made anew each time. */
+  private rested: string | undefined;
   /** Rises with each retained change that lands. */
   version = 0;
 
@@ -142,29 +144,33 @@ export class Changes {
   /** One change landed or was refused; answers who waits for the channel to rest. */
   end(channel: string): Iterable<Place> {
     this.version += 1;
-    const left = (this.waiting.get(channel) ?? 1) - 1;
-    if (left > 0) {
-      this.waiting.set(channel, left);
-      return [];
-    }
-    this.waiting.delete(channel);
+    const left = Math.max(0, (this.waiting.get(channel) ?? 0) - 1);
+    this.waiting.set(channel, left);
+    if (left > 0) return [];
+    this.rest(channel);
     const places = this.parked.get(channel);
     this.parked.delete(channel);
     return places ?? [];
   }
 
   has(channel: string): boolean {
-    return this.waiting.has(channel);
+    return (this.waiting.get(channel) ?? 0) > 0;
   }
 
   /** Channels with a change that waits. */
-  channels(): Iterable<string> {
-    return this.waiting.keys();
+  *channels(): Iterable<string> {
+    for (const [channel, changes] of this.waiting) if (changes > 0) yield channel;
   }
 
   park(channel: string, place: Place): void {
     const places = this.parked.get(channel) ?? new Set();
     this.parked.set(channel, places.add(place));
+  }
+
+  private rest(channel: string): void {
+    const before = this.rested;
+    this.rested = channel;
+    if (before !== undefined && before !== channel && !this.has(before)) this.waiting.delete(before);
   }
 }
 

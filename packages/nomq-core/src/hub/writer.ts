@@ -3,17 +3,13 @@ import { NomqError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { BATCH_FACTS, cutOf, stateKey } from "./facts.ts";
 import type { Counts } from "./ledger.ts";
+import type { Landing, OpenCommit } from "./open-commit.ts";
 import type { Place } from "./place.ts";
 import type { Step } from "./step.ts";
-import type { Batch, Store, Write } from "./store.ts";
+import type { Store, Write } from "./store.ts";
 import type { Time } from "./time.ts";
 import type { Turn } from "./turn.ts";
 import { UnsaidCounts } from "./unsaid-counts.ts";
-
-interface Landing {
-  resolve(): void;
-  reject(error: unknown): void;
-}
 
 /** A batch keeps the loop free: 1,024 messages gave delays of 19 ms. */
 const BATCH_STEPS = 256;
@@ -39,8 +35,7 @@ export class Writer {
   private states = new Map<string, Write>();
   private readonly counts: UnsaidCounts;
   private landed: Landing[] = [];
-  /** What the open commit carries. */
-  private open: { readonly taken: readonly Step[]; readonly landed: readonly Landing[] } | undefined;
+  private open: OpenCommit | undefined;
   private isRunning = false;
   private isScheduled = false;
   private isAbandoned = false;
@@ -169,8 +164,15 @@ export class Writer {
   private async run(): Promise<void> {
     let isFailed = false;
     while (!this.isAbandoned && !isFailed && this.hasWorkNow()) {
-      isFailed = !(await this.commitNext());
-      if (this.steps.length > this.first) isFailed = false;
+      const next = this.takeNext();
+      let lost: { readonly error: unknown } | undefined;
+      try {
+        // Awaited here: each message that comes alone would pay for one more asynchronous function.
+        if (next.offers.length + next.facts.length > 0) await this.store.commit(next);
+      } catch (error) {
+        lost = { error };
+      }
+      isFailed = !this.close(next, lost) && this.steps.length === this.first;
       if (this.turn.spent()) await this.turn.next();
     }
     this.isRunning = false;
@@ -182,12 +184,9 @@ export class Writer {
     return (
       this.steps.length > this.first ||
       this.facts.length + this.states.size + this.landed.length > 0 ||
-      this.countsDue()
+      this.counts.isDue ||
+      (this.counts.size > 0 && this.idle.length > 0)
     );
-  }
-
-  private countsDue(): boolean {
-    return this.counts.isDue || (this.counts.size > 0 && this.idle.length > 0);
   }
 
   private rest(): void {
@@ -201,28 +200,30 @@ export class Writer {
     this.timer = this.time.clock.after(ms, this.wake);
   }
 
-  private async commitNext(): Promise<boolean> {
+  private takeNext(): OpenCommit {
     const batch: { offers: Write[]; facts: Write[] } = { offers: [], facts: this.takeFacts() };
     // What is left of the facts goes before anything newer.
     const hasMore = this.facts.length > 0;
-    const landed = hasMore ? [] : this.landed;
-    if (!hasMore) this.landed = [];
+    const landed = hasMore ? [] : this.landed.splice(0);
     const isFactsOnly = hasMore || (this.factsNext && batch.facts.length > 0);
     const taken = isFactsOnly ? [] : this.takeSteps(batch);
-    this.open = { taken, landed };
-    try {
-      if (batch.offers.length + batch.facts.length > 0) await this.store.commit(batch satisfies Batch);
-    } catch (error) {
-      if (!this.isAbandoned) this.fail({ error, taken, facts: batch.facts, landed });
-      return false;
-    }
+    this.open = { offers: batch.offers, facts: batch.facts, taken, landed };
+    return this.open;
+  }
+
+  /** Answers whether it is in the store. */
+  private close(open: OpenCommit, lost: { readonly error: unknown } | undefined): boolean {
     // Given up meanwhile: its steps have been told.
     if (this.isAbandoned) return false;
     this.open = undefined;
+    if (lost !== undefined) {
+      this.fail(lost.error, open);
+      return false;
+    }
     this.failures = 0;
     this.factsNext = false;
-    for (const step of taken) this.guard(() => step.committed());
-    for (const { resolve } of landed) resolve();
+    for (const step of open.taken) this.guard(() => step.committed());
+    for (const { resolve } of open.landed) resolve();
     return true;
   }
 
@@ -261,8 +262,7 @@ export class Writer {
     return facts;
   }
 
-  private fail(lost: { error: unknown; taken: Step[]; facts: Write[]; landed: Landing[] }): void {
-    this.open = undefined;
+  private fail(error: unknown, lost: OpenCommit): void {
     this.failures += 1;
     // A disk that is full for messages may still take outcomes; if it takes neither, messages are refused, not kept.
     this.factsNext = lost.taken.length > 0;
@@ -271,7 +271,7 @@ export class Writer {
     const level = now - this.saidAt < SAY_AGAIN_MS ? "debug" : "error";
     if (level === "error") this.saidAt = now;
     this.log[level]("the store refused a commit; its messages are refused, its facts wait", {
-      error: lost.error instanceof Error ? lost.error.message : "unknown",
+      error: error instanceof Error ? error.message : "unknown",
       messages: lost.taken.length,
     });
     const later = this.facts;
@@ -285,7 +285,7 @@ export class Writer {
     }
     for (const write of later) this.facts.push(write);
     this.landed.unshift(...lost.landed);
-    for (const step of lost.taken.toReversed()) this.guard(() => step.failed(lost.error));
+    for (const step of lost.taken.toReversed()) this.guard(() => step.failed(error));
   }
 
   /** One step that throws must not stop the queue. */
