@@ -1,4 +1,4 @@
-import { createNomqNode, type NomqNode, openUdpTransport, systemClock } from "@nomq/core";
+import { createNomqNode, type NodeStatus, type NomqNode, openUdpTransport, systemClock } from "@nomq/core";
 import { runV1Device, type V1Driver } from "@nomq/core/testing";
 import { vectorKey } from "../real/vectors.ts";
 import type { Book, Sent } from "./book.ts";
@@ -19,6 +19,8 @@ export interface NomqPartyOptions {
 export interface NodeParty extends AsyncDisposable {
   /** Publishes to the gateway, again until it has acknowledged; resolves then, or when disposed. */
   publish(sent: Sent): Promise<void>;
+  /** What it took, refused and sent. */
+  status(): NodeStatus;
 }
 
 /** Opens a node behind its way. */
@@ -62,6 +64,7 @@ export async function openNodeParty({ name, way, book, channels }: NomqPartyOpti
         if (sessionId !== 0) continued = { packetId, sessionId };
       }
     },
+    status: () => node.status(),
     async [Symbol.asyncDispose]() {
       ended.abort();
       await node.stop();

@@ -127,7 +127,10 @@ export async function play(plan: Plan, watching: Watching = {}): Promise<Summary
     // Who sent and got what, and when.
     const got = Object.fromEntries(Object.keys(FILTERS).map((party) => [party, book.got(party)]));
     const { kills, xmppKills } = stage;
-    const datagrams = { nomq: relay.counts, coap: coap.relay.counts };
+    const nodes = Object.fromEntries(
+      Object.entries(stage.nodes).map(([name, node]) => [name, node.status()]),
+    );
+    const datagrams = { nomq: relay.counts, coap: coap.relay.counts, nodes };
     writeFileSync(
       join(where, "book.json"),
       JSON.stringify({ kills, xmppKills, datagrams, sent: book.sent, got }),
